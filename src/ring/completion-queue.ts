@@ -1,0 +1,193 @@
+// The completion side of the shared memory: hands each CQE's words to a visitor and gives the slots back to the
+// kernel. It makes no system call.
+
+import {
+  IORING_CQ_EVENTFD_DISABLED,
+  IORING_CQE_F_32,
+  IORING_CQE_F_MORE,
+  IORING_CQE_F_SKIP,
+  IORING_SETUP_CQE_MIXED,
+} from '../syscalls/abi/index.js'
+import { invalidState } from '../syscalls/argument-errors.js'
+import type { RingLayout } from './setup.js'
+
+/** Sees one completion: the two halves of user_data, the result (negated errno on failure), the `IORING_CQE_F_*` bits. */
+export type CqeVisitor = (userDataLow: number, userDataHigh: number, res: number, flags: number) => void
+
+/** Sees one completion with the second half of a 32-byte CQE (zeros where the CQE has 16 bytes). */
+export type BigCqeVisitor = (
+  userDataLow: number,
+  userDataHigh: number,
+  res: number,
+  flags: number,
+  extra0: number,
+  extra1: number,
+  extra2: number,
+  extra3: number,
+) => void
+
+const EMPTY = new Int32Array(0)
+const CQE_WORDS = 4
+
+/** @internal */
+export class CompletionQueue {
+  readonly entries: number
+  readonly #headAt: number
+  readonly #tailAt: number
+  readonly #overflowAt: number
+  readonly #flagsAt: number
+  readonly #cqesAt: number
+  readonly #mask: number
+  readonly #big: boolean
+  readonly #mixed: boolean
+  #words: Int32Array
+  // Counters run modulo 2^32 and are kept as signed words.
+  /** The next CQE to visit. Runs ahead of the shared head while a pass is under way. */
+  #head: number
+  /** One past the last CQE known to be there. */
+  #tail: number
+  /** The head that the kernel was last shown; behind `#head` only while a pass runs or after a visitor threw. */
+  #released: number
+  /** The head at which `endedCount` was 0. */
+  readonly #start: number
+  /** Slots since then that ended no operation. */
+  #notEnded = 0
+
+  constructor(layout: RingLayout) {
+    this.entries = layout.cqEntries
+    this.#headAt = layout.cqHeadAt
+    this.#tailAt = layout.cqTailAt
+    this.#overflowAt = layout.cqOverflowAt
+    this.#flagsAt = layout.cqFlagsAt
+    this.#cqesAt = layout.cqesAt
+    this.#mask = layout.cqEntries - 1
+    this.#big = layout.cqeWords !== CQE_WORDS
+    this.#mixed = (layout.flags & IORING_SETUP_CQE_MIXED) !== 0
+    this.#words = new Int32Array(layout.cqRing.buffer, 0, layout.cqRing.length >>> 2)
+    this.#head = Atomics.load(this.#words, this.#headAt)
+    this.#tail = this.#head
+    this.#released = this.#head
+    this.#start = this.#head
+  }
+
+  /** Operations whose last CQE has been visited, modulo 2^32. */
+  get endedCount(): number {
+    return (this.#head - this.#start - this.#notEnded) | 0
+  }
+
+  /** CQE slots filled and not visited yet. */
+  ready(): number {
+    // Order: as in forEach; only the count is used here, so nothing after it depends on the order.
+    return (Atomics.load(this.#words, this.#tailAt) - this.#head) >>> 0
+  }
+
+  /**
+   * Visits every CQE that is there now, in order; returns how many.
+   *
+   * Each CQE's words are copied out before its visitor runs. A visitor may submit, visit (a nested call takes what is
+   * left), close the ring, or throw: what it has seen is never shown again, what it has not seen stays.
+   */
+  forEach(visit: CqeVisitor): number {
+    if (this.#big || this.#mixed) return this.#forEachWide(visit)
+    // Order: this load, then the words of the CQEs up to it.
+    // Pairs with: the kernel's store-release of the tail once a CQE is whole.
+    // Without it: a CQE is read before it is written (stale user_data, a promise settled twice).
+    this.#tail = Atomics.load(this.#words, this.#tailAt)
+    if (this.#head === this.#tail) return this.#release(0)
+    let count = 0
+    while (this.#head !== this.#tail) {
+      const words = this.#words
+      const head = this.#head
+      const at = this.#cqesAt + ((head & this.#mask) << 2)
+      const low = words[at]!
+      const high = words[at + 1]!
+      const res = words[at + 2]!
+      const flags = words[at + 3]!
+      this.#head = (head + 1) | 0
+      if ((flags & IORING_CQE_F_MORE) !== 0) this.#notEnded++
+      count++
+      visit(low >>> 0, high >>> 0, res, flags >>> 0)
+    }
+    return this.#release(count)
+  }
+
+  /** As `forEach`, with the second half of 32-byte CQEs. */
+  forEachBig(visit: BigCqeVisitor): number {
+    return this.#forEachWide(visit)
+  }
+
+  #forEachWide(visit: BigCqeVisitor): number {
+    // Order: as in forEach.
+    this.#tail = Atomics.load(this.#words, this.#tailAt)
+    if (this.#head === this.#tail) return this.#release(0)
+    let count = 0
+    while (this.#head !== this.#tail) {
+      const words = this.#words
+      const head = this.#head
+      const slot = head & this.#mask
+      const at = this.#cqesAt + (this.#big ? slot << 3 : slot << 2)
+      const flags = words[at + 3]! >>> 0
+      // A mixed ring marks a CQE that fills two slots; the kernel never lets one wrap, it posts a SKIP entry instead.
+      const twoSlots = this.#mixed && (flags & IORING_CQE_F_32) !== 0
+      const wide = this.#big || twoSlots
+      const low = words[at]! >>> 0
+      const high = words[at + 1]! >>> 0
+      const res = words[at + 2]!
+      const extra0 = wide ? words[at + 4]! >>> 0 : 0
+      const extra1 = wide ? words[at + 5]! >>> 0 : 0
+      const extra2 = wide ? words[at + 6]! >>> 0 : 0
+      const extra3 = wide ? words[at + 7]! >>> 0 : 0
+      this.#head = (head + (twoSlots ? 2 : 1)) | 0
+      const skipped = this.#mixed && (flags & IORING_CQE_F_SKIP) !== 0
+      if (twoSlots) this.#notEnded++
+      if (skipped || (flags & IORING_CQE_F_MORE) !== 0) this.#notEnded++
+      if (skipped) continue
+      count++
+      visit(low, high, res, flags, extra0, extra1, extra2, extra3)
+    }
+    return this.#release(count)
+  }
+
+  #release(count: number): number {
+    this.giveBack()
+    return count
+  }
+
+  /** Gives the kernel the slots of all CQEs visited so far: at the end of a pass, and before it is entered in one. */
+  giveBack(): void {
+    const head = this.#head
+    // Nothing new: an idle look costs one atomic load. (A visitor that closed the ring leaves both at 0.)
+    if (head === this.#released) return
+    // Order: the copies of the CQEs before `head`, then this store.
+    // Pairs with: the kernel's load-acquire of the head before it reuses a slot.
+    // Without it: the kernel overwrites a CQE that is still being read.
+    Atomics.store(this.#words, this.#headAt, head)
+    this.#released = head
+  }
+
+  /** Completions that the kernel lost. Any growth is fatal: without NODROP or without memory. */
+  loadOverflow(): number {
+    // Order: none is needed, it is a counter; atomic because the kernel counts at the same time.
+    return Atomics.load(this.#words, this.#overflowAt) >>> 0
+  }
+
+  /** Whether a registered eventfd is signalled. Linux 5.8. */
+  get eventfdEnabled(): boolean {
+    if (this.#flagsAt < 0) return true
+    return (Atomics.load(this.#words, this.#flagsAt) & IORING_CQ_EVENTFD_DISABLED) === 0
+  }
+
+  set eventfdEnabled(enabled: boolean) {
+    if (this.#flagsAt < 0) throw invalidState('This kernel has no CQ flags word (Linux 5.8)')
+    const flags = Atomics.load(this.#words, this.#flagsAt)
+    // Order: this store before the kernel's next look at the word, which is all that is promised.
+    const changed = enabled ? flags & ~IORING_CQ_EVENTFD_DISABLED : flags | IORING_CQ_EVENTFD_DISABLED
+    Atomics.store(this.#words, this.#flagsAt, changed)
+  }
+
+  /** Forgets the shared memory; a pass that is under way ends. */
+  drop(): void {
+    this.#words = EMPTY
+    this.#head = this.#tail = this.#released = 0
+  }
+}

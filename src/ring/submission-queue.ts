@@ -1,0 +1,207 @@
+// The submission side of the shared memory: hands out zeroed entries, publishes them, knows how many the kernel has
+// yet to take. It makes no system call.
+
+import {
+  IORING_SETUP_SQ_REWIND,
+  IORING_SETUP_SQE_MIXED,
+  IORING_SETUP_SQPOLL,
+  IORING_SQ_NEED_WAKEUP,
+  IOSQE_CQE_SKIP_SUCCESS,
+} from '../syscalls/abi/index.js'
+import type { RingLayout } from './setup.js'
+import { Sqe } from './sqe.js'
+
+const EMPTY = new Int32Array(0)
+const SQE_WORDS = 16
+
+/** @internal */
+export class SubmissionQueue {
+  readonly entries: number
+  readonly #headAt: number
+  readonly #tailAt: number
+  readonly #flagsAt: number
+  readonly #droppedAt: number
+  readonly #mask: number
+  readonly #entryWords: number
+  readonly #sqpoll: boolean
+  readonly #rewind: boolean
+  readonly #mixed: boolean
+  #words: Int32Array
+  #memory: ArrayBuffer
+  // Entry objects are made when their slot is first used and kept: `getSqe` allocates nothing after one lap.
+  readonly #sqes: (Sqe | undefined)[]
+  readonly #wideSqes: (Sqe | undefined)[] = []
+  // Counters run modulo 2^32 and are kept as signed words: every difference is taken with `>>> 0`.
+  /** The next slot to hand out. */
+  #tail: number
+  /** How far the kernel is known to have read. */
+  #head: number
+  /** The head at which `takenCount` was 0. */
+  #start: number
+
+  constructor(layout: RingLayout) {
+    this.entries = layout.sqEntries
+    this.#headAt = layout.sqHeadAt
+    this.#tailAt = layout.sqTailAt
+    this.#flagsAt = layout.sqFlagsAt
+    this.#droppedAt = layout.sqDroppedAt
+    this.#mask = layout.sqEntries - 1
+    this.#entryWords = layout.sqeWords
+    this.#sqpoll = (layout.flags & IORING_SETUP_SQPOLL) !== 0
+    this.#rewind = (layout.flags & IORING_SETUP_SQ_REWIND) !== 0
+    this.#mixed = (layout.flags & IORING_SETUP_SQE_MIXED) !== 0
+    this.#words = new Int32Array(layout.sqRing.buffer, 0, layout.sqRing.length >>> 2)
+    this.#memory = layout.sqes.buffer
+    this.#sqes = new Array<Sqe | undefined>(layout.sqEntries).fill(undefined)
+    // Both counters start where the kernel has them: 0 in a new ring, elsewhere after a resize.
+    this.#head = Atomics.load(this.#words, this.#headAt)
+    this.#tail = Atomics.load(this.#words, this.#tailAt)
+    this.#start = this.#head
+    // The array maps ring positions to entries. Ours is the identity for the ring's whole life, so a bad index, for
+    // which the kernel posts no CQE, cannot arise.
+    if (layout.sqArrayAt >= 0) {
+      for (let slot = 0; slot < this.entries; slot++) this.#words[layout.sqArrayAt + slot] = slot
+    }
+  }
+
+  /** Entries handed out or published that the kernel has not taken yet. */
+  get pending(): number {
+    return (this.#tail - this.#head) >>> 0
+  }
+
+  /** Entries that the kernel has taken, modulo 2^32; with SQPOLL, those that its thread may have taken by now. */
+  get takenCount(): number {
+    // Order: none is needed, the word is ours; the load reads what publish() last stored.
+    const end = this.#sqpoll ? Atomics.load(this.#words, this.#tailAt) : this.#head
+    return (end - this.#start) | 0
+  }
+
+  /** The next free entry, zeroed, or null when the queue is full. */
+  next(): Sqe | null {
+    const tail = this.#tail
+    if ((tail - this.#head) >>> 0 >= this.entries) {
+      this.refreshHead()
+      if ((tail - this.#head) >>> 0 >= this.entries) return null
+    }
+    const slot = tail & this.#mask
+    const sqe = this.#sqes[slot] ?? this.#makeSqe(slot)
+    const words = sqe.words
+    // All of the entry, every time: a field that a prep function does not own is looked at by some kernel as a flag.
+    // Until it is prepared the entry is a NOP, so one that is forgotten cannot make the kernel touch memory.
+    words[0] = 0
+    words[1] = 0
+    words[2] = 0
+    words[3] = 0
+    words[4] = 0
+    words[5] = 0
+    words[6] = 0
+    words[7] = 0
+    words[8] = 0
+    words[9] = 0
+    words[10] = 0
+    words[11] = 0
+    words[12] = 0
+    words[13] = 0
+    words[14] = 0
+    words[15] = 0
+    if (this.#entryWords !== SQE_WORDS) words.fill(0, SQE_WORDS)
+    this.#tail = (tail + 1) | 0
+    return sqe
+  }
+
+  /**
+   * The next free 128-byte entry: an ordinary one on a ring of such entries, two neighbouring ones with SQE_MIXED.
+   * Null when there is no room, or when the ring has 64-byte entries only.
+   */
+  nextWide(): Sqe | null {
+    if (this.#entryWords !== SQE_WORDS) return this.next()
+    if (!this.#mixed) return null
+    const atEnd = (this.#tail & this.#mask) === this.#mask
+    if (this.entries - this.pending < (atEnd ? 3 : 2)) {
+      this.refreshHead()
+      if (this.entries - this.pending < (atEnd ? 3 : 2)) return null
+    }
+    // The two halves must be neighbours in memory: a NOP that posts nothing fills the last slot of a lap.
+    if (atEnd) this.next()?.setFlags(IOSQE_CQE_SKIP_SUCCESS)
+    const slot = this.#tail & this.#mask
+    this.next()
+    this.next()
+    let sqe = this.#wideSqes[slot]
+    if (sqe === undefined) {
+      sqe = new Sqe(new Int32Array(this.#memory, slot * SQE_WORDS * 4, 2 * SQE_WORDS))
+      this.#wideSqes[slot] = sqe
+    }
+    return sqe
+  }
+
+  /** Shows the kernel every entry handed out so far. @returns How many it has not taken yet. */
+  publish(): number {
+    const tail = this.#tail
+    if (this.#rewind) return (tail - this.#head) >>> 0
+    // Order: the SQE words, then the tail, then (with SQPOLL) the flags load in needsWakeup().
+    // Pairs with: the kernel's load-acquire of the tail, and its barrier after it sets NEED_WAKEUP.
+    // Without it: the kernel reads a half-filled entry, or the SQPOLL thread sleeps on a full queue (liburing#541,
+    // tokio-rs/io-uring#197).
+    Atomics.store(this.#words, this.#tailAt, tail)
+    // With SQPOLL the thread takes entries on its own, so only the shared head tells.
+    if (this.#sqpoll) this.refreshHead()
+    return (tail - this.#head) >>> 0
+  }
+
+  /** Notes that enter(2) took `count` entries. */
+  taken(count: number): void {
+    if (this.#rewind) {
+      // The kernel reads from slot 0 at each enter, so what it did not take is moved to the front.
+      const rest = (this.#tail - this.#head - count) >>> 0
+      if (rest > 0) new Int32Array(this.#memory).copyWithin(0, count * this.#entryWords, (count + rest) * this.#entryWords)
+      this.#start = (this.#start - count) | 0
+      this.#tail = rest
+      return
+    }
+    if (!this.#sqpoll) this.#head = (this.#head + count) | 0
+  }
+
+  /** Reads how far the kernel has come. */
+  refreshHead(): void {
+    if (this.#rewind) return
+    // Order: this load, then the words of the slots it frees.
+    // Pairs with: the kernel's store-release of the head once it has copied the entries.
+    // Without it: a slot is rewritten while the SQPOLL thread still reads it (3000 of 3000 wrong when tried).
+    this.#head = Atomics.load(this.#words, this.#headAt)
+  }
+
+  /** The flags word (`IORING_SQ_*`). */
+  loadFlags(): number {
+    // Order: after the tail store of publish(), by the total order of Atomics; see there.
+    return Atomics.load(this.#words, this.#flagsAt)
+  }
+
+  /** True when the SQPOLL thread sleeps and must be woken by enter(2). Call after `publish`. */
+  needsWakeup(): boolean {
+    return (this.loadFlags() & IORING_SQ_NEED_WAKEUP) !== 0
+  }
+
+  /** Entries the kernel refused for a bad index. There is no CQE for those. */
+  loadDropped(): number {
+    // Order: after the enter(2) that would have dropped them; the system call is the barrier, the load is atomic
+    // because an SQPOLL thread may be counting.
+    return Atomics.load(this.#words, this.#droppedAt) >>> 0
+  }
+
+  /** Forgets the shared memory, here and in every entry handed out. */
+  drop(): void {
+    this.#words = EMPTY
+    this.#memory = new ArrayBuffer(0)
+    for (const sqe of this.#sqes) sqe?.drop()
+    for (const sqe of this.#wideSqes) sqe?.drop()
+    this.#sqes.fill(undefined)
+    this.#wideSqes.length = 0
+    this.#head = this.#tail = this.#start = 0
+  }
+
+  #makeSqe(slot: number): Sqe {
+    const sqe = new Sqe(new Int32Array(this.#memory, slot * this.#entryWords * 4, this.#entryWords))
+    this.#sqes[slot] = sqe
+    return sqe
+  }
+}

@@ -1,0 +1,27 @@
+// Every constant and struct layout of the kernel interface, under the kernel's own names. A layout has the name of its
+// struct in capitals: IO_URING_SQE for io_uring_sqe, KERNEL_TIMESPEC for __kernel_timespec; where a constant has that
+// name already, _STRUCT is added: IO_URING_QUERY_ZCRX_STRUCT.
+
+export * from './bpf-filter.js'
+export * from './bpf-filter-structs.js'
+export * from './cqe-flags.js'
+export * from './enter.js'
+export * from './file-flags.js'
+export * from './file-structs.js'
+export * from './memory-flags.js'
+export * from './op-flags.js'
+export * from './opcodes.js'
+export * from './poll-flags.js'
+export * from './process-flags.js'
+export * from './query.js'
+export * from './query-structs.js'
+export * from './register.js'
+export * from './register-structs.js'
+export * from './ring-structs.js'
+export * from './setup.js'
+export * from './since.js'
+export * from './socket-options.js'
+export * from './socket-structs.js'
+export * from './sqe-flags.js'
+export * from './zcrx.js'
+export * from './zcrx-structs.js'

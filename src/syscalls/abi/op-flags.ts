@@ -1,0 +1,132 @@
+// Flags and commands of single opcodes. Each group names the SQE field that holds it.
+
+// IORING_OP_NOP: rw_flags (nop_flags).
+export const IORING_NOP_INJECT_RESULT = 0x1
+export const IORING_NOP_CQE32 = 0x20
+
+// IORING_OP_FSYNC: fsync_flags.
+export const IORING_FSYNC_DATASYNC = 0x1
+
+// IORING_OP_READ and WRITE with attributes: attr_type_mask.
+export const IORING_RW_ATTR_FLAG_PI = 0x1
+
+// IORING_OP_SPLICE and TEE: splice_flags, beside those of splice(2): fd_in is a registered file.
+export const SPLICE_F_FD_IN_FIXED = 0x8000_0000
+
+// IORING_OP_POLL_ADD and POLL_REMOVE: len, since poll32_events holds the events.
+export const IORING_POLL_ADD_MULTI = 0x1
+export const IORING_POLL_UPDATE_EVENTS = 0x2
+export const IORING_POLL_UPDATE_USER_DATA = 0x4
+export const IORING_POLL_ADD_LEVEL = 0x8
+
+// IORING_OP_TIMEOUT, TIMEOUT_REMOVE and LINK_TIMEOUT: timeout_flags.
+export const IORING_TIMEOUT_ABS = 0x1
+export const IORING_TIMEOUT_UPDATE = 0x2
+export const IORING_TIMEOUT_BOOTTIME = 0x4
+export const IORING_TIMEOUT_REALTIME = 0x8
+export const IORING_LINK_TIMEOUT_UPDATE = 0x10
+export const IORING_TIMEOUT_ETIME_SUCCESS = 0x20
+export const IORING_TIMEOUT_MULTISHOT = 0x40
+export const IORING_TIMEOUT_IMMEDIATE_ARG = 0x80
+export const IORING_TIMEOUT_CLOCK_MASK = 0xc
+export const IORING_TIMEOUT_UPDATE_MASK = 0x12
+
+// IORING_OP_ASYNC_CANCEL: cancel_flags, and io_uring_sync_cancel_reg.flags.
+export const IORING_ASYNC_CANCEL_ALL = 0x1
+export const IORING_ASYNC_CANCEL_FD = 0x2
+export const IORING_ASYNC_CANCEL_ANY = 0x4
+export const IORING_ASYNC_CANCEL_FD_FIXED = 0x8
+export const IORING_ASYNC_CANCEL_USERDATA = 0x10
+export const IORING_ASYNC_CANCEL_OP = 0x20
+
+// IORING_OP_SEND, SENDMSG, RECV, RECVMSG and the zero-copy ones: ioprio.
+export const IORING_RECVSEND_POLL_FIRST = 0x1
+export const IORING_RECV_MULTISHOT = 0x2
+export const IORING_RECVSEND_FIXED_BUF = 0x4
+export const IORING_SEND_ZC_REPORT_USAGE = 0x8
+export const IORING_RECVSEND_BUNDLE = 0x10
+export const IORING_SEND_VECTORIZED = 0x20
+
+// IORING_OP_ACCEPT: ioprio.
+export const IORING_ACCEPT_MULTISHOT = 0x1
+export const IORING_ACCEPT_DONTWAIT = 0x2
+export const IORING_ACCEPT_POLL_FIRST = 0x4
+
+// IORING_OP_MSG_RING: addr, a command.
+export const IORING_MSG_DATA = 0
+export const IORING_MSG_SEND_FD = 1
+
+// IORING_OP_MSG_RING: msg_ring_flags.
+export const IORING_MSG_RING_CQE_SKIP = 0x1
+export const IORING_MSG_RING_FLAGS_PASS = 0x2
+
+// IORING_OP_FIXED_FD_INSTALL: install_fd_flags.
+export const IORING_FIXED_FD_NO_CLOEXEC = 0x1
+
+// IORING_OP_URING_CMD: uring_cmd_flags. The top eight bits are the kernel's own.
+export const IORING_URING_CMD_FIXED = 0x1
+export const IORING_URING_CMD_MASK = 0x1
+
+// IORING_OP_URING_CMD on a socket: cmd_op.
+export const SOCKET_URING_OP_SIOCINQ = 0
+export const SOCKET_URING_OP_SIOCOUTQ = 1
+export const SOCKET_URING_OP_GETSOCKOPT = 2
+export const SOCKET_URING_OP_SETSOCKOPT = 3
+export const SOCKET_URING_OP_TX_TIMESTAMP = 4
+export const SOCKET_URING_OP_GETSOCKNAME = 5
+
+/** Every constant above under the kernel release that brought it. */
+export const opFlagsSince = {
+  '5.1': { IORING_FSYNC_DATASYNC },
+  '5.5': { IORING_TIMEOUT_ABS },
+  '5.7': { SPLICE_F_FD_IN_FIXED },
+  '5.11': { IORING_TIMEOUT_UPDATE },
+  '5.13': { IORING_POLL_ADD_MULTI, IORING_POLL_UPDATE_EVENTS, IORING_POLL_UPDATE_USER_DATA },
+  '5.15': {
+    IORING_TIMEOUT_BOOTTIME,
+    IORING_TIMEOUT_REALTIME,
+    IORING_LINK_TIMEOUT_UPDATE,
+    IORING_TIMEOUT_CLOCK_MASK,
+    IORING_TIMEOUT_UPDATE_MASK,
+  },
+  '5.16': { IORING_TIMEOUT_ETIME_SUCCESS },
+  '5.18': { IORING_MSG_DATA },
+  '5.19': {
+    IORING_ASYNC_CANCEL_ALL,
+    IORING_ASYNC_CANCEL_FD,
+    IORING_ASYNC_CANCEL_ANY,
+    IORING_RECVSEND_POLL_FIRST,
+    IORING_ACCEPT_MULTISHOT,
+  },
+  '6.0': {
+    IORING_POLL_ADD_LEVEL,
+    IORING_ASYNC_CANCEL_FD_FIXED,
+    IORING_RECV_MULTISHOT,
+    IORING_RECVSEND_FIXED_BUF,
+    IORING_MSG_SEND_FD,
+    IORING_MSG_RING_CQE_SKIP,
+    IORING_URING_CMD_FIXED,
+  },
+  '6.2': { IORING_SEND_ZC_REPORT_USAGE },
+  '6.3': { IORING_MSG_RING_FLAGS_PASS },
+  '6.4': { IORING_TIMEOUT_MULTISHOT },
+  '6.6': {
+    IORING_ASYNC_CANCEL_USERDATA,
+    IORING_ASYNC_CANCEL_OP,
+    SOCKET_URING_OP_SIOCINQ,
+    SOCKET_URING_OP_SIOCOUTQ,
+  },
+  '6.7': { IORING_URING_CMD_MASK, SOCKET_URING_OP_GETSOCKOPT, SOCKET_URING_OP_SETSOCKOPT },
+  '6.8': { IORING_FIXED_FD_NO_CLOEXEC },
+  '6.10': {
+    IORING_NOP_INJECT_RESULT,
+    IORING_RECVSEND_BUNDLE,
+    IORING_ACCEPT_DONTWAIT,
+    IORING_ACCEPT_POLL_FIRST,
+  },
+  '6.14': { IORING_RW_ATTR_FLAG_PI },
+  '6.17': { IORING_SEND_VECTORIZED, SOCKET_URING_OP_TX_TIMESTAMP },
+  '6.18': { IORING_NOP_CQE32 },
+  '6.19': { SOCKET_URING_OP_GETSOCKNAME },
+  '7.1': { IORING_TIMEOUT_IMMEDIATE_ARG },
+} as const

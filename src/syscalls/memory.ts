@@ -1,0 +1,132 @@
+// Memory that the kernel sees: addresses of JavaScript buffers, and mapped regions that own every view over them.
+
+import { invalidState, invalidType, invalidValue, outOfRange } from './argument-errors.js'
+import { checkResult } from './errno.js'
+import { madvise, mlock, mmap, munlock, munmap, pointerTo, viewMemory } from './libc.js'
+import type { Address, Fd } from './numbers.js'
+
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export const MAP_SHARED = 1
+export const MAP_PRIVATE = 2
+export const MAP_ANONYMOUS = 0x20
+export const MAP_POPULATE = 0x8000
+export const MADV_DONTFORK = 10
+
+/** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
+export const PAGE_BYTES = 4096
+
+// Asking koffi costs a call and a BigInt; the memory of an ArrayBuffer never moves, so its base is asked for once.
+const bases = new WeakMap<ArrayBuffer, Address>()
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  if (buffer.byteLength !== 0) return false
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/**
+ * Address of the first byte of an ArrayBuffer, Buffer, typed array or DataView. The memory stays valid only while the
+ * caller references `memory` and does not transfer it: hold it until the final CQE.
+ *
+ * @param minBytes - How many bytes the kernel may touch; a shorter buffer is refused.
+ * @returns The address, or 0 for an empty buffer.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for anything else (a SharedArrayBuffer has no address to be had);
+ *   TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer; RangeError `ERR_OUT_OF_RANGE` for one too short.
+ */
+export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): Address {
+  const isView = ArrayBuffer.isView(memory)
+  // The buffer of a small typed array moves off the JavaScript heap when `.buffer` is first touched; only then is
+  // its address stable.
+  const buffer = isView ? memory.buffer : memory
+  if (!(buffer instanceof ArrayBuffer)) {
+    throw invalidType('memory', 'an ArrayBuffer, Buffer, TypedArray or DataView', memory)
+  }
+  if (memory.byteLength < minBytes || buffer.byteLength === 0) {
+    if (isDetached(buffer)) throw invalidValue('memory', memory, 'is detached')
+    if (memory.byteLength < minBytes) {
+      throw outOfRange('memory.byteLength', `>= ${minBytes}`, memory.byteLength)
+    }
+    return 0
+  }
+  let base = bases.get(buffer)
+  if (base === undefined) {
+    base = pointerTo(buffer)
+    bases.set(buffer, base)
+  }
+  return isView ? base + memory.byteOffset : base
+}
+
+/**
+ * A range of mapped memory and the one ArrayBuffer over it. `unmap()` detaches that ArrayBuffer first, so that every
+ * view ever made over it becomes empty: a view read after munmap would be a segfault.
+ */
+export class MappedRegion {
+  readonly address: Address
+  readonly length: number
+  #buffer: ArrayBuffer | null = null
+  #mapped = true
+  #lockedBytes = 0
+
+  private constructor(address: Address, length: number) {
+    this.address = address
+    this.length = length
+  }
+
+  /** Maps `length` bytes of `fd` at `offset`, shared and prefaulted. @throws SystemError from mmap(2). */
+  static ofFile(fd: Fd, length: number, offset: number, options: { prot?: number; flags?: number } = {}): MappedRegion {
+    const { prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE } = options
+    return new MappedRegion(checkResult(mmap(0, length, prot, flags, fd, offset), 'mmap'), length)
+  }
+
+  /** Maps `length` bytes of zeroed private memory, page-aligned. @throws SystemError from mmap(2). */
+  static anonymous(length: number, flags = MAP_PRIVATE | MAP_ANONYMOUS): MappedRegion {
+    return new MappedRegion(checkResult(mmap(0, length, PROT_READ | PROT_WRITE, flags, -1, 0), 'mmap'), length)
+  }
+
+  /** False once unmapped. */
+  get mapped(): boolean {
+    return this.#mapped
+  }
+
+  /** The memory. Views made over it turn empty when the region is unmapped; do not transfer it. */
+  get buffer(): ArrayBuffer {
+    if (!this.#mapped) throw invalidState('The mapped region is closed')
+    this.#buffer ??= viewMemory(this.address, this.length)
+    return this.#buffer
+  }
+
+  /** Advises the kernel on the whole region. @see madvise(2) */
+  advise(advice: number): void {
+    if (!this.#mapped) throw invalidState('The mapped region is closed')
+    checkResult(madvise(this.address, this.length, advice), 'madvise')
+  }
+
+  /** Pins the pages in memory; `unmap()` undoes it. @returns 0 or a negated errno: a refusal is an answer here. */
+  lock(): number {
+    if (!this.#mapped) throw invalidState('The mapped region is closed')
+    const result = mlock(this.address, this.length)
+    if (result === 0) this.#lockedBytes = this.length
+    return result
+  }
+
+  /** Detaches the views, then unmaps. A second call does nothing. */
+  unmap(): void {
+    if (!this.#mapped) return
+    this.#mapped = false
+    const buffer = this.#buffer
+    this.#buffer = null
+    // A transfer is the one way in Node 20 to detach an ArrayBuffer; the receiving end is dropped at once.
+    if (buffer !== null) structuredClone(buffer, { transfer: [buffer] })
+    if (this.#lockedBytes > 0) munlock(this.address, this.#lockedBytes)
+    checkResult(munmap(this.address, this.length), 'munmap')
+  }
+
+  [Symbol.dispose](): void {
+    this.unmap()
+  }
+}
