@@ -3,6 +3,8 @@
 
 import {
   IO_URING_GETEVENTS_ARG,
+  IO_URING_RSRC_UPDATE,
+  IO_URING_SYNC_CANCEL_REG,
   IORING_ASYNC_CANCEL_ALL,
   IORING_ASYNC_CANCEL_ANY,
   IORING_ENTER_ABS_TIMER,
@@ -32,11 +34,15 @@ import {
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_TASKRUN,
   IORING_UNREGISTER_FILES,
-  IO_URING_RSRC_UPDATE,
-  IO_URING_SYNC_CANCEL_REG,
   KERNEL_TIMESPEC,
 } from '../syscalls/abi/index.js'
-import { checkInteger, checkMembers, invalidState, invalidType, outOfRange } from '../syscalls/argument-errors.js'
+import {
+  checkInteger,
+  checkMembers,
+  invalidState,
+  invalidType,
+  outOfRange,
+} from '../syscalls/argument-errors.js'
 import { errnoName, systemError } from '../syscalls/errno.js'
 import { close, pipe2, poll } from '../syscalls/libc.js'
 import { addressOf, type MappedRegion } from '../syscalls/memory.js'
@@ -103,7 +109,10 @@ interface Remains {
 
 const abandoned = new FinalizationRegistry<Remains>((remains) => {
   const { fd } = remains.layout
-  process.emitWarning(`Closing the io_uring descriptor ${fd} on garbage collection; call ring.close()`, 'RingLeak')
+  process.emitWarning(
+    `Closing the io_uring descriptor ${fd} on garbage collection; call ring.close()`,
+    'RingLeak',
+  )
   cancelAll(remains)
   release(remains, true)
   remains.held.clear()
@@ -211,7 +220,8 @@ export class Ring {
     this.#registerFlag = registerFlagOf(layout)
     this.#enterFlags = this.#registerFlag === 0 ? 0 : IORING_ENTER_REGISTERED_RING
     this.#sqpoll = (layout.flags & IORING_SETUP_SQPOLL) !== 0
-    const hiddenWork = layout.flags & IORING_SETUP_DEFER_TASKRUN && !(layout.flags & IORING_SETUP_TASKRUN_FLAG)
+    const hiddenWork =
+      layout.flags & IORING_SETUP_DEFER_TASKRUN && !(layout.flags & IORING_SETUP_TASKRUN_FLAG)
     this.#mustEnterToReap = hiddenWork !== 0 || (layout.flags & IORING_SETUP_IOPOLL) !== 0
     this.#dropped = this.#sq.loadDropped()
     this.#overflow = this.#cq.loadOverflow()
@@ -387,7 +397,8 @@ export class Ring {
    */
   waitForSqSpace(): void {
     if (this.#closed) throw closedError()
-    if (!this.#sqpoll) throw invalidState('Only a ring with IORING_SETUP_SQPOLL waits for room: submit instead')
+    if (!this.#sqpoll)
+      throw invalidState('Only a ring with IORING_SETUP_SQPOLL waits for room: submit instead')
     if (this.sqSpaceLeft > 0) return
     // The thread makes no room in a queue that it does not know to be full.
     this.#sq.publish()
@@ -511,10 +522,14 @@ export class Ring {
     const { sqArrayAt, cqesAt, cqEntries, cqeWords } = this.#layout
     // The kernel does not say where the SQ array of a resized ring is (seen on 6.18), so its rule must be known.
     if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries * cqeWords * 4) !== sqArrayAt * 4) {
-      throw invalidState('This kernel places the SQ array in an unknown way: resize needs IORING_SETUP_NO_SQARRAY')
+      throw invalidState(
+        'This kernel places the SQ array in an unknown way: resize needs IORING_SETUP_NO_SQARRAY',
+      )
     }
     if (this.#layout.flags & IORING_SETUP_SQ_REWIND && this.#sq.pending > 0) {
-      throw invalidState('A ring with IORING_SETUP_SQ_REWIND is resized with an empty submission queue: submit first')
+      throw invalidState(
+        'A ring with IORING_SETUP_SQ_REWIND is resized with an empty submission queue: submit first',
+      )
     }
     this.#sq.publish()
     // What has been visited is not to move along.
@@ -663,7 +678,12 @@ export class Ring {
   }
 
   /** Waits with a timeout on a kernel whose enter(2) has none: the ring's descriptor is readable while CQEs are there. */
-  #waitByPoll(pending: number, minComplete: number, flags: number, timeoutMs = Number.POSITIVE_INFINITY): number {
+  #waitByPoll(
+    pending: number,
+    minComplete: number,
+    flags: number,
+    timeoutMs = Number.POSITIVE_INFINITY,
+  ): number {
     const deadline = performance.now() + timeoutMs
     const taken = this.#enter(pending, 0, flags, 0, 0)
     for (;;) {

@@ -29,11 +29,21 @@ import {
   IORING_SETUP_SQPOLL,
   IORING_SETUP_TASKRUN_FLAG,
   IORING_UNREGISTER_RING_FDS,
+  MAP_ANONYMOUS,
+  MAP_HUGETLB,
+  MAP_POPULATE,
+  MAP_SHARED,
 } from '../syscalls/abi/index.js'
-import { checkInteger, checkMembers, invalidType, invalidValue, outOfRange } from '../syscalls/argument-errors.js'
+import {
+  checkInteger,
+  checkMembers,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../syscalls/argument-errors.js'
 import { systemError } from '../syscalls/errno.js'
 import { close } from '../syscalls/libc.js'
-import { MAP_ANONYMOUS, MAP_POPULATE, MAP_SHARED, MappedRegion, PAGE_BYTES } from '../syscalls/memory.js'
+import { MappedRegion, PAGE_BYTES } from '../syscalls/memory.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
@@ -105,7 +115,11 @@ type Need = readonly [flags: number, needed: number, text: string]
 
 // Each line is an EINVAL of io_uring_setup(2), said in words before the kernel is asked.
 const CONFLICTS: readonly Conflict[] = [
-  [IORING_SETUP_SQPOLL, IORING_SETUP_DEFER_TASKRUN, 'IORING_SETUP_SQPOLL excludes IORING_SETUP_DEFER_TASKRUN'],
+  [
+    IORING_SETUP_SQPOLL,
+    IORING_SETUP_DEFER_TASKRUN,
+    'IORING_SETUP_SQPOLL excludes IORING_SETUP_DEFER_TASKRUN',
+  ],
   [IORING_SETUP_SQPOLL, IORING_SETUP_COOP_TASKRUN, 'IORING_SETUP_SQPOLL excludes IORING_SETUP_COOP_TASKRUN'],
   [IORING_SETUP_SQPOLL, IORING_SETUP_TASKRUN_FLAG, 'IORING_SETUP_SQPOLL excludes IORING_SETUP_TASKRUN_FLAG'],
   [IORING_SETUP_SQPOLL, IORING_SETUP_SQ_REWIND, 'IORING_SETUP_SQPOLL excludes IORING_SETUP_SQ_REWIND'],
@@ -114,13 +128,21 @@ const CONFLICTS: readonly Conflict[] = [
 ]
 const NEEDS: readonly Need[] = [
   [IORING_SETUP_SQ_AFF, IORING_SETUP_SQPOLL, 'IORING_SETUP_SQ_AFF needs IORING_SETUP_SQPOLL'],
-  [IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER, 'IORING_SETUP_DEFER_TASKRUN needs IORING_SETUP_SINGLE_ISSUER'],
+  [
+    IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_SINGLE_ISSUER,
+    'IORING_SETUP_DEFER_TASKRUN needs IORING_SETUP_SINGLE_ISSUER',
+  ],
   [
     IORING_SETUP_TASKRUN_FLAG,
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN,
     'IORING_SETUP_TASKRUN_FLAG needs IORING_SETUP_COOP_TASKRUN or IORING_SETUP_DEFER_TASKRUN',
   ],
-  [IORING_SETUP_REGISTERED_FD_ONLY, IORING_SETUP_NO_MMAP, 'IORING_SETUP_REGISTERED_FD_ONLY needs IORING_SETUP_NO_MMAP'],
+  [
+    IORING_SETUP_REGISTERED_FD_ONLY,
+    IORING_SETUP_NO_MMAP,
+    'IORING_SETUP_REGISTERED_FD_ONLY needs IORING_SETUP_NO_MMAP',
+  ],
   [IORING_SETUP_HYBRID_IOPOLL, IORING_SETUP_IOPOLL, 'IORING_SETUP_HYBRID_IOPOLL needs IORING_SETUP_IOPOLL'],
   [IORING_SETUP_SQ_REWIND, IORING_SETUP_NO_SQARRAY, 'IORING_SETUP_SQ_REWIND needs IORING_SETUP_NO_SQARRAY'],
 ]
@@ -142,10 +164,12 @@ function requestedFlags(options: RingOptions): number {
   if (options.sqThreadCpu !== undefined) flags |= IORING_SETUP_SQ_AFF
   if (options.attachTo !== undefined) flags |= IORING_SETUP_ATTACH_WQ
   for (const [having, forbidden, text] of CONFLICTS) {
-    if (flags & having && flags & forbidden) throw invalidValue('options.flags', flags, `is contradictory: ${text}`)
+    if (flags & having && flags & forbidden)
+      throw invalidValue('options.flags', flags, `is contradictory: ${text}`)
   }
   for (const [having, needed, text] of NEEDS) {
-    if (flags & having && !(flags & needed)) throw invalidValue('options.flags', flags, `is incomplete: ${text}`)
+    if (flags & having && !(flags & needed))
+      throw invalidValue('options.flags', flags, `is incomplete: ${text}`)
   }
   return flags
 }
@@ -158,7 +182,14 @@ function attachedFd(attachTo: RingOptions['attachTo']): Fd {
 /** A `struct io_uring_params` for `options`. @throws TypeError, RangeError with Node's codes for bad options. */
 export function setupParams(options: RingOptions): SetupParams {
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options)
-  checkMembers('options', options, ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'])
+  checkMembers('options', options, [
+    'entries',
+    'cqEntries',
+    'flags',
+    'sqThreadIdleMs',
+    'sqThreadCpu',
+    'attachTo',
+  ])
   const flags = requestedFlags(options)
   const clamp = (flags & IORING_SETUP_CLAMP) !== 0
   const entries = checkInteger('options.entries', options.entries, 1, clamp ? 0xffff_ffff : MAX_SQ_ENTRIES)
@@ -171,10 +202,17 @@ export function setupParams(options: RingOptions): SetupParams {
     params.set('cq_entries', cqEntries)
   }
   if (!(flags & IORING_SETUP_SQPOLL) && options.sqThreadIdleMs !== undefined) {
-    throw invalidValue('options.sqThreadIdleMs', options.sqThreadIdleMs, 'has a meaning with IORING_SETUP_SQPOLL only')
+    throw invalidValue(
+      'options.sqThreadIdleMs',
+      options.sqThreadIdleMs,
+      'has a meaning with IORING_SETUP_SQPOLL only',
+    )
   }
   params.set('flags', flags)
-  params.set('sq_thread_idle', checkInteger('options.sqThreadIdleMs', options.sqThreadIdleMs ?? 0, 0, 0xffff_ffff))
+  params.set(
+    'sq_thread_idle',
+    checkInteger('options.sqThreadIdleMs', options.sqThreadIdleMs ?? 0, 0, 0xffff_ffff),
+  )
   params.set('sq_thread_cpu', checkInteger('options.sqThreadCpu', options.sqThreadCpu ?? 0, 0, 0xffff_ffff))
   if (options.attachTo !== undefined) params.set('wq_fd', attachedFd(options.attachTo))
   return params
@@ -196,7 +234,6 @@ export function arrayOffset(cqesOffset: number, cqesBytes: number): number {
 }
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024
-const MAP_HUGETLB = 0x4_0000
 
 /** Memory of our own for a ring that is not to be mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 5.5. */
 function ownMemory(bytes: number): MappedRegion {
@@ -252,7 +289,8 @@ export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
   } catch (error) {
     // The descriptor goes first: a ring in memory of ours must not outlive it.
     if (fd >= 0) {
-      if (flags & IORING_SETUP_REGISTERED_FD_ONLY) unregisterRing(fd, fd, IORING_REGISTER_USE_REGISTERED_RING, calls)
+      if (flags & IORING_SETUP_REGISTERED_FD_ONLY)
+        unregisterRing(fd, fd, IORING_REGISTER_USE_REGISTERED_RING, calls)
       else close(fd)
     }
     for (const region of regions) region.unmap()
@@ -296,7 +334,10 @@ export function mapRings(
   const sqEntries = params.get('sq_entries')
   const cqEntries = params.get('cq_entries')
   promised(isPowerOfTwo(sqEntries), 'sq_entries is a power of two')
-  promised(isPowerOfTwo(cqEntries) && cqEntries >= sqEntries, 'cq_entries is a power of two, at least sq_entries')
+  promised(
+    isPowerOfTwo(cqEntries) && cqEntries >= sqEntries,
+    'cq_entries is a power of two, at least sq_entries',
+  )
   // A ring with CQE_MIXED or without still counts 16-byte entries: a big CQE takes two of them.
   const hasArray = (granted & IORING_SETUP_NO_SQARRAY) === 0
   const sqBytes = hasArray ? params.get('sq_off.array') + 4 * sqEntries : params.get('sq_off.dropped') + 4

@@ -153,7 +153,12 @@ export class SubmissionQueue {
     if (this.#rewind) {
       // The kernel reads from slot 0 at each enter, so what it did not take is moved to the front.
       const rest = (this.#tail - this.#head - count) >>> 0
-      if (rest > 0) new Int32Array(this.#memory).copyWithin(0, count * this.#entryWords, (count + rest) * this.#entryWords)
+      if (rest > 0)
+        new Int32Array(this.#memory).copyWithin(
+          0,
+          count * this.#entryWords,
+          (count + rest) * this.#entryWords,
+        )
       this.#start = (this.#start - count) | 0
       this.#tail = rest
       return

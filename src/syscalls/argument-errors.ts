@@ -11,7 +11,9 @@ function shown(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
   const text = inspect(value, { depth: 0, breakLength: Infinity })
   const short = text.length > 64 ? `${text.slice(0, 61)}...` : text
-  return value === null || value === undefined || typeof value === 'object' ? short : `type ${typeof value} (${short})`
+  return value === null || value === undefined || typeof value === 'object'
+    ? short
+    : `type ${typeof value} (${short})`
 }
 
 /** `ERR_INVALID_ARG_TYPE`: the value is of the wrong type. */
@@ -61,6 +63,10 @@ export function checkMembers(name: string, value: object, known: readonly string
     if (known.includes(key)) continue
     const near = known.find((candidate) => candidate.toLowerCase() === key.toLowerCase())
     const hint = near ? `did you mean '${near}'?` : `known: ${known.join(', ')}`
-    throw invalidValue(name ? `${name}.${key}` : key, (value as Record<string, unknown>)[key], `is not an option; ${hint}`)
+    throw invalidValue(
+      name ? `${name}.${key}` : key,
+      (value as Record<string, unknown>)[key],
+      `is not an option; ${hint}`,
+    )
   }
 }

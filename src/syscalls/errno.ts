@@ -31,7 +31,9 @@ const LINUX_ONLY: ReadonlyMap<number, readonly [name: string, message: string]> 
 /** The name of an error number given with either sign: `errnoName(-2)` is `'ENOENT'`. */
 export function errnoName(errno: number): string {
   const number = Math.abs(errno)
-  return getSystemErrorMap().get(-number)?.[0] ?? LINUX_ONLY.get(number)?.[0] ?? NAMES.get(number) ?? `E${number}`
+  return (
+    getSystemErrorMap().get(-number)?.[0] ?? LINUX_ONLY.get(number)?.[0] ?? NAMES.get(number) ?? `E${number}`
+  )
 }
 
 /** What an error number means, in the words Node uses for it. */

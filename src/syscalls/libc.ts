@@ -6,7 +6,11 @@ import koffi from 'koffi'
 import type { Address, Fd } from './numbers.js'
 
 // glibc's file name first, then musl's (which has one file for libc and the loader).
-const CANDIDATES = ['libc.so.6', `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`, 'libc.so']
+const CANDIDATES = [
+  'libc.so.6',
+  `libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`,
+  'libc.so',
+]
 
 function loadLibc(): ReturnType<typeof koffi.load> | Error {
   if (process.platform !== 'linux') return new Error(`not Linux but ${process.platform}`)
@@ -97,7 +101,14 @@ export function ioUringRegister(fd: Fd, opcode: number, arg: Address, count: num
 }
 
 /** Maps `length` bytes; returns the address or a negated errno. @see mmap(2) */
-export function mmap(address: Address, length: number, prot: number, flags: number, fd: Fd, offset: number): number {
+export function mmap(
+  address: Address,
+  length: number,
+  prot: number,
+  flags: number,
+  fd: Fd,
+  offset: number,
+): number {
   const result = mmapCall(address, length, prot, flags, fd, offset)
   return result === -1 ? -errno() : result
 }

@@ -1,20 +1,48 @@
 // Memory that the kernel sees: addresses of JavaScript buffers, and mapped regions that own every view over them.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import {
+  MAP_ANONYMOUS,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_READ,
+  PROT_WRITE,
+} from './abi/memory-flags.js'
 import { invalidState, invalidType, invalidValue, outOfRange } from './argument-errors.js'
 import { checkResult } from './errno.js'
 import { madvise, mlock, mmap, munlock, munmap, pointerTo, viewMemory } from './libc.js'
 import type { Address, Fd } from './numbers.js'
 
-export const PROT_READ = 1
-export const PROT_WRITE = 2
-export const MAP_SHARED = 1
-export const MAP_PRIVATE = 2
-export const MAP_ANONYMOUS = 0x20
-export const MAP_POPULATE = 0x8000
-export const MADV_DONTFORK = 10
-
 /** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
 export const PAGE_BYTES = 4096
+
+type Transfer = (this: ArrayBuffer) => ArrayBuffer
+
+/** `ArrayBuffer.prototype.transfer`, by name from Node 22 on; Node 20 has it behind a flag, which is set for a moment. */
+function findTransfer(): Transfer {
+  const own = (ArrayBuffer.prototype as { transfer?: Transfer }).transfer
+  if (own !== undefined) return own
+  setFlagsFromString('--harmony-rab-gsab-transfer')
+  try {
+    return runInNewContext('ArrayBuffer.prototype.transfer') as Transfer
+  } finally {
+    setFlagsFromString('--no-harmony-rab-gsab-transfer')
+  }
+}
+
+let transfer: Transfer | undefined
+
+/**
+ * Empties an ArrayBuffer and every view over it. Not by structuredClone: Node marks the memory of addons as not to be
+ * transferred, and Node 20 then clones in silence.
+ */
+function detach(buffer: ArrayBuffer): void {
+  transfer ??= findTransfer()
+  transfer.call(buffer)
+  if (buffer.byteLength !== 0) throw new Error('An ArrayBuffer over mapped memory could not be detached')
+}
 
 // Asking koffi costs a call and a BigInt; the memory of an ArrayBuffer never moves, so its base is asked for once.
 const bases = new WeakMap<ArrayBuffer, Address>()
@@ -78,14 +106,22 @@ export class MappedRegion {
   }
 
   /** Maps `length` bytes of `fd` at `offset`, shared and prefaulted. @throws SystemError from mmap(2). */
-  static ofFile(fd: Fd, length: number, offset: number, options: { prot?: number; flags?: number } = {}): MappedRegion {
+  static ofFile(
+    fd: Fd,
+    length: number,
+    offset: number,
+    options: { prot?: number; flags?: number } = {},
+  ): MappedRegion {
     const { prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE } = options
     return new MappedRegion(checkResult(mmap(0, length, prot, flags, fd, offset), 'mmap'), length)
   }
 
   /** Maps `length` bytes of zeroed private memory, page-aligned. @throws SystemError from mmap(2). */
   static anonymous(length: number, flags = MAP_PRIVATE | MAP_ANONYMOUS): MappedRegion {
-    return new MappedRegion(checkResult(mmap(0, length, PROT_READ | PROT_WRITE, flags, -1, 0), 'mmap'), length)
+    return new MappedRegion(
+      checkResult(mmap(0, length, PROT_READ | PROT_WRITE, flags, -1, 0), 'mmap'),
+      length,
+    )
   }
 
   /** False once unmapped. */
@@ -120,8 +156,7 @@ export class MappedRegion {
     this.#mapped = false
     const buffer = this.#buffer
     this.#buffer = null
-    // A transfer is the one way in Node 20 to detach an ArrayBuffer; the receiving end is dropped at once.
-    if (buffer !== null) structuredClone(buffer, { transfer: [buffer] })
+    if (buffer !== null) detach(buffer)
     if (this.#lockedBytes > 0) munlock(this.address, this.#lockedBytes)
     checkResult(munmap(this.address, this.length), 'munmap')
   }

@@ -6,7 +6,16 @@ import type { Address } from './numbers.js'
 
 export type FieldType = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32' | 'u64' | 'i64'
 
-const SIZES: Readonly<Record<FieldType, number>> = { u8: 1, i8: 1, u16: 2, i16: 2, u32: 4, i32: 4, u64: 8, i64: 8 }
+const SIZES: Readonly<Record<FieldType, number>> = {
+  u8: 1,
+  i8: 1,
+  u16: 2,
+  i16: 2,
+  u32: 4,
+  i32: 4,
+  u64: 8,
+  i64: 8,
+}
 
 /** Where a field lies and what it holds; `count` above 1 is an array of that type. */
 export interface Field {

@@ -3,8 +3,9 @@
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { MADV_DONTFORK, PROT_READ } from '../../src/syscalls/abi/index.js'
 import { close, memfdCreate, pipe2, pointerTo, read, write } from '../../src/syscalls/libc.js'
-import { addressOf, MADV_DONTFORK, MappedRegion, PAGE_BYTES, PROT_READ } from '../../src/syscalls/memory.js'
+import { addressOf, MappedRegion, PAGE_BYTES } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
 
 const onLinux = { when: (): true | string => process.platform === 'linux' || 'needs Linux' }

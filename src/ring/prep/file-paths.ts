@@ -4,6 +4,7 @@
 // path starts at its `dirFd`, or at the current directory for AT_FDCWD and for the functions without "at".
 
 import {
+  AT_FDCWD,
   IORING_OP_LINKAT,
   IORING_OP_MKDIRAT,
   IORING_OP_RENAMEAT,
@@ -15,7 +16,6 @@ import type { Address, Fd } from '../../syscalls/numbers.js'
 import type { Sqe } from '../sqe.js'
 import { WORD_ADDR, WORD_LEN, WORD_OFF, WORD_OP_FLAGS } from '../sqe.js'
 import { checkAddress, checkFd, checkFlags, checkUint32, store64, storeOperation } from './fields.js'
-import { AT_FDCWD } from '../../syscalls/abi/index.js'
 
 /**
  * Prepares `IORING_OP_STATX`: asks for a file's attributes.

@@ -1,0 +1,18 @@
+// How the command line fails: one line, a hint where there is one, and an exit code.
+
+/** The arguments make no sense: exit code 2. */
+export class UsageError extends Error {}
+
+/** The line to print for `error`, without a stack. */
+export function failureLine(error: unknown): string {
+  if (!(error instanceof Error)) return `uring: ${String(error)}`
+  const hint = error instanceof UsageError ? " (see 'uring --help')" : ''
+  return `uring: ${error.message.split('\n')[0]}${hint}`
+}
+
+/** 2 for a mistake in the arguments, 1 for everything else. */
+export function exitCodeFor(error: unknown): number {
+  const { code } = (error ?? {}) as { code?: unknown }
+  const parseArgs = typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS')
+  return error instanceof UsageError || parseArgs ? 2 : 1
+}

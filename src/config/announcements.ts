@@ -1,0 +1,13 @@
+// How decisions of this folder become visible: lines for NODE_DEBUG=uring, and diagnostics channels.
+
+import { channel } from 'node:diagnostics_channel'
+import { debuglog } from 'node:util'
+
+/** A line on stderr when NODE_DEBUG names `uring`; nothing otherwise. */
+export const log: (line: string) => void = debuglog('uring')
+
+/** Published with `{ ring, report }` once for each ring that was built. */
+export const ringBuilt = channel('uring:ring-built')
+
+/** Published with `{ sqpoll, config }`, `sqpoll` as in the report, when SQPOLL was asked for and not had. */
+export const sqpollRefused = channel('uring:sqpoll-refused')

@@ -1,0 +1,144 @@
+// Whether io_uring can be used by this process, and if not, exactly why: one line for a log, and a cause for a program.
+
+import { errnoName } from '../syscalls/errno.js'
+import { isAtLeast, parseKernelRelease } from './kernel-version.js'
+import { type Machine, thisMachine } from './machine.js'
+import { explainRefusal, type RefusalCause } from './refusal.js'
+import { probeRing } from './ring-probe.js'
+
+/** Why io_uring can or cannot be used. */
+export type AvailabilityCause =
+  | 'enabled'
+  | 'disabled-by-environment'
+  | 'not-linux'
+  | 'no-c-library'
+  | 'kernel-version-unreadable'
+  | 'kernel-version-unparsable'
+  | RefusalCause
+
+/** The answer of `availability`. */
+export interface Availability {
+  readonly available: boolean
+  /** One line that starts with `io_uring: `. */
+  readonly reason: string
+  readonly cause: AvailabilityCause
+  /** The name of the errno, where the kernel refused. */
+  readonly code?: string
+  /** That errno, negative. */
+  readonly errno?: number
+  /** RLIMIT_MEMLOCK in bytes, where it is the cause; null when it cannot be read. */
+  readonly memlockLimitBytes?: number | null
+  /** The kernel release. */
+  readonly kernel?: string
+  /** SQE opcodes that the kernel supports. */
+  readonly operations?: number
+  /** Whether provided-buffer rings can be registered. */
+  readonly pbufRing?: boolean
+}
+
+/** The release from which on the whole of the interface that this library stands on is there. */
+export const MINIMUM_KERNEL = '5.6'
+
+const DISABLE_VARIABLE = 'URING_DISABLE'
+const TRUTHY: readonly string[] = ['1', 'true', 'yes', 'on']
+
+const known = new WeakMap<Machine, Availability>()
+
+/**
+ * Tells whether io_uring can be used. The variable `URING_DISABLE` (1, true, yes or on) is read at each call; what the
+ * kernel says is asked once per thread and kept.
+ *
+ * It never throws. Features are probed; the kernel's version only words the reason, for distributions backport.
+ *
+ * @param options - `refresh`: ask the kernel again, as after a limit was raised. `machine`: what to ask; tests
+ *   replace it.
+ */
+export function availability(
+  options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
+): Availability {
+  const { refresh = false, machine = thisMachine } = options
+  const wish = machine.env[DISABLE_VARIABLE]
+  if (wish !== undefined && TRUTHY.includes(wish.trim().toLowerCase())) {
+    return unavailable(
+      'disabled-by-environment',
+      `by the environment variable ${DISABLE_VARIABLE}=${wish.trim()}`,
+    )
+  }
+  let answer = refresh ? undefined : known.get(machine)
+  if (answer === undefined) {
+    answer = Object.freeze(askMachine(machine))
+    known.set(machine, answer)
+  }
+  return answer
+}
+
+function unavailable(cause: AvailabilityCause, why: string, more: Partial<Availability> = {}): Availability {
+  // What other programs wrote into our reason must not break it into lines.
+  return { available: false, reason: `io_uring: disabled ${why.replace(/\s+/g, ' ')}`, cause, ...more }
+}
+
+function askMachine(machine: Machine): Availability {
+  const { platform, release: kernel, libcFailure } = machine
+  if (platform !== 'linux') return unavailable('not-linux', `because this is not Linux but ${platform}`)
+  if (libcFailure !== null) {
+    return unavailable('no-c-library', `because the C library cannot be loaded: ${libcFailure.message}`)
+  }
+  const ring = probeRing(machine)
+  if (ring.setup < 0) return refused(ring.setup, machine)
+  if (ring.probe < 0) return withoutProbe(ring.probe, machine)
+  const operations = ring.opcodes.length
+  const details = `kernel ${kernel || 'of unknown version'}, ${operations} operations, pbuf_ring ${ring.pbufRing ? 'yes' : 'no'}`
+  return {
+    available: true,
+    reason: `io_uring: enabled (${details})`,
+    cause: 'enabled',
+    kernel,
+    operations,
+    pbufRing: ring.pbufRing,
+  }
+}
+
+/** The kernel has no io_uring, or will not give us a ring. */
+function refused(errno: number, machine: Machine): Availability {
+  const code = errnoName(errno)
+  const { release: kernel } = machine
+  if (code === 'ENOSYS') {
+    const doubt = versionDoubt(machine)
+    if (doubt !== null) return { ...doubt, code, errno, kernel }
+  }
+  const { cause, text, ...more } = explainRefusal(errno, 'regular', machine)
+  const tooOld = cause === 'kernel-too-old' ? `, and ${MINIMUM_KERNEL} is the minimum here` : ''
+  return unavailable(cause, `because io_uring_setup failed with ${code}: ${text}${tooOld}`, {
+    code,
+    errno,
+    kernel,
+    ...more,
+  })
+}
+
+/** Where the kernel's age would be the likely cause but cannot be told. */
+function versionDoubt(machine: Machine): Availability | null {
+  if (machine.release === '') {
+    return unavailable(
+      'kernel-version-unreadable',
+      'because io_uring_setup failed with ENOSYS, and the kernel version cannot be read',
+    )
+  }
+  if (parseKernelRelease(machine.release) !== null) return null
+  const text = `because io_uring_setup failed with ENOSYS, and the kernel version '${machine.release}' cannot be parsed`
+  return unavailable('kernel-version-unparsable', text)
+}
+
+/** There is a ring, but it cannot be asked for its opcodes: Linux 5.1 to 5.5, or somebody forbids the question. */
+function withoutProbe(errno: number, machine: Machine): Availability {
+  const code = errnoName(errno)
+  const { release: kernel } = machine
+  const version = parseKernelRelease(kernel)
+  const more = { code, errno, kernel }
+  if (code === 'EINVAL' && (version === null || !isAtLeast(version, MINIMUM_KERNEL))) {
+    const text = `because kernel ${kernel || 'of unknown version'} is too old: ${MINIMUM_KERNEL} is the minimum`
+    return unavailable('kernel-too-old', text, more)
+  }
+  const text = `because io_uring_register failed with ${code}: a seccomp filter or sandbox allows rings but not questions`
+  return unavailable('seccomp-or-container', text, more)
+}

@@ -1,0 +1,192 @@
+// What a ring is asked to be: the config type, its three presets, its validation. It decides nothing.
+
+import { MAX_CQ_ENTRIES, MAX_SQ_ENTRIES } from '../ring/index.js'
+import {
+  flagNames,
+  IORING_SETUP_ATTACH_WQ,
+  IORING_SETUP_CLAMP,
+  IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_CQSIZE,
+  IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SQ_AFF,
+  IORING_SETUP_SQ_REWIND,
+  IORING_SETUP_SQPOLL,
+  IORING_SETUP_TASKRUN_FLAG,
+} from '../syscalls/abi/index.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkMembers,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../syscalls/argument-errors.js'
+import { DEFAULT_SETUP_FLAGS } from './setup-flags.js'
+
+/** Whether sockets may try SEND_ZC: only `'enabled'` lets them; `'auto'` and `'disabled'` send plainly. */
+export type ZeroCopyPolicy = 'auto' | 'enabled' | 'disabled'
+
+/** What is wanted of a ring. The presets fill all members but the last three, which have defaults of their own. */
+export interface IoUringConfig {
+  /** Submission queue entries: a power of two, 1 to 32768. */
+  sqEntries: number
+  /** Bytes of each IO buffer, 1 to 1 GiB; with `directIo`, a multiple of 512. */
+  bufferSize: number
+  /** Buffers to register, at most 1024; at least 1 with `registerBuffers`. */
+  registeredBufferCount: number
+  /** Open files with O_DIRECT. */
+  directIo: boolean
+  /** Register the files in use (IORING_REGISTER_FILES). */
+  registerFiles: boolean
+  /** Register the buffers (IORING_REGISTER_BUFFERS) and use READ_FIXED and WRITE_FIXED. */
+  registerBuffers: boolean
+  /** Ask for a kernel thread that submits (IORING_SETUP_SQPOLL). A refusal gives a regular ring. */
+  sqpoll: boolean
+  /** How long that thread spins before it sleeps, in milliseconds; 0 is the kernel's default, one second. */
+  sqpollIdleMs: number
+  /** A reader of a memory-mapped basis is live on the transfer plan that this ring serves: SQPOLL is refused. */
+  mmapBasisActive: boolean
+  /** Whether sockets may try SEND_ZC. */
+  zeroCopyPolicy: ZeroCopyPolicy
+  /** The mapped basis is pinned with mlock(2) before each submission, so that SQPOLL may stay. Default: false. */
+  pinMmapBasis?: boolean | undefined
+  /** Completion queue entries, `sqEntries` to 65536. Default: the kernel's, twice `sqEntries`. */
+  cqEntries?: number | undefined
+  /**
+   * `IORING_SETUP_*` bits wanted beside SQPOLL. Those in `OPTIONAL_SETUP_FLAGS` are given up where a kernel does not
+   * know them; any other is a condition. Default: `DEFAULT_SETUP_FLAGS`.
+   */
+  setupFlags?: number | undefined
+}
+
+/** A validated config with nothing left open but `cqEntries`. */
+export interface CompleteConfig
+  extends Readonly<Omit<IoUringConfig, 'pinMmapBasis' | 'cqEntries' | 'setupFlags'>> {
+  readonly pinMmapBasis: boolean
+  readonly cqEntries: number | undefined
+  readonly setupFlags: number
+}
+
+/** The general preset. A fresh object at each call, to be changed at will. */
+export function defaultConfig(): IoUringConfig {
+  return {
+    sqEntries: 64,
+    bufferSize: 65536,
+    registeredBufferCount: 8,
+    directIo: false,
+    registerFiles: true,
+    registerBuffers: true,
+    sqpoll: false,
+    sqpollIdleMs: 1000,
+    mmapBasisActive: false,
+    zeroCopyPolicy: 'auto',
+  }
+}
+
+/** The preset for files that are read or written in bulk: more entries, buffers of 256 KiB, twice as many. */
+export function forLargeFiles(): IoUringConfig {
+  return { ...defaultConfig(), sqEntries: 256, bufferSize: 262144, registeredBufferCount: 16 }
+}
+
+/** The preset for many small files: more entries, buffers of 16 KiB. */
+export function forSmallFiles(): IoUringConfig {
+  return { ...defaultConfig(), sqEntries: 128, bufferSize: 16384 }
+}
+
+const MAX_REGISTERED_BUFFERS = 1024
+/** The kernel's bound for one registered buffer. */
+const MAX_BUFFER_BYTES = 2 ** 30
+/** The smallest logical block that O_DIRECT is held to; the file system may want more. */
+const DIRECT_IO_UNIT_BYTES = 512
+const MAX_U32 = 0xffff_ffff
+
+const POLICIES: readonly unknown[] = ['auto', 'enabled', 'disabled']
+
+// Bits that follow from other members, which they could contradict, or that need an option that a config lacks.
+const GOVERNED: readonly (readonly [flag: number, text: string])[] = [
+  [IORING_SETUP_SQPOLL, "has IORING_SETUP_SQPOLL: set 'sqpoll' instead"],
+  [IORING_SETUP_CQSIZE, "has IORING_SETUP_CQSIZE: set 'cqEntries' instead"],
+  [IORING_SETUP_CLAMP, 'has IORING_SETUP_CLAMP, but entries are validated, never cut'],
+  [IORING_SETUP_SQ_AFF, 'has IORING_SETUP_SQ_AFF: open such a ring with Ring.open'],
+  [IORING_SETUP_ATTACH_WQ, 'has IORING_SETUP_ATTACH_WQ: open such a ring with Ring.open'],
+  [IORING_SETUP_SQ_REWIND, 'has IORING_SETUP_SQ_REWIND: open such a ring with Ring.open'],
+]
+
+function isPowerOfTwo(value: number): boolean {
+  return value > 0 && (value & (value - 1)) === 0
+}
+
+function checkSetupFlags(flags: unknown): number {
+  checkInteger('config.setupFlags', flags, 0, MAX_U32)
+  const bits = flags as number
+  for (const [flag, text] of GOVERNED) {
+    if (bits & flag) throw invalidValue('config.setupFlags', bits, text)
+  }
+  const unknown = flagNames('IORING_SETUP_', bits).find((name) => name.startsWith('0x'))
+  if (unknown !== undefined) throw invalidValue('config.setupFlags', bits, `has the unknown bits ${unknown}`)
+  const task = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN
+  if (bits & IORING_SETUP_TASKRUN_FLAG && !(bits & task)) {
+    const text =
+      'has IORING_SETUP_TASKRUN_FLAG, which needs IORING_SETUP_COOP_TASKRUN or IORING_SETUP_DEFER_TASKRUN'
+    throw invalidValue('config.setupFlags', bits, text)
+  }
+  if (bits & IORING_SETUP_DEFER_TASKRUN && !(bits & IORING_SETUP_SINGLE_ISSUER)) {
+    const text = 'has IORING_SETUP_DEFER_TASKRUN, which needs IORING_SETUP_SINGLE_ISSUER'
+    throw invalidValue('config.setupFlags', bits, text)
+  }
+  return bits
+}
+
+/**
+ * Checks a config as a whole and fills in the default for each member that is missing or undefined. Nothing has been
+ * asked of the kernel by then.
+ *
+ * @returns A new object; `config` is left as it is.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` (a member of the wrong type), `ERR_INVALID_ARG_VALUE` (an unknown member,
+ *   an unknown policy, contradictory flags); RangeError `ERR_OUT_OF_RANGE` (a number outside its bounds). The message
+ *   gives the member, the value and the bound.
+ */
+export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteConfig {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw invalidType('config', 'an object', config)
+  }
+  const standard = {
+    ...defaultConfig(),
+    pinMmapBasis: false,
+    cqEntries: undefined,
+    setupFlags: DEFAULT_SETUP_FLAGS,
+  }
+  checkMembers('config', config, Object.keys(standard))
+  const given = Object.entries(config).filter(([, value]) => value !== undefined)
+  const whole: CompleteConfig = { ...standard, ...(Object.fromEntries(given) as Partial<CompleteConfig>) }
+
+  const { sqEntries, bufferSize, registeredBufferCount, zeroCopyPolicy, cqEntries } = whole
+  checkInteger('config.sqEntries', sqEntries, 1, MAX_SQ_ENTRIES)
+  if (!isPowerOfTwo(sqEntries)) {
+    throw outOfRange('config.sqEntries', `a power of two >= 1 and <= ${MAX_SQ_ENTRIES}`, sqEntries)
+  }
+  checkInteger('config.bufferSize', bufferSize, 1, MAX_BUFFER_BYTES)
+  if (checkBoolean('config.directIo', whole.directIo) && bufferSize % DIRECT_IO_UNIT_BYTES !== 0) {
+    throw outOfRange('config.bufferSize', `a multiple of ${DIRECT_IO_UNIT_BYTES} with directIo`, bufferSize)
+  }
+  checkBoolean('config.registerFiles', whole.registerFiles)
+  const fewest = checkBoolean('config.registerBuffers', whole.registerBuffers) ? 1 : 0
+  checkInteger('config.registeredBufferCount', registeredBufferCount, fewest, MAX_REGISTERED_BUFFERS)
+  checkBoolean('config.sqpoll', whole.sqpoll)
+  checkInteger('config.sqpollIdleMs', whole.sqpollIdleMs, 0, MAX_U32)
+  checkBoolean('config.mmapBasisActive', whole.mmapBasisActive)
+  checkBoolean('config.pinMmapBasis', whole.pinMmapBasis)
+  if (typeof zeroCopyPolicy !== 'string')
+    throw invalidType('config.zeroCopyPolicy', 'of type string', zeroCopyPolicy)
+  if (!POLICIES.includes(zeroCopyPolicy)) {
+    throw invalidValue(
+      'config.zeroCopyPolicy',
+      zeroCopyPolicy,
+      "must be one of: 'auto', 'enabled', 'disabled'",
+    )
+  }
+  if (cqEntries !== undefined) checkInteger('config.cqEntries', cqEntries, sqEntries, MAX_CQ_ENTRIES)
+  checkSetupFlags(whole.setupFlags)
+  return whole
+}

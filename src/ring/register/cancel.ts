@@ -1,0 +1,138 @@
+// Synchronous cancellation: the call returns when the operations it names are done for. `prepCancel` asks for the
+// same by an SQE.
+
+import {
+  IO_URING_SYNC_CANCEL_REG,
+  IORING_ASYNC_CANCEL_ALL,
+  IORING_ASYNC_CANCEL_ANY,
+  IORING_ASYNC_CANCEL_FD,
+  IORING_ASYNC_CANCEL_FD_FIXED,
+  IORING_ASYNC_CANCEL_OP,
+  IORING_ASYNC_CANCEL_USERDATA,
+  IORING_REGISTER_SYNC_CANCEL,
+} from '../../syscalls/abi/index.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkMembers,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../../syscalls/argument-errors.js'
+import type { Fd } from '../../syscalls/numbers.js'
+import { Struct } from '../../syscalls/struct.js'
+import type { Ring } from '../ring.js'
+import { callRegister, checkRegister } from './call.js'
+
+const EINTR = -4
+const ENOENT = -2
+
+/** How often an interrupted call is repeated before the caller hears of it. */
+const MAX_RETRIES = 16
+
+/** Which operations to cancel: those that match every criterion given, of which there is at least one. */
+export interface SyncCancelMatch {
+  /** The low half of user_data; the high one is 0 unless given. */
+  readonly userDataLow?: number | undefined
+  readonly userDataHigh?: number | undefined
+  /** A descriptor that the operation works on. Linux 5.19 for the opcode, 6.0 for this call. */
+  readonly fd?: Fd | undefined
+  /** A slot of the registered files instead. */
+  readonly fixedFile?: number | undefined
+  /** An `IORING_OP_*`. Linux 6.6. */
+  readonly opcode?: number | undefined
+  /** Every operation; excludes the others. */
+  readonly any?: boolean | undefined
+  /** All that match, not the first only. `any` implies it. */
+  readonly all?: boolean | undefined
+}
+
+/** How `registerSyncCancel` waits. */
+export interface SyncCancelOptions {
+  /** How long to wait for operations that are running already, in milliseconds, fractions allowed. Default: for ever. */
+  readonly timeoutMs?: number | undefined
+}
+
+const MATCHES = ['userDataLow', 'userDataHigh', 'fd', 'fixedFile', 'opcode', 'any', 'all'] as const
+
+type Request = Struct<keyof typeof IO_URING_SYNC_CANCEL_REG.fields>
+
+function cancelRequest(match: SyncCancelMatch): Request {
+  if (typeof match !== 'object' || match === null) throw invalidType('match', 'an object', match)
+  checkMembers('match', match, MATCHES)
+  const request = Struct.alloc(IO_URING_SYNC_CANCEL_REG).set('fd', -1)
+  const { userDataLow, userDataHigh, fd, fixedFile, opcode } = match
+  const any = checkBoolean('match.any', match.any ?? false)
+  const byUserData = userDataLow !== undefined || userDataHigh !== undefined
+  const byOther = fd !== undefined || fixedFile !== undefined || opcode !== undefined
+  if (any && (byUserData || byOther)) throw invalidValue('match.any', any, 'excludes every other criterion')
+  if (!any && !byUserData && !byOther) throw invalidValue('match', match, 'names no operation')
+  if (fd !== undefined && fixedFile !== undefined)
+    throw invalidValue('match.fixedFile', fixedFile, 'excludes match.fd')
+
+  let flags = any || checkBoolean('match.all', match.all ?? false) ? IORING_ASYNC_CANCEL_ALL : 0
+  if (any) flags |= IORING_ASYNC_CANCEL_ANY
+  if (byUserData) {
+    const low = checkInteger('match.userDataLow', userDataLow ?? 0, 0, 0xffff_ffff)
+    const high = checkInteger('match.userDataHigh', userDataHigh ?? 0, 0, 0xffff_ffff)
+    request.set('addr', (BigInt(high) << 32n) | BigInt(low))
+    // Matching user_data is what the call does when no other criterion is given; kernels before 6.6 lack the flag.
+    if (byOther) flags |= IORING_ASYNC_CANCEL_USERDATA
+  }
+  if (fd !== undefined) {
+    request.set('fd', checkInteger('match.fd', fd, 0, 0x7fff_ffff))
+    flags |= IORING_ASYNC_CANCEL_FD
+  } else if (fixedFile !== undefined) {
+    request.set('fd', checkInteger('match.fixedFile', fixedFile, 0, 0x7fff_ffff))
+    flags |= IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_FD_FIXED
+  }
+  if (opcode !== undefined) {
+    request.set('opcode', checkInteger('match.opcode', opcode, 0, 0xff))
+    flags |= IORING_ASYNC_CANCEL_OP
+  }
+  return request.set('flags', flags)
+}
+
+function setTimeout(request: Request, timeoutMs: number | undefined): void {
+  if (timeoutMs === undefined) {
+    // Both -1 stands for no timeout.
+    request.set('timeout.tv_sec', -1).set('timeout.tv_nsec', -1)
+    return
+  }
+  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'of type number', timeoutMs)
+  if (!(timeoutMs >= 0 && timeoutMs <= Number.MAX_SAFE_INTEGER)) {
+    throw outOfRange('options.timeoutMs', `>= 0 and <= ${Number.MAX_SAFE_INTEGER}`, timeoutMs)
+  }
+  const seconds = Math.floor(timeoutMs / 1000)
+  request.set('timeout.tv_sec', seconds)
+  request.set('timeout.tv_nsec', Math.min(Math.round((timeoutMs - seconds * 1000) * 1e6), 999_999_999))
+}
+
+/**
+ * Cancels operations and waits until those that match are done for. Each still posts its CQE, with -ECANCELED or with
+ * the result it had come to before. Linux 6.0.
+ *
+ * @returns Whether any operation matched.
+ * @throws TypeError, RangeError; SystemError `io_uring_register`: ETIME (an operation that cannot be interrupted still
+ *   runs), EBADF (`fd` is not open, or `fixedFile` is empty), EINVAL (an older kernel), EINTR.
+ * @see io_uring_register_sync_cancel(3), io_uring_cancelation(7)
+ */
+export function registerSyncCancel(
+  ring: Ring,
+  match: SyncCancelMatch,
+  options: SyncCancelOptions = {},
+): boolean {
+  checkMembers('options', options, ['timeoutMs'])
+  const request = cancelRequest(match)
+  setTimeout(request, options.timeoutMs)
+  let result = EINTR
+  for (let attempt = 0; attempt <= MAX_RETRIES && result === EINTR; attempt++) {
+    result = callRegister(ring, IORING_REGISTER_SYNC_CANCEL, request, 1)
+  }
+  if (result === ENOENT) return false
+  checkRegister(result, IORING_REGISTER_SYNC_CANCEL, {
+    ETIME: 'an operation that cannot be interrupted is still running',
+    EBADF: 'the descriptor is not open, or the slot of registered files is empty',
+  })
+  return true
+}

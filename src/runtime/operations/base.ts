@@ -1,0 +1,153 @@
+// What every family of operations stands on: options, entry flags, paths and buffers as the kernel wants them.
+
+import { isMainThread } from 'node:worker_threads'
+import {
+  AT_FDCWD,
+  type Fd,
+  IOSQE_ASYNC,
+  IOSQE_FIXED_FILE,
+  IOSQE_IO_DRAIN,
+  type Sqe,
+} from '../../ring/index.js'
+import { checkInteger, invalidType, invalidValue, outOfRange } from '../../syscalls/argument-errors.js'
+import type { Block } from '../arena.js'
+import type { Driver } from '../driver.js'
+import type { Prepare } from '../slot.js'
+
+/** Options that every operation takes. */
+export interface OperationOptions {
+  /** Aborting rejects with Node's AbortError, once the kernel has let go of the operation's memory. */
+  readonly signal?: AbortSignal | undefined
+  /** After this many milliseconds the kernel cancels the operation, which rejects with ETIMEDOUT. Linux 5.5. */
+  readonly timeoutMs?: number | undefined
+  /** The descriptor is an index into the registered files. Linux 5.1. */
+  readonly fixedFile?: boolean | undefined
+  /** Run on a worker thread of the kernel from the start (IOSQE_ASYNC): never blocks this thread. Linux 5.6. */
+  readonly async?: boolean | undefined
+  /** Start only when everything issued before is complete (IOSQE_IO_DRAIN). Linux 5.2. */
+  readonly drain?: boolean | undefined
+  /** Credentials registered with `registerPersonality`. Linux 5.6. */
+  readonly personality?: number | undefined
+}
+
+/** A path as `node:fs` takes it. */
+export type PathLike = string | Buffer | URL
+
+/** What data is read into or written from. */
+export type Bytes = ArrayBuffer | ArrayBufferView
+
+export const MAX_TRANSFER = 0x7fff_f000
+
+/** The `IOSQE_*` bits that `options` ask for. */
+function entryFlags(options: OperationOptions): number {
+  let flags = 0
+  if (options.fixedFile) flags |= IOSQE_FIXED_FILE
+  if (options.async) flags |= IOSQE_ASYNC
+  if (options.drain) flags |= IOSQE_IO_DRAIN
+  return flags
+}
+
+function optionsMistake({ timeoutMs, signal, personality }: OperationOptions): Error | null {
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 0xffff_ffff)) {
+    return outOfRange('options.timeoutMs', '>= 0 and <= 4294967295', timeoutMs)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    return invalidType('options.signal', 'an instance of AbortSignal', signal)
+  }
+  if (personality !== undefined && (personality & 0xffff) !== personality) {
+    return outOfRange('options.personality', 'an integer >= 0 and <= 65535', personality)
+  }
+  return null
+}
+
+interface StartDetails<T> {
+  readonly memory?: unknown
+  readonly path?: string | undefined
+  readonly dest?: string | undefined
+  readonly finish?: (res: number) => T
+  readonly block?: Block | null
+  readonly block2?: Block | null
+}
+
+/** @internal */
+export abstract class Operations {
+  /** @internal */
+  readonly driver: Driver
+  /**
+   * @internal True where data goes through driver memory: in a worker, whose ArrayBuffers vanish when it is
+   * terminated while the kernel still writes.
+   */
+  readonly copies: boolean
+
+  /** @internal */
+  constructor(driver: Driver, zeroCopy: boolean) {
+    this.driver = driver
+    this.copies = !isMainThread && !zeroCopy
+  }
+
+  /** @internal Issues an operation with the common options. */
+  start<T = number>(
+    syscall: string,
+    options: OperationOptions,
+    prepare: Prepare,
+    details: StartDetails<T> = {},
+  ): Promise<T> {
+    const { timeoutMs, signal, personality } = options
+    const mistake = optionsMistake(options)
+    if (mistake !== null) {
+      if (details.block) this.driver.arena.free(details.block)
+      if (details.block2) this.driver.arena.free(details.block2)
+      throw mistake
+    }
+    const flags = entryFlags(options)
+    const decorated =
+      flags === 0 && personality === undefined
+        ? prepare
+        : (sqe: Sqe) => {
+            prepare(sqe)
+            if (flags !== 0) sqe.addFlags(flags)
+            if (personality !== undefined) sqe.setPersonality(personality)
+          }
+    return this.driver.submit<T>(decorated, { ...details, syscall, signal, timeoutMs })
+  }
+
+  /** @internal The path as a NUL-terminated string in driver memory. */
+  pathBlock(path: PathLike, name = 'path'): Block {
+    const { arena } = this.driver
+    if (typeof path === 'string') {
+      if (path.includes('\0'))
+        throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
+      const block = arena.alloc(path.length * 3 + 1)
+      block.bytes[block.bytes.write(path, 0, 'utf8')] = 0
+      return block
+    }
+    if (path instanceof Uint8Array) {
+      if (path.includes(0))
+        throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
+      const block = arena.alloc(path.length + 1)
+      block.bytes.set(path)
+      block.bytes[path.length] = 0
+      return block
+    }
+    throw invalidType(name, 'of type string or an instance of Buffer or URL', path)
+  }
+}
+
+/** Checks a buffer and the part of it to use. @returns The length, in bytes. */
+export function checkedLength(buffer: Bytes, length: number | undefined, name = 'length'): number {
+  if (!ArrayBuffer.isView(buffer) && !(buffer instanceof ArrayBuffer)) {
+    throw invalidType('buffer', 'an instance of ArrayBuffer, Buffer, TypedArray, or DataView', buffer)
+  }
+  if (length === undefined) return Math.min(buffer.byteLength, MAX_TRANSFER)
+  return checkInteger(name, length, 0, Math.min(buffer.byteLength, MAX_TRANSFER))
+}
+
+/** The bytes of any view. */
+export function asBytes(buffer: Bytes): Uint8Array {
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer)
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
+
+export function dirFd(fd: Fd | undefined): Fd {
+  return fd === undefined ? AT_FDCWD : fd
+}

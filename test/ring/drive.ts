@@ -1,0 +1,137 @@
+// What the ring tests do again and again: queue NOPs, collect what completes, watch the kernel's side of a process.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { prepNop } from '../../src/ring/prep/nop.js'
+import type { Ring } from '../../src/ring/ring.js'
+import type { Sqe } from '../../src/ring/sqe.js'
+import { pipe2 } from '../../src/syscalls/libc.js'
+import { addressOf } from '../../src/syscalls/memory.js'
+import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
+
+/** An entry, which must be there to be had. */
+export function nextSqe(ring: Ring): Sqe {
+  const sqe = ring.getSqe()
+  if (sqe === null) throw new Error('the submission queue is full')
+  return sqe
+}
+
+/** Queues a NOP for each user_data. */
+export function queueNops(ring: Ring, ...userData: number[]): void {
+  for (const low of userData) prepNop(nextSqe(ring)).setUserData(low)
+}
+
+/** One pass over the completions: the low halves of their user_data. */
+export function reap(ring: Ring): number[] {
+  const seen: number[] = []
+  ring.forEachCqe((low) => seen.push(low))
+  return seen
+}
+
+/** One pass over the completions: user_data and result of each. */
+export function results(ring: Ring): Map<number, number> {
+  const seen = new Map<number, number>()
+  ring.forEachCqe((low, _high, res) => seen.set(low, res))
+  return seen
+}
+
+/** Submits, waits for `count` completions in all, and returns user_data and result of each. */
+export function complete(ring: Ring, count: number, timeoutMs = 5000): Map<number, number> {
+  const seen = new Map<number, number>()
+  const deadline = performance.now() + timeoutMs
+  while (seen.size < count && performance.now() < deadline) {
+    ring.submitAndWait(1, 100)
+    for (const [low, res] of results(ring)) seen.set(low, res)
+  }
+  return seen
+}
+
+/** The numbers from `first` to `last`. */
+export function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
+/** What `action` throws; fails the test when it throws nothing. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look at whatever properties the error has.
+export function thrown(action: () => unknown): any {
+  try {
+    action()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+
+/** The kernel's calls with some replaced, and the number of each made. */
+export function spied(
+  replacement: Partial<UringCalls> = {},
+): UringCalls & { counts: Record<string, number> } {
+  const counts = { setup: 0, enter: 0, register: 0 }
+  const calls = { ...kernelCalls, ...replacement }
+  return {
+    counts,
+    setup(entries, params) {
+      counts.setup++
+      return calls.setup(entries, params)
+    },
+    enter(...rest) {
+      counts.enter++
+      return calls.enter(...rest)
+    },
+    register(...rest) {
+      counts.register++
+      return calls.register(...rest)
+    },
+  }
+}
+
+/** A pipe whose ends block. */
+export function openPipe(): { readEnd: number; writeEnd: number } {
+  const O_CLOEXEC = 0x8_0000
+  const ends = new Int32Array(new ArrayBuffer(8))
+  if (pipe2(addressOf(ends), O_CLOEXEC) < 0) throw new Error('no pipe')
+  return { readEnd: ends[0]!, writeEnd: ends[1]! }
+}
+
+/** Sleeps with the thread blocked: no JavaScript runs meanwhile. */
+export function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** Whether `condition` comes true within the time, looked at with the thread blocked in between. */
+export function eventually(condition: () => boolean, timeoutMs = 5000): boolean {
+  const deadline = performance.now() + timeoutMs
+  while (!condition()) {
+    if (performance.now() > deadline) return false
+    block(5)
+  }
+  return true
+}
+
+/** The descriptors of this process that are rings. */
+export function ringDescriptors(): string[] {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]'
+    } catch {
+      return false // The descriptor by which the folder was listed is gone again.
+    }
+  })
+}
+
+/** The mappings of rings in this process. */
+export function ringMappings(): string[] {
+  return readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('io_uring'))
+}
+
+/** The SQPOLL threads of this process. */
+export function sqpollThreads(): string[] {
+  return readdirSync('/proc/self/task').filter((task) => {
+    try {
+      return readFileSync(`/proc/self/task/${task}/comm`, 'utf8').startsWith('iou-sqp')
+    } catch {
+      return false // It has ended since the folder was listed.
+    }
+  })
+}

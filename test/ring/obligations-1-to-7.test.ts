@@ -1,0 +1,308 @@
+// What a user-space binding owes the kernel, obligations 1 to 7: the shared words, who owns an entry and when, the
+// completion queue that is too small, the entries that are dropped. Obligation 2 at length: million.test.ts.
+
+import { prepNop } from '../../src/ring/prep/nop.js'
+import { prepReadv } from '../../src/ring/prep/read-write.js'
+import { Ring } from '../../src/ring/ring.js'
+import {
+  IO_URING_PARAMS,
+  IORING_FEAT_NODROP,
+  IORING_OFF_SQ_RING,
+  IORING_SETUP_NO_MMAP,
+  IORING_SETUP_NO_SQARRAY,
+  IORING_SETUP_SQPOLL,
+  IORING_SQ_CQ_OVERFLOW,
+  IOVEC,
+} from '../../src/syscalls/abi/index.js'
+import { close, viewMemory, write } from '../../src/syscalls/libc.js'
+import { addressOf, MappedRegion } from '../../src/syscalls/memory.js'
+import { Struct } from '../../src/syscalls/struct.js'
+import { kernelCalls } from '../../src/syscalls/uring-calls.js'
+import { assert, needs, test } from '../harness.js'
+import {
+  block,
+  complete,
+  eventually,
+  nextSqe,
+  openPipe,
+  queueNops,
+  range,
+  reap,
+  spied,
+  thrown,
+} from './drive.js'
+import { FakeRing } from './fake-ring.js'
+
+/** Runs `action` and counts the atomic loads of each word; `after` runs right after each of them. */
+function countLoads(action: () => void, after?: (index: number) => void): Map<number, number> {
+  const counts = new Map<number, number>()
+  const load = Atomics.load
+  Atomics.load = ((array: Int32Array, index: number): number => {
+    const value = load(array, index)
+    counts.set(index, (counts.get(index) ?? 0) + 1)
+    after?.(index)
+    return value
+  }) as typeof Atomics.load
+  try {
+    action()
+  } finally {
+    Atomics.load = load
+  }
+  return counts
+}
+
+test('obligation 1: each shared word is loaded once per operation', () => {
+  const fake = new FakeRing()
+  const ring = Ring.open({ entries: 4, flags: IORING_SETUP_NO_MMAP }, fake)
+  const [tail, head, flags, overflow] = [
+    fake.at('cq', 'tail'),
+    fake.at('sq', 'head'),
+    fake.at('sq', 'flags'),
+    fake.at('cq', 'overflow'),
+  ]
+  queueNops(ring, 1, 2, 3)
+  ring.submit()
+  assert.equal([...countLoads(() => reap(ring))], [[tail, 1]])
+  // With nothing there: what does the kernel hold back, and has it lost any?
+  assert.equal(
+    [...countLoads(() => reap(ring))].sort(),
+    [
+      [tail, 1],
+      [flags, 1],
+      [overflow, 1],
+    ].sort(),
+  )
+  queueNops(ring, 4, 5, 6, 7)
+  assert.equal([...countLoads(() => assert.is(ring.getSqe(), null))], [[head, 1]])
+  ring.close()
+})
+
+test('obligation 1: under SQPOLL submit() loads sq.head and sq.flags once', () => {
+  const fake = new FakeRing()
+  const ring = Ring.open({ entries: 4, flags: IORING_SETUP_SQPOLL }, fake)
+  queueNops(ring, 1, 2)
+  const loads = countLoads(() => assert.is(ring.submit(), 2))
+  assert.equal(
+    [...loads].sort(),
+    [
+      [fake.at('sq', 'head'), 1],
+      [fake.at('sq', 'flags'), 1],
+    ].sort(),
+  )
+  ring.close()
+  fake.dispose()
+})
+
+test('obligation 1: what changes after the load is not looked at', () => {
+  const fake = new FakeRing()
+  const ring = Ring.open({ entries: 8, flags: IORING_SETUP_NO_MMAP }, fake)
+  const tail = fake.at('cq', 'tail')
+  queueNops(ring, 1, 2, 3)
+  ring.submit()
+  let seen: number[] = []
+  let changes = 0
+  const scribble = (index: number): void => {
+    // After the ring has read the tail: one completion more, and then a tail that is nonsense.
+    if (index === tail && changes++ === 0) fake.setWord('cq', 'tail', 1000)
+  }
+  countLoads(() => {
+    seen = reap(ring)
+  }, scribble)
+  assert.equal(seen, [1, 2, 3])
+  assert.is(fake.word('cq', 'head'), 3)
+  ring.close()
+})
+
+test('obligation 1: every index is masked', () => {
+  const fake = new FakeRing({ start: 1_000_003 })
+  const ring = Ring.open({ entries: 4, cqEntries: 8, flags: IORING_SETUP_NO_MMAP }, fake)
+  const before = new Int32Array(fake.sq)
+  for (let lap = 0; lap < 5; lap++) {
+    queueNops(ring, 1, 2, 3, 4)
+    assert.is(ring.submit(), 4)
+    assert.equal(reap(ring), [1, 2, 3, 4])
+  }
+  // The words in front of the completions that are not ours to write are as they were.
+  for (const [side, name] of [
+    ['sq', 'ring_mask'],
+    ['sq', 'ring_entries'],
+    ['sq', 'dropped'],
+    ['cq', 'ring_mask'],
+    ['cq', 'ring_entries'],
+    ['cq', 'overflow'],
+  ] as const) {
+    assert.is(fake.sq[fake.at(side, name)], before[fake.at(side, name)], `${side}.${name}`)
+  }
+  ring.close()
+})
+
+test('obligation 2: a CQE is copied before cq.head is stored, and not read after', () => {
+  const fake = new FakeRing()
+  const ring = Ring.open({ entries: 4 }, fake)
+  queueNops(ring, 1, 2)
+  ring.submit()
+  const headsSeen: number[] = []
+  const seen: number[] = []
+  ring.forEachCqe((low) => {
+    headsSeen.push(fake.word('cq', 'head'))
+    // As the kernel would, had the slot been given back.
+    fake.cq.fill(-1, fake.at('cq', 'cqes'), fake.at('cq', 'cqes') + (seen.length + 1) * 4)
+    seen.push(low)
+  })
+  assert.equal(seen, [1, 2])
+  assert.equal(headsSeen, [0, 0])
+  assert.is(fake.word('cq', 'head'), 2)
+  ring.close()
+  fake.dispose()
+})
+
+test(
+  'obligation 3: an entry is published whole, and its slot reused only when sq.head has passed it',
+  needs({ setup: 'IORING_SETUP_SQPOLL' }, () => {
+    const ring = Ring.open({ entries: 4, cqEntries: 4096, flags: IORING_SETUP_SQPOLL, sqThreadIdleMs: 50 })
+    // The thread is awake and looks: what is handed out and not submitted is invisible to it.
+    queueNops(ring, 1)
+    block(5)
+    assert.is(ring.cqReady, 0)
+    const seen: number[] = []
+    for (let userData = 2; userData <= 3000; userData++) {
+      let sqe = ring.getSqe()
+      while (sqe === null) {
+        ring.waitForSqSpace()
+        sqe = ring.getSqe()
+      }
+      prepNop(sqe).setUserData(userData)
+      ring.submit()
+    }
+    assert.ok(eventually(() => seen.push(...reap(ring)) === 3000))
+    assert.equal(seen, range(1, 3000))
+    ring.close()
+  }),
+)
+
+/** A pending READV of a pipe, its buffer and its iovec. */
+function pendingReadv(ring: Ring): {
+  writeEnd: number
+  bytes: Buffer
+  iovec: Struct<'iov_base' | 'iov_len'>
+} {
+  const { readEnd, writeEnd } = openPipe()
+  const bytes = Buffer.from(new ArrayBuffer(16))
+  const iovec = Struct.alloc(IOVEC).assign({ iov_base: addressOf(bytes), iov_len: 16 })
+  prepReadv(nextSqe(ring), readEnd, iovec.address, 1, 0).setUserData(7)
+  assert.is(ring.submit(), 1)
+  return { writeEnd, bytes, iovec }
+}
+
+function writeText(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  assert.is(write(fd, addressOf(bytes), bytes.length), bytes.length)
+  close(fd)
+}
+
+test(
+  'obligation 4: an operation in flight is untouched by the reuse of its slot',
+  needs({ ring: true }, () => {
+    const ring = Ring.open({ entries: 1 })
+    const { writeEnd, bytes } = pendingReadv(ring)
+    queueNops(ring, 8)
+    assert.equal([...complete(ring, 1)], [[8, 0]])
+    writeText(writeEnd, 'whole')
+    assert.equal([...complete(ring, 1)], [[7, 5]])
+    assert.is(bytes.toString('latin1', 0, 5), 'whole')
+    ring.close()
+  }),
+)
+
+for (const [name, flags] of [
+  ['', 0],
+  [', under SQPOLL once sq.head has passed', IORING_SETUP_SQPOLL],
+] as const) {
+  test(
+    `obligation 5: an iovec is the caller's again after the submit${name}`,
+    needs({ feature: 'IORING_FEAT_SUBMIT_STABLE' }, () => {
+      const ring = Ring.open({ entries: 4, flags })
+      const { writeEnd, bytes, iovec } = pendingReadv(ring)
+      assert.ok(eventually(() => ring.sqPending === 0))
+      iovec.bytes.fill(0xff)
+      writeText(writeEnd, 'stable')
+      assert.equal([...complete(ring, 1)], [[7, 6]])
+      assert.is(bytes.toString('latin1', 0, 6), 'stable')
+      ring.close()
+    }),
+  )
+}
+
+test(
+  'obligation 6: what overflows the completion queue is flushed, in order',
+  needs({ feature: 'IORING_FEAT_NODROP' }, () => {
+    const ring = Ring.open({ entries: 4, cqEntries: 8 })
+    assert.ok(ring.features & IORING_FEAT_NODROP)
+    for (const first of [1, 5, 9]) {
+      queueNops(ring, ...range(first, first + 3))
+      ring.submit()
+    }
+    assert.is(ring.cqReady, 8)
+    assert.ok(ring.sqFlags & IORING_SQ_CQ_OVERFLOW)
+    assert.equal(reap(ring), range(1, 8))
+    assert.equal(reap(ring), range(9, 12))
+    assert.not(ring.sqFlags & IORING_SQ_CQ_OVERFLOW)
+    assert.equal(reap(ring), [])
+    ring.close()
+  }),
+)
+
+/** A real ring, and its SQ array as the kernel sees it. */
+function openWithArray(flags = 0): {
+  ring: Ring
+  array: Int32Array
+  arrayOffset: number
+  region: MappedRegion
+} {
+  let arrayOffset = 0
+  const calls = spied({
+    setup(entries, address) {
+      const fd = kernelCalls.setup(entries, address)
+      const params = new Struct(IO_URING_PARAMS, new Uint8Array(viewMemory(address, IO_URING_PARAMS.size)))
+      arrayOffset = params.get('sq_off.array')
+      return fd
+    },
+  })
+  const ring = Ring.open({ entries: 4, flags }, calls)
+  const region = MappedRegion.ofFile(ring.fd, 4096, IORING_OFF_SQ_RING)
+  return { ring, array: new Int32Array(region.buffer, arrayOffset, 4), arrayOffset, region }
+}
+
+test(
+  'obligation 7: the SQ array is the identity, and a dropped entry is an error',
+  needs({ ring: true }, () => {
+    const { ring, array, region } = openWithArray()
+    assert.equal([...array], [0, 1, 2, 3])
+    queueNops(ring, 1, 2, 3)
+    array[1] = 77
+    const error = thrown(() => ring.submit())
+    assert.is(error.code, 'ERR_URING_SQE_DROPPED')
+    assert.is(error.lost, 1)
+    // The rest is not lost: the third entry goes with the next submit.
+    assert.is(ring.sqPending, 1)
+    assert.is(ring.submit(), 1)
+    assert.equal(reap(ring), [1, 3])
+    region.unmap()
+    ring.close()
+  }),
+)
+
+test(
+  'obligation 7: with NO_SQARRAY there is no array to get wrong',
+  needs({ setup: 'IORING_SETUP_NO_SQARRAY' }, () => {
+    const { ring, arrayOffset, region } = openWithArray(IORING_SETUP_NO_SQARRAY)
+    assert.is(arrayOffset, 0)
+    queueNops(ring, 1, 2, 3, 4)
+    assert.is(ring.submit(), 4)
+    assert.equal(reap(ring), [1, 2, 3, 4])
+    region.unmap()
+    ring.close()
+  }),
+)
+
+test.run()
