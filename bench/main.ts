@@ -16,8 +16,9 @@ import { nop } from './suites/nop.js'
 import { read } from './suites/read.js'
 import { scaling } from './suites/scaling.js'
 import { startup } from './suites/startup.js'
+import { stores } from './suites/stores.js'
 
-const SUITES: readonly Suite[] = [nop, read, scaling, memory, startup]
+const SUITES: readonly Suite[] = [nop, read, scaling, memory, startup, stores]
 const NAMES = SUITES.map((suite) => suite.name)
 
 const FULL: Effort = { rounds: 7, runMs: 300, warmUpRuns: 2 }

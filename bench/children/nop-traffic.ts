@@ -1,8 +1,7 @@
 // Batches of NOPs through one ring: the loops of the `nop`, `scaling` and `memory` suites. bench/peers/nop.c does the
 // same on liburing.
 
-import type { Ring } from '../../src/ring/index.js'
-import { prepNop } from '../../src/ring/prep/nop.js'
+import { prepNop, type Ring } from '../../src/ring/index.js'
 
 // One callback for all batches, on numbers that stay 32-bit integers: a larger sum would be a heap number, and
 // the `memory` suite would count the bench's own garbage.

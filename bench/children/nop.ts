@@ -1,8 +1,7 @@
 // Child of the `nop` and `scaling` suites. Arguments: batch, mode, ring entries, and how many reads of an empty
 // eventfd stay in flight the whole time.
 
-import type { Ring } from '../../src/ring/index.js'
-import { prepRead } from '../../src/ring/prep/read-write.js'
+import { prepRead, type Ring } from '../../src/ring/index.js'
 import { eventfd } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { serveWork } from '../harness/serve.js'

@@ -1,7 +1,7 @@
 // Child of the `read` suite: random reads through the raw ring, `depth` in flight. bench/peers/read.c is its twin.
 // Variants: plain, and fixed (registered buffers and file).
 
-import { prepRead, prepReadFixed } from '../../src/ring/prep/read-write.js'
+import { prepRead, prepReadFixed } from '../../src/ring/index.js'
 import {
   IORING_REGISTER_BUFFERS,
   IORING_REGISTER_FILES,

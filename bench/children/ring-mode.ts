@@ -23,8 +23,13 @@ const SQ_THREAD_IDLE_MS = 5
 /** Opens a ring; where the kernel refuses it, this child is skipped with the kernel's reason. */
 export function openRing(entries: number, mode: RingMode): Ring {
   const idle = mode === 'sqpoll' ? { sqThreadIdleMs: SQ_THREAD_IDLE_MS } : {}
+  return orSkip(() => Ring.open({ entries, flags: FLAGS[mode], ...idle }))
+}
+
+/** What `open` returns; a refusal by the kernel skips this child. */
+export function orSkip<Result>(open: () => Result): Result {
   try {
-    return Ring.open({ entries, flags: FLAGS[mode], ...idle })
+    return open()
   } catch (error) {
     if (error instanceof SystemError) skip(error.message)
     throw error

@@ -13,7 +13,7 @@ export interface Panel {
 
 const WIDTH = 960
 const MARGIN = 24
-const LABEL_WIDTH = 210
+const LABEL_WIDTH = 245
 const TITLE_HEIGHT = 70
 /** Room above a panel's bars for its title and legend, and below them for the axis. */
 const PANEL_HEAD = 64

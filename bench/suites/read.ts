@@ -63,6 +63,7 @@ function contenders(
     tsContender('uring-fixed', 'read-ring.ts', [...args, 'fixed']),
     programContender('c-liburing', peer('read', [...args, 'plain'])),
     programContender('c-liburing-fixed', peer('read', [...args, 'fixed'])),
+    tsContender('uring-promises', 'read-driver.ts', [...args, 'plain']),
     tsContender('fs.read', 'read-fs.ts', [...args, 'callback']),
     tsContender('fs.promises', 'read-fs.ts', [...args, 'promises']),
   ]

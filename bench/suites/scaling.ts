@@ -20,11 +20,11 @@ const FLOW = 16
 const MAX_EXCESS = 2
 
 function batchCase(count: number): string {
-  return `${count} NOPs in flight`
+  return `NOPs in flight: ${count}`
 }
 
 function waitingCase(count: number): string {
-  return `${count} reads waiting, NOPs by ${FLOW}`
+  return `reads waiting: ${count}, NOPs by ${FLOW}`
 }
 
 /** Cost of an operation at the largest count over its cost at `from`, uring's growth over C's. */

@@ -4,7 +4,7 @@ import { errnoName } from '../syscalls/errno.js'
 import { isAtLeast, parseKernelRelease } from './kernel-version.js'
 import { type Machine, thisMachine } from './machine.js'
 import { explainRefusal, type RefusalCause } from './refusal.js'
-import { probeRing } from './ring-probe.js'
+import { probeRing, type RingProbe } from './ring-probe.js'
 
 /** Why io_uring can or cannot be used. */
 export type AvailabilityCause =
@@ -83,7 +83,14 @@ function askMachine(machine: Machine): Availability {
   if (libcFailure !== null) {
     return unavailable('no-c-library', `because the C library cannot be loaded: ${libcFailure.message}`)
   }
-  const ring = probeRing(machine)
+  let ring: RingProbe
+  try {
+    ring = probeRing(machine)
+  } catch (error) {
+    return unavailable('other', `because the kernel cannot be relied on: ${(error as Error).message}`, {
+      kernel,
+    })
+  }
   if (ring.setup < 0) return refused(ring.setup, machine)
   if (ring.probe < 0) return withoutProbe(ring.probe, machine)
   const operations = ring.opcodes.length

@@ -1,18 +1,10 @@
 // What the kernel under this process can do with io_uring, asked of the kernel and not read off its version:
 // REGISTER_PROBE, REGISTER_QUERY where the kernel has it, setups and registrations tried where it has not.
 
-import {
-  flagNames,
-  IO_URING_QUERY_HDR,
-  IO_URING_QUERY_OPCODE,
-  IO_URING_QUERY_OPCODES,
-  IORING_REGISTER_QUERY,
-  IORING_SETUP_SQPOLL,
-  opcodeName,
-  registerOpcodeName,
-} from '../syscalls/abi/index.js'
-import { errnoName } from '../syscalls/errno.js'
-import { Struct } from '../syscalls/struct.js'
+import { queryKernel } from '../ring/register/query.js'
+import { flagNames, IORING_SETUP_SQPOLL, opcodeName, registerOpcodeName } from '../syscalls/abi/index.js'
+import { errnoName, SystemError } from '../syscalls/errno.js'
+import type { Fd } from '../syscalls/numbers.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
 import { type RootlessSignal, rootlessSignal } from './container.js'
 import { type KernelVersion, parseKernelRelease } from './kernel-version.js'
@@ -20,8 +12,8 @@ import { type Machine, thisMachine } from './machine.js'
 import { MemoryRetries } from './memory-retry.js'
 import { memlockLimitBytes } from './process-status.js'
 import { explainRefusal } from './refusal.js'
-import { probeRing, trySetup } from './ring-probe.js'
-import { tryRegistrations, trySetupFlags } from './trials.js'
+import { probeRing } from './ring-probe.js'
+import { tryRegistrations, trySetup, trySetupFlags } from './trials.js'
 
 /** How a list was obtained: the kernel said so (Linux 6.18), or each entry was tried. */
 export type Evidence = 'query' | 'trials'
@@ -88,12 +80,8 @@ export function probe(
 
 function ask(machine: Machine): Capabilities {
   let knows: Knowledge = { evidence: 'query', setupFlags: [], registerOpcodes: [] }
-  const ring = probeRing(machine, (fd) => {
-    knows = query(machine.calls) ?? {
-      evidence: 'trials',
-      setupFlags: flagNames('IORING_SETUP_', trySetupFlags(machine, fd)),
-      registerOpcodes: tryRegistrations(machine, fd).map(registerOpcodeName),
-    }
+  const ring = probeRing(machine, ({ fd }, canProbe) => {
+    knows = askKernel(machine.calls) ?? tryKernel(machine, fd, canProbe)
   })
   const result = trialResult(ring.setup, 'regular', machine)
   return {
@@ -120,21 +108,29 @@ interface Knowledge {
 }
 
 /** What the kernel says it knows; null from one that does not answer (before Linux 6.18). */
-function query(calls: UringCalls): Knowledge | null {
-  const answer = Struct.alloc(IO_URING_QUERY_OPCODE)
-  const question = Struct.alloc(IO_URING_QUERY_HDR).assign({
-    query_data: answer.address,
-    query_op: IO_URING_QUERY_OPCODES,
-    size: IO_URING_QUERY_OPCODE.size,
-  })
-  // Descriptor -1: the one registration that needs no ring.
-  const result = calls.register(-1, IORING_REGISTER_QUERY, question.address, 0)
-  if (result < 0 || question.get('result') < 0) return null
-  const count = answer.get('nr_register_opcodes')
+function askKernel(calls: UringCalls): Knowledge | null {
+  try {
+    const { value } = queryKernel(calls).opcodes
+    if (value === undefined) return null
+    return {
+      evidence: 'query',
+      setupFlags: flagNames('IORING_SETUP_', value.setupFlags),
+      registerOpcodes: Array.from({ length: value.registerOpcodeCount }, (_, opcode) =>
+        registerOpcodeName(opcode),
+      ),
+    }
+  } catch (error) {
+    if (error instanceof SystemError) return null
+    throw error
+  }
+}
+
+/** What trying shows. A kernel that cannot be probed for opcodes (before 5.6) is not asked about registrations. */
+function tryKernel(machine: Machine, fd: Fd, canProbe: boolean): Knowledge {
   return {
-    evidence: 'query',
-    setupFlags: flagNames('IORING_SETUP_', answer.get('ring_setup_flags')),
-    registerOpcodes: Array.from({ length: count }, (_, opcode) => registerOpcodeName(opcode)),
+    evidence: 'trials',
+    setupFlags: flagNames('IORING_SETUP_', trySetupFlags(machine, fd)),
+    registerOpcodes: canProbe ? tryRegistrations(machine, fd).map(registerOpcodeName) : [],
   }
 }
 
@@ -143,7 +139,7 @@ function trySqpoll(machine: Machine): TrialResult {
   // The ring that was probed before is closed, but its memory may still be on the account.
   const retries = new MemoryRetries((milliseconds) => machine.sleepMs(milliseconds))
   let result: number
-  do result = trySetup(machine.calls, IORING_SETUP_SQPOLL, { sq_thread_idle: 1 }).result
+  do result = trySetup(machine.calls, IORING_SETUP_SQPOLL, { sq_thread_idle: 1 })
   while (retries.again(result))
   if (result >= 0) machine.close(result)
   return trialResult(Math.min(result, 0), 'sqpoll', machine)

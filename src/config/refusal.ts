@@ -76,6 +76,9 @@ function release(machine: Machine): string {
 }
 
 function explainNotImplemented(machine: Machine): Refusal {
+  if (machine.platform !== 'linux') {
+    return { cause: 'not-implemented', text: `io_uring is a part of Linux, and this is ${machine.platform}` }
+  }
   const version = parseKernelRelease(machine.release)
   if (version !== null && !isAtLeast(version, '5.1')) {
     return { cause: 'kernel-too-old', text: `kernel ${machine.release} is too old: io_uring came with 5.1` }

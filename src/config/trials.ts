@@ -4,6 +4,7 @@
 import {
   constantNames,
   constantValue,
+  IO_URING_PARAMS,
   IORING_REGISTER_BUFFERS_UPDATE,
   IORING_REGISTER_BUFFERS2,
   IORING_REGISTER_CLOCK,
@@ -45,8 +46,9 @@ import {
   IORING_UNREGISTER_RING_FDS,
 } from '../syscalls/abi/index.js'
 import type { Fd } from '../syscalls/numbers.js'
+import { Struct } from '../syscalls/struct.js'
+import type { UringCalls } from '../syscalls/uring-calls.js'
 import type { Machine } from './machine.js'
-import { trySetup } from './ring-probe.js'
 
 const EFAULT = -14
 const EINVAL = -22
@@ -59,6 +61,21 @@ const COMPANIONS: ReadonlyMap<number, number> = new Map([
   [IORING_SETUP_HYBRID_IOPOLL, IORING_SETUP_IOPOLL],
   [IORING_SETUP_SQ_REWIND, IORING_SETUP_NO_SQARRAY],
 ])
+
+type Params = Partial<Record<keyof typeof IO_URING_PARAMS.fields, number>>
+
+/** A setup of two entries. @returns The descriptor, which is the caller's to close, or a negated errno. */
+export function trySetup(calls: UringCalls, flags: number, more: Readonly<Params> = {}): number {
+  const params = Struct.alloc(IO_URING_PARAMS).set('flags', flags).assign(more)
+  return calls.setup(2, params.address)
+}
+
+/** What a flag needs in the parameters to be accepted. */
+function parametersFor(flag: number, openRing: Fd): Params {
+  if (flag === IORING_SETUP_CQSIZE) return { cq_entries: 4 }
+  if (flag === IORING_SETUP_ATTACH_WQ) return { wq_fd: openRing }
+  return {}
+}
 
 /** All setup flags that have a name, in one word. */
 const NAMED_FLAGS = constantNames()
@@ -76,13 +93,8 @@ export function trySetupFlags(machine: Machine, openRing: Fd): number {
   let known = IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF
   for (let flag = 1; flag <= NAMED_FLAGS; flag *= 2) {
     if (!(NAMED_FLAGS & flag) || known & flag) continue
-    const more =
-      flag === IORING_SETUP_CQSIZE
-        ? { cq_entries: 4 }
-        : flag === IORING_SETUP_ATTACH_WQ
-          ? { wq_fd: openRing }
-          : {}
-    const { result } = trySetup(machine.calls, flag | (COMPANIONS.get(flag) ?? 0), more)
+    const flags = flag | (COMPANIONS.get(flag) ?? 0)
+    const result = trySetup(machine.calls, flags, parametersFor(flag, openRing))
     if (result >= 0) machine.close(result)
     if (result !== EINVAL) known |= flag
   }
@@ -118,8 +130,8 @@ const REGISTRATIONS: readonly (readonly [opcode: number, count: number])[] = [
 ]
 
 /**
- * The io_uring_register(2) opcodes that the kernel knows. An unknown opcode is EINVAL; a known one fails to read its
- * argument (EFAULT) or objects to something else.
+ * The io_uring_register(2) opcodes that the kernel knows, for one that knows PROBE (Linux 5.6). An unknown opcode is
+ * EINVAL; a known one fails to read its argument (EFAULT) or objects to something else.
  *
  * @param openRing - Any ring. Opcodes that want a ring of a certain kind are tried on one of that kind, where the
  *   kernel has it.
@@ -129,18 +141,20 @@ export function tryRegistrations(machine: Machine, openRing: Fd): number[] {
   // Whoever can probe opcodes (Linux 5.6) has everything up to personalities.
   const known = Array.from({ length: IORING_REGISTER_RESTRICTIONS }, (_, opcode) => opcode)
   const kind = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQE32
-  const special = trySetup(calls, kind).result
+  const special = trySetup(calls, kind)
   const ring = special >= 0 ? special : openRing
   for (const [opcode, count] of REGISTRATIONS) {
     if (calls.register(ring, opcode, UNREADABLE, count) !== EINVAL) known.push(opcode)
   }
-  if (calls.register(ring, IORING_REGISTER_ENABLE_RINGS, 0, 0) !== EINVAL)
+  if (calls.register(ring, IORING_REGISTER_ENABLE_RINGS, 0, 0) !== EINVAL) {
     known.push(IORING_REGISTER_ENABLE_RINGS)
+  }
   // Not tried, for it would undo the affinity that somebody chose for this thread's workers; it came with its opposite.
   if (known.includes(IORING_REGISTER_IOWQ_AFF)) known.push(IORING_UNREGISTER_IOWQ_AFF)
   // This one is sent without a ring.
-  if (calls.register(-1, IORING_REGISTER_SEND_MSG_RING, UNREADABLE, 1) === EFAULT)
+  if (calls.register(-1, IORING_REGISTER_SEND_MSG_RING, UNREADABLE, 1) === EFAULT) {
     known.push(IORING_REGISTER_SEND_MSG_RING)
+  }
   if (special >= 0) machine.close(special)
   return known.sort((a, b) => a - b)
 }

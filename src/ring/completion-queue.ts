@@ -4,7 +4,6 @@
 import {
   IORING_CQ_EVENTFD_DISABLED,
   IORING_CQE_F_32,
-  IORING_CQE_F_MORE,
   IORING_CQE_F_SKIP,
   IORING_SETUP_CQE_MIXED,
 } from '../syscalls/abi/index.js'
@@ -28,28 +27,30 @@ export type BigCqeVisitor = (
 
 const EMPTY = new Int32Array(0)
 const CQE_WORDS = 4
+// IORING_CQE_F_MORE: V8 folds a private constant, an imported one is loaded for each CQE.
+const MORE = 2
 
 /** @internal */
 export class CompletionQueue {
-  readonly entries: number
-  readonly #headAt: number
-  readonly #tailAt: number
-  readonly #overflowAt: number
-  readonly #flagsAt: number
-  readonly #cqesAt: number
-  readonly #mask: number
-  readonly #big: boolean
-  readonly #mixed: boolean
+  readonly entries: number = 0
+  readonly #headAt: number = 0
+  readonly #tailAt: number = 0
+  readonly #overflowAt: number = 0
+  readonly #flagsAt: number = 0
+  readonly #cqesAt: number = 0
+  readonly #mask: number = 0
+  readonly #big: boolean = false
+  readonly #mixed: boolean = false
   #words: Int32Array
   // Counters run modulo 2^32 and are kept as signed words.
   /** The next CQE to visit. Runs ahead of the shared head while a pass is under way. */
-  #head: number
+  #head = 0
   /** One past the last CQE known to be there. */
-  #tail: number
+  #tail = 0
   /** The head that the kernel was last shown; behind `#head` only while a pass runs or after a visitor threw. */
-  #released: number
+  #released = 0
   /** The head at which `endedCount` was 0. */
-  readonly #start: number
+  readonly #start: number = 0
   /** Slots since then that ended no operation. */
   #notEnded = 0
 
@@ -92,19 +93,21 @@ export class CompletionQueue {
     // Order: this load, then the words of the CQEs up to it.
     // Pairs with: the kernel's store-release of the tail once a CQE is whole.
     // Without it: a CQE is read before it is written (stale user_data, a promise settled twice).
-    this.#tail = Atomics.load(this.#words, this.#tailAt)
-    if (this.#head === this.#tail) return this.#release(0)
+    const words = this.#words
+    this.#tail = Atomics.load(words, this.#tailAt)
+    const cqesAt = this.#cqesAt
+    const mask = this.#mask
     let count = 0
+    // Head and tail are looked at anew for each CQE: a visitor may have moved them, or dropped `words`.
     while (this.#head !== this.#tail) {
-      const words = this.#words
       const head = this.#head
-      const at = this.#cqesAt + ((head & this.#mask) << 2)
+      const at = cqesAt + ((head & mask) << 2)
       const low = words[at]!
       const high = words[at + 1]!
       const res = words[at + 2]!
       const flags = words[at + 3]!
       this.#head = (head + 1) | 0
-      if ((flags & IORING_CQE_F_MORE) !== 0) this.#notEnded++
+      if ((flags & MORE) !== 0) this.#notEnded++
       count++
       visit(low >>> 0, high >>> 0, res, flags >>> 0)
     }
@@ -140,7 +143,7 @@ export class CompletionQueue {
       this.#head = (head + (twoSlots ? 2 : 1)) | 0
       const skipped = this.#mixed && (flags & IORING_CQE_F_SKIP) !== 0
       if (twoSlots) this.#notEnded++
-      if (skipped || (flags & IORING_CQE_F_MORE) !== 0) this.#notEnded++
+      if (skipped || (flags & MORE) !== 0) this.#notEnded++
       if (skipped) continue
       count++
       visit(low, high, res, flags, extra0, extra1, extra2, extra3)

@@ -220,9 +220,9 @@ export class Ring {
     this.#registerFlag = registerFlagOf(layout)
     this.#enterFlags = this.#registerFlag === 0 ? 0 : IORING_ENTER_REGISTERED_RING
     this.#sqpoll = (layout.flags & IORING_SETUP_SQPOLL) !== 0
-    const hiddenWork =
-      layout.flags & IORING_SETUP_DEFER_TASKRUN && !(layout.flags & IORING_SETUP_TASKRUN_FLAG)
-    this.#mustEnterToReap = hiddenWork !== 0 || (layout.flags & IORING_SETUP_IOPOLL) !== 0
+    const deferred = (layout.flags & IORING_SETUP_DEFER_TASKRUN) !== 0
+    const isFlagged = (layout.flags & IORING_SETUP_TASKRUN_FLAG) !== 0
+    this.#mustEnterToReap = (deferred && !isFlagged) || (layout.flags & IORING_SETUP_IOPOLL) !== 0
     this.#dropped = this.#sq.loadDropped()
     this.#overflow = this.#cq.loadOverflow()
     this.#remains = { layout, calls, registeredIndex: -1, held: new Map() }
@@ -355,7 +355,7 @@ export class Ring {
    */
   submitAndWait(minComplete: number, timeoutMs?: number, options?: WaitOptions): number {
     if (this.#closed) throw closedError()
-    if (minComplete >>> 0 !== minComplete || minComplete > this.#cq.entries) {
+    if (typeof minComplete !== 'number' || minComplete >>> 0 !== minComplete || minComplete > this.#cq.entries) {
       throw checkCount('minComplete', minComplete, this.#cq.entries)
     }
     const timed = timeoutMs !== undefined || options !== undefined
@@ -416,6 +416,7 @@ export class Ring {
    */
   forEachCqe(visit: CqeVisitor): number {
     if (this.#closed) throw closedError()
+    if (typeof visit !== 'function') throw invalidType('visit', 'a function', visit)
     const count = this.#cq.forEach(visit)
     return count === 0 && this.#flushHeldBack() ? this.#cq.forEach(visit) : count
   }
@@ -423,6 +424,7 @@ export class Ring {
   /** As `forEachCqe`, with the 16 bytes more of a 32-byte CQE as four words. Linux 5.19. */
   forEachBigCqe(visit: BigCqeVisitor): number {
     if (this.#closed) throw closedError()
+    if (typeof visit !== 'function') throw invalidType('visit', 'a function', visit)
     const count = this.#cq.forEachBig(visit)
     return count === 0 && this.#flushHeldBack() ? this.#cq.forEachBig(visit) : count
   }

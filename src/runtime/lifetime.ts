@@ -66,7 +66,7 @@ function announcements(): BroadcastChannel {
   return channel
 }
 
-/** In a worker: tells the main thread of a descriptor that is to be closed should this worker be terminated. */
+/** In a worker: tells the threads above of a descriptor that is to be closed should this worker be terminated. */
 export function announceFd(fd: number, present: boolean): void {
   if (isMainThread) return
   announcements().postMessage({ kind: 'fd', thread: threadId, fd, present } satisfies Announcement)
@@ -75,7 +75,13 @@ export function announceFd(fd: number, present: boolean): void {
 /** In a worker: the same for a mapping. */
 export function announceRegion({ address, length }: MappedRegion, present: boolean): void {
   if (isMainThread) return
-  announcements().postMessage({ kind: 'region', thread: threadId, address, length, present } satisfies Announcement)
+  announcements().postMessage({
+    kind: 'region',
+    thread: threadId,
+    address,
+    length,
+    present,
+  } satisfies Announcement)
 }
 
 interface Holdings {
@@ -105,14 +111,13 @@ function reclaim(thread: number): void {
   if (held === undefined) return
   holdings.delete(thread)
   for (const fd of held.fds) close(fd)
-  // The ring is torn down in the background after its descriptor is closed; it holds the pages it still writes, so
-  // unmapping here cannot hand them to anyone else.
+  // A thread does not end before its operations have: the kernel cancels and awaits them at its exit. So nothing writes
+  // these mappings any more.
   for (const [address, length] of held.regions) munmap(address, length)
 }
 
-/** In the main thread: watches for workers that end, and for what they announce. Called once, on import. */
+/** Watches for workers of this thread that end, and for what they announce. Called once, on import. */
 export function watchWorkers(): void {
-  if (!isMainThread) return
   process.on('worker', (worker: Worker) => {
     // Listening starts with the first worker, so that a program without any does not pay for a channel.
     const listener = announcements()

@@ -13,6 +13,9 @@ export type Finish = (res: number) => unknown
 /** Sees every CQE of a multishot operation; `more` is false on the last. */
 export type CqeHandler = (res: number, flags: number, more: boolean) => void
 
+/** Sees a message of another ring: the bits of user_data's low word below the role, its high word, and `res`. */
+export type MessageHandler = (bits: number, high: number, res: number) => void
+
 const nothing = (): void => {}
 
 // user_data low word: the slot's index, and in bits 24-25 whose CQE it is.
@@ -23,6 +26,10 @@ export const SLOT_MASK = MAX_SLOTS - 1
 export const ROLE_OPERATION = 0
 /** The linked timeout of the operation. */
 export const ROLE_TIMEOUT = 1 << SLOT_BITS
+/** A cancel that was sent for the operation. */
+export const ROLE_CANCEL = 2 << SLOT_BITS
+/** No operation of this ring: another ring has sent it. What is below is the sender's. */
+export const ROLE_MESSAGE = 3 << SLOT_BITS
 
 /** @internal */
 export class Slot {
@@ -50,9 +57,15 @@ export class Slot {
   plain = true
   timedOut = false
   aborted = false
+  /** Cancels that missed. */
+  cancels = 0
   /** Once the SQE is in the submission queue a cancel must go through the kernel. */
   queued = false
   timeoutMs = -1
+  /** All members of the operation's chain, in order. */
+  chain: readonly Slot[] | null = null
+  /** `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK` when another member follows. */
+  linkFlags = 0
   signal: AbortSignal | null = null
   onAbort: (() => void) | null = null
   /** For error messages, as Node has them. */
@@ -62,6 +75,11 @@ export class Slot {
 
   constructor(index: number) {
     this.index = index
+  }
+
+  /** Entries that the operation takes in the submission queue: its own, and that of its time limit. */
+  get entries(): number {
+    return this.timeoutMs >= 0 ? 2 : 1
   }
 
   /** Drops every reference; the next use starts clean. */
@@ -79,7 +97,10 @@ export class Slot {
     this.prepare = null
     this.timedOut = false
     this.aborted = false
+    this.cancels = 0
     this.timeoutMs = -1
+    this.chain = null
+    this.linkFlags = 0
     this.signal = null
     this.onAbort = null
     this.path = undefined

@@ -3,6 +3,7 @@
 import { availability, buildRing, type IoUringConfig, type RingReport } from '../config/index.js'
 import { Arena } from './arena.js'
 import { type Counters, Driver } from './driver.js'
+import { announceRegion, watchWorkers } from './lifetime.js'
 import { ControlOperations } from './operations/control.js'
 
 /** What `Uring.open` takes besides the ring's configuration. */
@@ -13,6 +14,16 @@ export interface UringOptions extends Partial<IoUringConfig> {
    */
   readonly zeroCopy?: boolean | undefined
 }
+
+watchWorkers()
+
+// The driver outlives its facade: the event loop holds it through the wakeup. A facade that was dropped without a close
+// takes its ring with it, once nothing is in flight.
+const abandoned = new FinalizationRegistry<Driver>((driver) => {
+  if (driver.closed) return
+  process.emitWarning('Closing an io_uring ring on garbage collection; call uring.close()', 'RingLeak')
+  driver.closeWhenIdle()
+})
 
 /**
  * io_uring as promises in Node's event loop.
@@ -27,6 +38,7 @@ export class Uring extends ControlOperations {
   private constructor(driver: Driver, report: RingReport, zeroCopy: boolean) {
     super(driver, zeroCopy)
     this.report = report
+    abandoned.register(this, driver, driver)
   }
 
   /**
@@ -38,7 +50,7 @@ export class Uring extends ControlOperations {
   static open(options: UringOptions = {}): Uring {
     const { zeroCopy = false, ...config } = options
     const { ring, report } = buildRing(config as IoUringConfig)
-    const arena = new Arena()
+    const arena = new Arena(announceRegion)
     try {
       return new Uring(new Driver(ring, arena), report, zeroCopy)
     } catch (error) {
@@ -89,10 +101,11 @@ export class Uring extends ControlOperations {
    * AbortError, the others settle as they end. Resolves when the kernel has let go of everything.
    */
   close(): Promise<void> {
+    abandoned.unregister(this.driver)
     return this.driver.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.driver.close()
+    return this.close()
   }
 }

@@ -1,6 +1,9 @@
 // What the ring tests do again and again: queue NOPs, collect what completes, watch the kernel's side of a process.
 
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import * as assert from 'uvu/assert'
 import { prepNop } from '../../src/ring/prep/nop.js'
 import type { Ring } from '../../src/ring/ring.js'
 import type { Sqe } from '../../src/ring/sqe.js'
@@ -61,10 +64,16 @@ export function thrown(action: () => unknown): any {
   throw new Error('nothing was thrown')
 }
 
+export interface SpiedCalls extends UringCalls {
+  readonly counts: { setup: number; enter: number; register: number }
+}
+
+export interface SpiedCalls extends UringCalls {
+  readonly counts: { setup: number; enter: number; register: number }
+}
+
 /** The kernel's calls with some replaced, and the number of each made. */
-export function spied(
-  replacement: Partial<UringCalls> = {},
-): UringCalls & { counts: Record<string, number> } {
+export function spied(replacement: Partial<UringCalls> = {}): SpiedCalls {
   const counts = { setup: 0, enter: 0, register: 0 }
   const calls = { ...kernelCalls, ...replacement }
   return {
@@ -134,4 +143,42 @@ export function sqpollThreads(): string[] {
       return false // It has ended since the folder was listed.
     }
   })
+}
+
+/** Everything that a ring could leave behind, counted. */
+export function census(): Record<string, number> {
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
+  return {
+    descriptors: readdirSync('/proc/self/fd').length,
+    rings: ringDescriptors().length,
+    ringMappings: ringMappings().length,
+    // Memory of a NO_MMAP ring; node itself maps none of it shared.
+    sharedMappings: maps.filter((line) => / rw-s .*\/dev\/zero/.test(line)).length,
+    threads: sqpollThreads().length,
+  }
+}
+
+/** Fails the test unless the census is what it was; the threads may take a moment to end. */
+export function sameAs(before: Record<string, number>): void {
+  eventually(() => sqpollThreads().length === before['threads'])
+  assert.equal(census(), before)
+}
+
+/** Runs a script of `children/` in a process of its own; returns what it printed. */
+export function runChild(script: string, ...rest: string[]): string {
+  return runWith([], script, ...rest)
+}
+
+/** As `runChild`, started by another program. */
+export function runWith(launcher: readonly string[], script: string, ...rest: string[]): string {
+  const path = fileURLToPath(new URL(`children/${script}`, import.meta.url))
+  const tsx = import.meta.resolve('tsx')
+  const [command, ...leading] = [...launcher, process.execPath]
+  const child = spawnSync(command!, [...leading, '--expose-gc', '--import', tsx, path, ...rest], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  if (child.status !== 0)
+    throw new Error(`${script}: ${child.signal ?? child.status}\n${child.stderr}${child.stdout}`)
+  return child.stdout.trim()
 }

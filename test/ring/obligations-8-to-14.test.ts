@@ -25,9 +25,8 @@ import {
 import { close, eventfd, fcntl, poll, read, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
-import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
-import { complete, nextSqe, openPipe, queueNops, range, reap, results, spied, thrown } from './drive.js'
+import { nextSqe, openPipe, queueNops, range, reap, results, spied, thrown } from './drive.js'
 import { FakeRing } from './fake-ring.js'
 
 const EINVAL = -22
@@ -252,23 +251,6 @@ test(
     process.off('SIGIO', count)
     ring.close()
     close(event)
-  }),
-)
-
-test(
-  'obligation 9: complete() in these tests outlasts an interrupted wait',
-  needs({ ring: true }, () => {
-    let interruptions = 3
-    const calls = spied({
-      enter(fd, toSubmit, minComplete, flags, arg, argBytes) {
-        if (minComplete > 0 && interruptions-- > 0) return -4
-        return kernelCalls.enter(fd, toSubmit, minComplete, flags, arg, argBytes)
-      },
-    })
-    const ring = Ring.open({ entries: 4 }, calls)
-    queueNops(ring, 1, 2, 3)
-    assert.equal([...complete(ring, 3).keys()], [1, 2, 3])
-    ring.close()
   }),
 )
 

@@ -1,16 +1,9 @@
 // The argument of a wait on several futexes.
 
-import { FUTEX_WAITV } from '../../syscalls/abi/index.js'
+import { FUTEX_32, FUTEX_PRIVATE_FLAG, FUTEX_WAITV } from '../../syscalls/abi/index.js'
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
-
-/** The futex is a 32-bit word: the one size that kernels support. */
-export const FUTEX2_SIZE_U32 = 2
-/** The futex is used inside this process alone. */
-export const FUTEX2_PRIVATE = 128
-/** Any waker wakes any waiter. */
-export const FUTEX_BITSET_MATCH_ANY = 0xffff_ffff
 
 /** The most futexes that one wait takes. */
 export const FUTEX_WAITV_MAX = 128
@@ -20,7 +13,7 @@ export interface FutexWaiter {
   readonly address: Address
   /** What the word is expected to hold, unsigned. */
   readonly value: number
-  /** `FUTEX2_*`; a private 32-bit futex by default. */
+  /** `FUTEX_32`, and `FUTEX_PRIVATE_FLAG` inside one process: both by default. */
   readonly flags?: number
 }
 
@@ -40,7 +33,7 @@ export function futexWaitv(
   }
   const struct = Struct.alloc(FUTEX_WAITV, waiters.length)
   for (const [index, waiter] of waiters.entries()) {
-    const { address, value, flags = FUTEX2_SIZE_U32 | FUTEX2_PRIVATE } = waiter as FutexWaiter
+    const { address, value, flags = FUTEX_32 | FUTEX_PRIVATE_FLAG } = waiter as FutexWaiter
     struct.set('uaddr', checkInteger(`waiters[${index}].address`, address, 0, Number.MAX_SAFE_INTEGER), index)
     struct.set('val', checkInteger(`waiters[${index}].value`, value, 0, 0xffff_ffff), index)
     struct.set('flags', checkInteger(`waiters[${index}].flags`, flags, 0, 0xffff_ffff), index)

@@ -83,7 +83,7 @@ export function messageHeader(options: MessageHeaderOptions = {}): MessageHeader
   return new MessageHeader(options)
 }
 
-/** One piece of control data. `SOL_SOCKET` (1) with `SCM_RIGHTS` (1) carries descriptors, 32 bits each. */
+/** One piece of control data. `SOL_SOCKET` with `SCM_RIGHTS` carries descriptors, 32 bits each. */
 export interface ControlMessage {
   readonly level: number
   readonly type: number

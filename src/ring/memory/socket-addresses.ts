@@ -1,14 +1,18 @@
 // Socket addresses between JavaScript and `struct sockaddr`.
 
-import { SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKADDR_UN } from '../../syscalls/abi/index.js'
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  SOCKADDR_IN,
+  SOCKADDR_IN6,
+  SOCKADDR_STORAGE,
+  SOCKADDR_UN,
+} from '../../syscalls/abi/index.js'
 import { checkInteger, invalidType, invalidValue, outOfRange } from '../../syscalls/argument-errors.js'
 import { addressOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { formatIPv4, formatIPv6, parseIPv4, parseIPv6 } from './ip-text.js'
-
-export const AF_UNIX = 1
-export const AF_INET = 2
-export const AF_INET6 = 10
 
 /** An address of a TCP or UDP socket, in the shape of Node's `server.address()`. */
 export interface IpSocketAddress {

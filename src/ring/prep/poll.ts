@@ -116,7 +116,7 @@ export function prepPollUpdate(
  *
  * @param epollFd - The epoll instance.
  * @param fd - The descriptor to watch.
- * @param op - 1 `EPOLL_CTL_ADD`, 2 `EPOLL_CTL_DEL`, 3 `EPOLL_CTL_MOD`.
+ * @param op - `EPOLL_CTL_ADD`, `EPOLL_CTL_DEL`, `EPOLL_CTL_MOD`.
  * @param event - Address of a `struct epoll_event`, alive until the entry was consumed; 0 for `EPOLL_CTL_DEL`.
  * @see io_uring_prep_epoll_ctl(3), epoll_ctl(2)
  */

@@ -26,7 +26,7 @@ import {
  *
  * CQE `res`: 0 or a negated errno (-ECHILD without such a child). Linux 6.7.
  *
- * @param idType - 0 `P_ALL`, 1 `P_PID`, 2 `P_PGID`, 3 `P_PIDFD`.
+ * @param idType - `P_ALL`, `P_PID`, `P_PGID`, `P_PIDFD`.
  * @param id - What `idType` says.
  * @param info - Address of a `siginfo_t` of 128 bytes, alive until the CQE, or 0.
  * @param options - `WEXITED`, `WSTOPPED`, `WCONTINUED`, `WNOHANG`, `WNOWAIT`.
@@ -63,8 +63,8 @@ export function prepWaitid(
  *
  * @param futex - Address of the 32-bit word.
  * @param value - How many to wake at most.
- * @param mask - Which of them: 0xffffffff (`FUTEX_BITSET_MATCH_ANY`) is all.
- * @param futexFlags - `FUTEX2_*`: 2 (`FUTEX2_SIZE_U32`), with 128 (`FUTEX2_PRIVATE`) inside one process.
+ * @param mask - Which of them: `FUTEX_BITSET_MATCH_ANY` is all.
+ * @param futexFlags - `FUTEX_32`, with `FUTEX_PRIVATE_FLAG` inside one process.
  * @param flags - 0.
  * @see io_uring_prep_futex_wake(3), futex(2)
  */
@@ -86,8 +86,8 @@ export function prepFutexWake(
  *
  * @param futex - Address of the 32-bit word, alive until the CQE.
  * @param value - What the futex is expected to hold.
- * @param mask - Which wakers count: 0xffffffff (`FUTEX_BITSET_MATCH_ANY`) is all.
- * @param futexFlags - `FUTEX2_*`: 2 (`FUTEX2_SIZE_U32`), with 128 (`FUTEX2_PRIVATE`) inside one process.
+ * @param mask - Which wakers count: `FUTEX_BITSET_MATCH_ANY` is all.
+ * @param futexFlags - `FUTEX_32`, with `FUTEX_PRIVATE_FLAG` inside one process.
  * @param flags - 0.
  * @see io_uring_prep_futex_wait(3), futex(2)
  */

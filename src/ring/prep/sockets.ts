@@ -35,8 +35,8 @@ import {
  * CQE `res`: the descriptor, or a negated errno. Linux 5.19.
  *
  * @param domain - `AF_*`.
- * @param type - `SOCK_*`, with `SOCK_CLOEXEC` and `SOCK_NONBLOCK` as wanted. A non-blocking socket makes operations
- *   fail with -EAGAIN where others wait.
+ * @param type - `SOCK_*`, with `SOCK_CLOEXEC` and `SOCK_NONBLOCK` as wanted. Operations on the ring wait for a
+ *   non-blocking socket as for any other: `MSG_DONTWAIT` and `IORING_ACCEPT_DONTWAIT` are what makes them not wait.
  * @param protocol - 0 for the usual one.
  * @param flags - 0.
  * @returns `sqe`, so that setters chain.
@@ -137,7 +137,7 @@ export function prepListen(sqe: Sqe, fd: Fd, backlog: number): Sqe {
  *
  * @param address - Where the peer's address goes, or 0.
  * @param addressLength - Address of a 32-bit word: room in, length out. 0 when `address` is 0.
- * @param flags - `SOCK_CLOEXEC`, `SOCK_NONBLOCK`.
+ * @param flags - `SOCK_CLOEXEC`, `SOCK_NONBLOCK`. `IORING_ACCEPT_*` flags go into `ioprio` (`sqe.setIoprio`).
  * @see io_uring_prep_accept(3), accept4(2)
  */
 export function prepAccept(sqe: Sqe, fd: Fd, address: Address, addressLength: Address, flags = 0): Sqe {
@@ -213,7 +213,7 @@ export function prepMultishotAcceptDirect(
  *
  * CQE `res`: 0 or a negated errno. Linux 5.11.
  *
- * @param how - 0 `SHUT_RD`, 1 `SHUT_WR`, 2 `SHUT_RDWR`.
+ * @param how - `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`.
  * @see io_uring_prep_shutdown(3), shutdown(2)
  */
 export function prepShutdown(sqe: Sqe, fd: Fd, how: number): Sqe {

@@ -38,7 +38,7 @@ export function prepGetxattr(sqe: Sqe, name: Address, value: Address, path: Addr
  *
  * CQE `res`: 0 or a negated errno: -EOPNOTSUPP where the file system has none. Linux 5.19.
  *
- * @param flags - 0, 1 `XATTR_CREATE` (-EEXIST when it exists), 2 `XATTR_REPLACE` (-ENODATA when it does not).
+ * @param flags - 0, `XATTR_CREATE` (-EEXIST when it exists), `XATTR_REPLACE` (-ENODATA when it does not).
  * @param length - Bytes of the value.
  * @see io_uring_prep_setxattr(3), setxattr(2)
  */
@@ -75,7 +75,7 @@ export function prepFgetxattr(sqe: Sqe, fd: Fd, name: Address, value: Address, l
  *
  * CQE `res`: as `prepSetxattr`. Linux 5.19.
  *
- * @param flags - 0, 1 `XATTR_CREATE`, 2 `XATTR_REPLACE`.
+ * @param flags - 0, `XATTR_CREATE` or `XATTR_REPLACE`.
  * @param length - Bytes of the value.
  * @see io_uring_prep_fsetxattr(3), fsetxattr(2)
  */

@@ -59,7 +59,8 @@ const HINTS: Hints = {
   EBUSY: 'buffers are registered already: update them, or unregister them first',
   EFAULT:
     'a buffer is file-backed, read-only or not mapped, or longer than 1 GiB: only writable anonymous memory can be registered',
-  EOPNOTSUPP: 'a buffer is file-backed: only anonymous memory can be registered',
+  // Node's name for EOPNOTSUPP, which older kernels answer for the same.
+  ENOTSUP: 'a buffer is file-backed: only anonymous memory can be registered',
   ENXIO: 'no buffers are registered',
 }
 

@@ -1,5 +1,4 @@
-// Synchronous cancellation: the call returns when the operations it names are done for. `prepCancel` asks for the
-// same by an SQE.
+// Synchronous cancellation: `prepCancel` without an entry of its own, and with the result as a return value.
 
 import {
   IO_URING_SYNC_CANCEL_REG,
@@ -109,19 +108,20 @@ function setTimeout(request: Request, timeoutMs: number | undefined): void {
 }
 
 /**
- * Cancels operations and waits until those that match are done for. Each still posts its CQE, with -ECANCELED or with
- * the result it had come to before. Linux 6.0.
+ * Cancels operations at once. Each still posts its CQE, with -ECANCELED or with the result it had come to before: its
+ * memory must stay until then. An operation that runs already and cannot be interrupted (regular-file IO) is waited
+ * for, but not with `all` or `any`, which leave it running. Linux 6.0.
  *
- * @returns Whether any operation matched.
- * @throws TypeError, RangeError; SystemError `io_uring_register`: ETIME (an operation that cannot be interrupted still
- *   runs), EBADF (`fd` is not open, or `fixedFile` is empty), EINVAL (an older kernel), EINTR.
+ * @returns How many operations were cancelled; without `all` and `any` at most 1.
+ * @throws TypeError, RangeError; SystemError `io_uring_register`: ETIME (one that cannot be interrupted still runs),
+ *   EBADF (`fd` is not open, or `fixedFile` is empty), EINVAL (an older kernel), EINTR.
  * @see io_uring_register_sync_cancel(3), io_uring_cancelation(7)
  */
 export function registerSyncCancel(
   ring: Ring,
   match: SyncCancelMatch,
   options: SyncCancelOptions = {},
-): boolean {
+): number {
   checkMembers('options', options, ['timeoutMs'])
   const request = cancelRequest(match)
   setTimeout(request, options.timeoutMs)
@@ -129,10 +129,11 @@ export function registerSyncCancel(
   for (let attempt = 0; attempt <= MAX_RETRIES && result === EINTR; attempt++) {
     result = callRegister(ring, IORING_REGISTER_SYNC_CANCEL, request, 1)
   }
-  if (result === ENOENT) return false
+  if (result === ENOENT) return 0
   checkRegister(result, IORING_REGISTER_SYNC_CANCEL, {
     ETIME: 'an operation that cannot be interrupted is still running',
     EBADF: 'the descriptor is not open, or the slot of registered files is empty',
   })
-  return true
+  // The kernel counts under ALL only: otherwise 0 says that one was found.
+  return request.get('flags') & IORING_ASYNC_CANCEL_ALL ? result : 1
 }

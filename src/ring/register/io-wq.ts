@@ -1,5 +1,6 @@
 // The worker threads that run operations which would block: where they run, and how many there may be.
 
+import { readFileSync } from 'node:fs'
 import {
   IO_WQ_BOUND,
   IO_WQ_UNBOUND,
@@ -15,6 +16,16 @@ import { callRegister, checkRegister, ints } from './call.js'
 /** The most processors that a kernel can be built for. */
 const MAX_CPUS = 8192
 
+/** One past the highest number that a processor of this machine can have. */
+function possibleCpus(): number {
+  try {
+    const ranges = readFileSync('/sys/devices/system/cpu/possible', 'latin1')
+    return Number.parseInt(/(\d+)\s*$/.exec(ranges)?.[1] ?? '', 10) + 1 || MAX_CPUS
+  } catch {
+    return MAX_CPUS
+  }
+}
+
 /** Bounds on the worker threads of a ring, per NUMA node. */
 export interface IowqWorkers {
   /** Workers for regular files and block devices, whose operations end in bounded time. */
@@ -24,17 +35,19 @@ export interface IowqWorkers {
 }
 
 /**
- * Binds the workers of this thread's rings to processors. Linux 5.14.
+ * Binds the workers of this thread's rings to processors: those that start from now on, while idle ones elsewhere
+ * end. Linux 5.14.
  *
- * @param cpus - Numbers of processors, at least one.
+ * @param cpus - Numbers of processors of this machine, at least one.
  * @throws TypeError, RangeError; SystemError `io_uring_register`: EINVAL for processors that this task may not use.
  * @see io_uring_register_iowq_aff(3), sched_setaffinity(2)
  */
 export function registerIowqAff(ring: Ring, cpus: readonly number[]): void {
   if (!Array.isArray(cpus)) throw invalidType('cpus', 'an array', cpus)
   checkInteger('cpus.length', cpus.length, 1, MAX_CPUS)
-  for (let index = 0; index < cpus.length; index++)
-    checkInteger(`cpus[${index}]`, cpus[index], 0, MAX_CPUS - 1)
+  // The kernel cuts a mask that is too long: a processor that is not there would be an empty mask, and no error.
+  const last = possibleCpus() - 1
+  for (let index = 0; index < cpus.length; index++) checkInteger(`cpus[${index}]`, cpus[index], 0, last)
   // A cpu_set_t is an array of unsigned longs; in little-endian memory, bit n of it is bit n % 8 of byte n / 8.
   const mask = new Uint8Array(new ArrayBuffer((Math.floor(Math.max(...cpus) / 64) + 1) * 8))
   for (const cpu of cpus) mask[cpu >>> 3] = mask[cpu >>> 3]! | (1 << (cpu & 7))
@@ -43,7 +56,8 @@ export function registerIowqAff(ring: Ring, cpus: readonly number[]): void {
     callRegister(ring, IORING_REGISTER_IOWQ_AFF, argument, mask.length),
     IORING_REGISTER_IOWQ_AFF,
     {
-      EINVAL: 'a processor is not there, or not among those that this task may use (cpuset, taskset)',
+      EINVAL:
+        'a processor is not among those that this task may use (its cpuset), or the ring is not enabled yet',
     },
   )
 }

@@ -1,0 +1,125 @@
+// Which arguments the ring can take as they are. Everything else is handed to Node's own function as it came: that one
+// knows what is wrong with it, in the words of the Node that runs, or takes it after all.
+
+import { constants } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import {
+  RESOLVE_BENEATH,
+  RESOLVE_CACHED,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from '../ring/index.js'
+import { requireInteger, wrongType, wrongValue } from './node-errors.js'
+
+const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY } = constants
+
+/** How far the resolution of a path may go; see openat2(2). */
+export type ResolveName = 'beneath' | 'inRoot' | 'noSymlinks' | 'noMagiclinks' | 'noXdev' | 'cached'
+
+const RESOLVE_BITS: Readonly<Record<ResolveName, number>> = {
+  beneath: RESOLVE_BENEATH,
+  inRoot: RESOLVE_IN_ROOT,
+  noSymlinks: RESOLVE_NO_SYMLINKS,
+  noMagiclinks: RESOLVE_NO_MAGICLINKS,
+  noXdev: RESOLVE_NO_XDEV,
+  cached: RESOLVE_CACHED,
+}
+
+const FLAG_STRINGS: ReadonlyMap<unknown, number> = new Map([
+  ['r', O_RDONLY],
+  ['rs', O_RDONLY | O_SYNC],
+  ['sr', O_RDONLY | O_SYNC],
+  ['r+', O_RDWR],
+  ['rs+', O_RDWR | O_SYNC],
+  ['sr+', O_RDWR | O_SYNC],
+  ['w', O_TRUNC | O_CREAT | O_WRONLY],
+  ['wx', O_TRUNC | O_CREAT | O_WRONLY | O_EXCL],
+  ['xw', O_TRUNC | O_CREAT | O_WRONLY | O_EXCL],
+  ['w+', O_TRUNC | O_CREAT | O_RDWR],
+  ['wx+', O_TRUNC | O_CREAT | O_RDWR | O_EXCL],
+  ['xw+', O_TRUNC | O_CREAT | O_RDWR | O_EXCL],
+  ['a', O_APPEND | O_CREAT | O_WRONLY],
+  ['ax', O_APPEND | O_CREAT | O_WRONLY | O_EXCL],
+  ['xa', O_APPEND | O_CREAT | O_WRONLY | O_EXCL],
+  ['as', O_APPEND | O_CREAT | O_WRONLY | O_SYNC],
+  ['sa', O_APPEND | O_CREAT | O_WRONLY | O_SYNC],
+  ['a+', O_APPEND | O_CREAT | O_RDWR],
+  ['ax+', O_APPEND | O_CREAT | O_RDWR | O_EXCL],
+  ['xa+', O_APPEND | O_CREAT | O_RDWR | O_EXCL],
+  ['as+', O_APPEND | O_CREAT | O_RDWR | O_SYNC],
+  ['sa+', O_APPEND | O_CREAT | O_RDWR | O_SYNC],
+])
+
+/** The path as the kernel gets it, or null. A Buffer is copied: its owner may change it before it is looked at. */
+export function plainPath(path: unknown): string | Buffer | null {
+  if (typeof path === 'string') return path.includes('\0') ? null : path
+  if (path instanceof Uint8Array) return path.includes(0) ? null : Buffer.from(path)
+  if (path instanceof URL) {
+    try {
+      return plainPath(fileURLToPath(path))
+    } catch {
+      return null
+    }
+  }
+  return null
+}
+
+/** The path as an error shows it. */
+export function pathText(path: string | Buffer): string {
+  return typeof path === 'string' ? path : path.toString('utf8')
+}
+
+/** `O_*` bits of a flags argument, or null. */
+export function openFlags(flags: unknown): number | null {
+  if (flags === undefined || flags === null) return O_RDONLY
+  if (typeof flags === 'number') return (flags | 0) === flags ? flags : null
+  return FLAG_STRINGS.get(flags) ?? null
+}
+
+/** Permission bits of a mode argument, or null. */
+export function fileMode(mode: unknown, ifMissing: number): number | null {
+  if (mode === undefined || mode === null) return ifMissing
+  if (typeof mode === 'number') return mode >>> 0 === mode ? mode : null
+  if (typeof mode !== 'string' || !/^[0-7]+$/.test(mode)) return null
+  const bits = Number.parseInt(mode, 8)
+  return bits >>> 0 === bits ? bits : null
+}
+
+/** The encoding, undefined for none, or null. */
+export function plainEncoding(encoding: unknown): BufferEncoding | undefined | null {
+  if (encoding === undefined || encoding === null || encoding === '') return undefined
+  // The name by far the most common, without the look-up.
+  if (encoding === 'utf8' || encoding === 'utf-8') return 'utf8'
+  if (typeof encoding === 'string' && Buffer.isEncoding(encoding)) return encoding
+  return null
+}
+
+/** `RESOLVE_*` bits of a `resolve` option, which Node does not have. */
+export function resolveBits(resolve: unknown): number {
+  if (resolve === undefined || resolve === null) return 0
+  if (typeof resolve === 'number') {
+    requireInteger('options.resolve', resolve, 0, 0xffff_ffff)
+    return resolve
+  }
+  const names: unknown = typeof resolve === 'string' ? [resolve] : resolve
+  if (!Array.isArray(names))
+    throw wrongType('options.resolve', 'a number, a name or an Array of names', resolve)
+  let bits = 0
+  for (const name of names) {
+    if (!Object.hasOwn(RESOLVE_BITS, name as string)) {
+      throw wrongValue('options.resolve', name, `must be one of: ${Object.keys(RESOLVE_BITS).join(', ')}`)
+    }
+    bits |= RESOLVE_BITS[name as ResolveName]
+  }
+  return bits
+}
+
+/** Whether `value` yields data piece by piece: an iterable, an async iterable or a stream. */
+export function isPieces(
+  value: unknown,
+): value is Iterable<string | ArrayBufferView> | AsyncIterable<string | ArrayBufferView> {
+  if (value === null || typeof value !== 'object' || ArrayBuffer.isView(value)) return false
+  return Symbol.asyncIterator in value || Symbol.iterator in value
+}

@@ -1,0 +1,135 @@
+// An open file: its descriptor, who uses it, when it is closed, and whose turn it is with the file's current position.
+
+import fs from 'node:fs'
+import { prepClose } from '../ring/index.js'
+import { call } from './call.js'
+import { ringFor } from './ring-choice.js'
+
+/** Closes a descriptor that nothing uses any more. */
+export function closeFd(fd: number): Promise<void> {
+  const uring = ringFor('close')
+  if (uring === null) {
+    return new Promise((resolve, reject) => {
+      fs.close(fd, (error) => (error ? reject(error) : resolve()))
+    })
+  }
+  return call(uring, {
+    syscall: 'close',
+    prepare: (sqe) => prepClose(sqe, fd),
+    finish: () => undefined,
+  })
+}
+
+/** Held by a FileHandle, and by each of its operations while it runs. */
+export class Descriptor {
+  /** -1 once closed. */
+  fd: number
+  /** `O_*` bits it was opened with. */
+  readonly flags: number
+  /** The handle itself, and each operation in progress. */
+  #users = 1
+  #closing: Promise<void> | null = null
+  #endClosing: ((closed: Promise<void>) => void) | null = null
+  readonly #onClosed: () => void
+  #positionTaken = false
+  #positionWaiters: (() => void)[] = []
+  #seekable: boolean | null = null
+
+  /** @param onClosed - Called when the descriptor is given back to the kernel. */
+  constructor(fd: number, flags: number, onClosed: () => void) {
+    this.fd = fd
+    this.flags = flags
+    this.#onClosed = onClosed
+  }
+
+  /** True between a call of `close` and its end. */
+  get closing(): boolean {
+    return this.#closing !== null
+  }
+
+  /** One more operation uses the file. */
+  ref(): void {
+    this.#users++
+  }
+
+  /** One less; the last one out closes the file, if `close` was called. */
+  unref(): void {
+    if (--this.#users > 0) return
+    const closed = this.#release()
+    if (this.#endClosing === null) closed.catch(() => {})
+    else this.#endClosing(closed)
+  }
+
+  /**
+   * Closes the file when its operations have ended.
+   *
+   * @returns The promise of its end; the same one while it lasts. `began` is false when there was nothing to begin.
+   */
+  close(): { readonly closed: Promise<void>; readonly began: boolean } {
+    if (this.fd === -1) return { closed: this.#closing ?? Promise.resolve(), began: false }
+    if (this.#closing !== null) return { closed: this.#closing, began: false }
+    const closed =
+      --this.#users === 0
+        ? this.#release()
+        : new Promise<void>((resolve) => {
+            this.#endClosing = resolve
+          })
+    this.#closing = closed.finally(() => {
+      this.#closing = null
+    })
+    return { closed: this.#closing, began: true }
+  }
+
+  #release(): Promise<void> {
+    const { fd } = this
+    this.fd = -1
+    this.#onClosed()
+    return closeFd(fd)
+  }
+
+  /**
+   * Takes the file's current position, which one operation at a time may use: the ring does not hold it during an
+   * operation as read(2) and write(2) do, so two at once would read or write the same place.
+   *
+   * @param turn - Called later, when the answer is false.
+   * @returns Whether to go ahead now. Then, as after `turn`, `releasePosition` must follow.
+   */
+  takePosition(turn: () => void): boolean {
+    if (!this.#positionTaken) {
+      this.#positionTaken = true
+      return true
+    }
+    // What has no position must not wait: a write to a terminal is not to wait for a read from it.
+    this.#seekable ??= isSeekable(this.fd)
+    if (!this.#seekable) return true
+    this.#positionWaiters.push(turn)
+    return false
+  }
+
+  releasePosition(): void {
+    const next = this.#positionWaiters.shift()
+    if (next === undefined) this.#positionTaken = false
+    else next()
+  }
+
+  /** The position for as long as `work` takes. */
+  async withPosition<T>(work: () => Promise<T>): Promise<T> {
+    await new Promise<void>((resolve) => {
+      if (this.takePosition(resolve)) resolve()
+    })
+    try {
+      return await work()
+    } finally {
+      this.releasePosition()
+    }
+  }
+}
+
+function isSeekable(fd: number): boolean {
+  try {
+    const stats = fs.fstatSync(fd)
+    return stats.isFile() || stats.isBlockDevice()
+  } catch {
+    return true
+  }
+}

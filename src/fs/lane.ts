@@ -1,0 +1,337 @@
+// Lanes for whole-file operations: open, transfer, close, each step issued from the completion of the one before, with
+// one promise for all of them. A lane serves one request after the other, so its callbacks are made once.
+//
+// There are a few hundred lanes at most; further requests wait in order. So ten thousand readFile calls in one turn
+// neither exhaust the descriptors of the process nor hold ten thousand buffers.
+
+import fs from 'node:fs'
+import {
+  AT_FDCWD,
+  IOSQE_ASYNC,
+  prepClose,
+  prepOpenat,
+  prepOpenat2,
+  type Sqe,
+  systemError,
+} from '../ring/index.js'
+import type { Block } from '../runtime/arena.js'
+import { AbortError, type Uring } from '../runtime/index.js'
+import type { Slot } from '../runtime/slot.js'
+import { pathText } from './arguments.js'
+import { asksAgain, callError, MAX_REPEATS } from './call.js'
+import { withCloseError } from './node-errors.js'
+
+const MAX_LANES = 256
+/** Bytes of a struct open_how; the path follows it. */
+const OPEN_HOW_BYTES = 24
+const { O_ACCMODE = 3, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = fs.constants as typeof fs.constants & {
+  O_ACCMODE?: number
+}
+const O_CLOEXEC = 0o2000000
+const ENXIO = -6
+
+/** A whole-file operation that was asked for. */
+export interface LaneRequest {
+  readonly uring: Uring
+  /** Not looked at where `fd` is given. */
+  readonly path: string | Buffer
+  /** An open descriptor, which stays open; or -1. */
+  readonly fd: number
+  readonly flags: number
+  readonly mode: number
+  /** `RESOLVE_*` bits; 0 opens with openat. */
+  readonly resolveBits: number
+  readonly signal: AbortSignal | undefined
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+  /** The lane that works on it; null while it waits. */
+  lane: { abort(): void } | null
+}
+
+/**
+ * One lane. A subclass has `transfer`, which is called once the file is open and ends by calling `done` or `fail`.
+ */
+export abstract class Lane<R extends LaneRequest> {
+  readonly #pool: LanePool<R>
+  #request: R | null = null
+  protected fd = -1
+  /** Driver memory of the step in progress; freed with the lane's request. */
+  protected block: Block | null = null
+  #slot: Slot | null = null
+  #repeats = 0
+  #aborted = false
+  /** Opening must not be tried in place: see `#onOpened`. */
+  #openAsync = false
+  /** What the step in progress must keep referenced, besides `block`. */
+  protected memory: unknown = null
+  #value: unknown = undefined
+  #error: unknown = undefined
+  #failed = false
+  #step: (sqe: Sqe) => void = () => {}
+  #onResult: (res: number) => void = () => {}
+  #syscall = ''
+
+  constructor(pool: LanePool<R>) {
+    this.#pool = pool
+  }
+
+  protected abstract transfer(): void
+
+  protected get request(): R {
+    return this.#request!
+  }
+
+  protected get aborted(): boolean {
+    return this.#aborted
+  }
+
+  /** Begins a request. Nothing is thrown: whatever happens reaches the request's promise. */
+  begin(request: R): void {
+    this.#request = request
+    request.lane = this
+    this.#aborted = false
+    this.#failed = false
+    this.#error = undefined
+    this.#value = undefined
+    this.#openAsync = false
+    this.fd = request.fd
+    if (request.fd >= 0) {
+      this.transfer()
+      return
+    }
+    const { path, flags, mode, resolveBits, uring } = request
+    const text = typeof path === 'string' ? path.length * 3 : path.length
+    const block = uring.driver.arena.alloc(OPEN_HOW_BYTES + text + 1)
+    this.block = block
+    const { bytes } = block
+    const end =
+      typeof path === 'string'
+        ? bytes.write(path, OPEN_HOW_BYTES, 'utf8')
+        : path.copy(bytes, OPEN_HOW_BYTES)
+    bytes[OPEN_HOW_BYTES + end] = 0
+    if (resolveBits !== 0) {
+      block.view.setBigUint64(0, BigInt((flags | O_CLOEXEC) >>> 0), true)
+      // openat2 refuses a mode where nothing is created, and bits that are no permissions.
+      block.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode & 0o7777 : 0), true)
+      block.view.setBigUint64(16, BigInt(resolveBits), true)
+    }
+    this.issue(this.#prepareOpen, this.#onOpened, 'open')
+  }
+
+  /** The request's signal was aborted. What is in flight is cancelled as far as it can be, the rest left undone. */
+  abort(): void {
+    this.#aborted = true
+    if (this.#slot !== null) this.request.uring.driver.cancel(this.#slot)
+  }
+
+  /** Issues the next step. `onResult` gets its `res`, once it is no request for a repetition. */
+  protected issue(step: (sqe: Sqe) => void, onResult: (res: number) => void, syscall: string): void {
+    this.#step = step
+    this.#onResult = onResult
+    this.#syscall = syscall
+    this.#repeats = 0
+    this.#submit()
+  }
+
+  #submit(): void {
+    const { driver } = this.request.uring
+    try {
+      this.#slot = driver.submitMultishot(this.#step, this.#onCqe, this.#syscall, this.memory)
+    } catch (error) {
+      // The ring was closed, so the file is closed without it. Later, for a request that waits for this lane comes to
+      // the same end, and thousands would do so one inside the other.
+      this.#failed = true
+      this.#error = error
+      if (this.request.fd < 0 && this.fd >= 0) fs.closeSync(this.fd)
+      queueMicrotask(() => this.#end())
+    }
+  }
+
+  readonly #onCqe = (res: number): void => {
+    this.#slot = null
+    if (res < 0 && asksAgain(res) && !this.#aborted && this.#repeats++ < MAX_REPEATS) {
+      this.#submit()
+      return
+    }
+    this.#onResult(res)
+  }
+
+  readonly #prepareOpen = (sqe: Sqe): void => {
+    const { flags, mode, resolveBits } = this.request
+    const { address } = this.block!
+    if (resolveBits !== 0) prepOpenat2(sqe, AT_FDCWD, address + OPEN_HOW_BYTES, address)
+    else prepOpenat(sqe, AT_FDCWD, address + OPEN_HOW_BYTES, flags | O_CLOEXEC, mode)
+    if (this.#openAsync) sqe.addFlags(IOSQE_ASYNC)
+  }
+
+  readonly #onOpened = (res: number): void => {
+    const { uring, flags, path } = this.request
+    if (res < 0) {
+      if (res === ENXIO && !this.#openAsync && opensWithoutWaiting(flags) && !this.#aborted) {
+        this.#openAsync = true
+        this.issue(this.#prepareOpen, this.#onOpened, 'open')
+        return
+      }
+      this.freeBlock()
+      this.#failed = true
+      this.#error = this.#aborted
+        ? this.abortError()
+        : callError(uring, res, 'open', pathText(path))
+      this.#end()
+      return
+    }
+    this.freeBlock()
+    this.fd = res
+    if (this.#aborted) this.fail(this.abortError())
+    else this.transfer()
+  }
+
+  protected freeBlock(): void {
+    if (this.block === null) return
+    this.request.uring.driver.arena.free(this.block)
+    this.block = null
+  }
+
+  protected abortError(): Error {
+    return new AbortError(this.request.signal?.reason)
+  }
+
+  /** The error of a failed step. */
+  protected stepError(res: number, syscall: string): Error {
+    return this.#aborted ? this.abortError() : callError(this.request.uring, res, syscall)
+  }
+
+  /** Ends the request with `value`, after the file was closed. */
+  protected done(value: unknown): void {
+    this.#value = value
+    this.#close()
+  }
+
+  /** Ends the request with `error`, after the file was closed. */
+  protected fail(error: unknown): void {
+    this.#failed = true
+    this.#error = error
+    this.#close()
+  }
+
+  #close(): void {
+    this.freeBlock()
+    if (this.request.fd >= 0) this.#end()
+    else this.issue(this.#prepareClose, this.#onClosed, 'close')
+  }
+
+  readonly #prepareClose = (sqe: Sqe): void => {
+    prepClose(sqe, this.fd)
+  }
+
+  readonly #onClosed = (res: number): void => {
+    this.fd = -1
+    // The kernel has let go of the descriptor whatever it answers.
+    if (res < 0 && !this.#aborted) {
+      const error = systemError(res, 'close')
+      this.#error = this.#failed ? withCloseError(this.#error, error) : error
+      this.#failed = true
+    }
+    this.#end()
+  }
+
+  #end(): void {
+    this.freeBlock()
+    this.memory = null
+    const request = this.request
+    this.#request = null
+    request.lane = null
+    if (this.#failed) request.reject(this.#error)
+    else (request.resolve as (value: unknown) => void)(this.#value)
+    this.#value = undefined
+    this.#error = undefined
+    this.#pool.next(this)
+  }
+}
+
+/**
+ * Whether the kernel, which tries an open in place without waiting first, might answer for a FIFO or a device as if
+ * O_NONBLOCK had been asked for (seen on 6.18: ENXIO for a FIFO without a reader).
+ */
+export function opensWithoutWaiting(flags: number): boolean {
+  return (flags & (O_CREAT | O_TRUNC | O_NONBLOCK)) === 0 && (flags & O_ACCMODE) === O_WRONLY
+}
+
+/** The lanes of one kind, and the requests that wait for one. */
+export class LanePool<R extends LaneRequest> {
+  readonly #make: (pool: LanePool<R>) => Lane<R>
+  readonly #idle: Lane<R>[] = []
+  #lanes = 0
+  #waiting: R[] = []
+  #waitingAt = 0
+
+  constructor(make: (pool: LanePool<R>) => Lane<R>) {
+    this.#make = make
+  }
+
+  /** Begins the request now, or when a lane is free. */
+  start(request: R): void {
+    const lane = this.#idle.pop()
+    if (lane !== undefined) lane.begin(request)
+    else if (this.#lanes < MAX_LANES) {
+      this.#lanes++
+      this.#make(this).begin(request)
+    } else this.#waiting.push(request)
+  }
+
+  /**
+   * As `start`, for a request with a signal: it begins in the next turn, so that an abort in this one finds nothing
+   * done, however fast the disk is.
+   */
+  startWithSignal(request: R, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      if (request.lane !== null) request.lane.abort()
+      else this.#drop(request)
+    }
+    const settled = (): void => signal.removeEventListener('abort', onAbort)
+    const { resolve, reject } = request as {
+      resolve: (value: unknown) => void
+      reject: (error: unknown) => void
+    }
+    const watched = {
+      ...request,
+      resolve: (value: unknown) => {
+        settled()
+        resolve(value)
+      },
+      reject: (error: unknown) => {
+        settled()
+        reject(error)
+      },
+    } as R
+    request = watched
+    signal.addEventListener('abort', onAbort, { once: true })
+    setImmediate(() => {
+      if (signal.aborted) return
+      this.start(request)
+    })
+  }
+
+  /** Gives the lane its next request. @internal */
+  next(lane: Lane<R>): void {
+    if (this.#waitingAt === this.#waiting.length) {
+      this.#idle.push(lane)
+      return
+    }
+    const request = this.#waiting[this.#waitingAt++]!
+    if (this.#waitingAt === this.#waiting.length) {
+      this.#waiting = []
+      this.#waitingAt = 0
+    } else if (this.#waitingAt >= 1024) {
+      this.#waiting.splice(0, this.#waitingAt)
+      this.#waitingAt = 0
+    }
+    lane.begin(request)
+  }
+
+  #drop(request: R): void {
+    const at = this.#waiting.indexOf(request, this.#waitingAt)
+    if (at >= 0) this.#waiting.splice(at, 1)
+    request.reject(new AbortError(request.signal?.reason))
+  }
+}

@@ -1,0 +1,193 @@
+// readFile on the ring. A small file costs open, read, a second read that finds the end, and close: its size is never
+// asked for, since statx always takes a trip to a kernel thread, and would not be known for /proc, pipes and ttys.
+// A file that fills the first block is asked for its size and read into memory of that size.
+
+import {
+  AT_EMPTY_PATH,
+  addressOf,
+  IOSQE_ASYNC,
+  prepRead,
+  prepStatx,
+  type Sqe,
+} from '../ring/index.js'
+import { Lane, LanePool, type LaneRequest } from './lane.js'
+import { fileTooLarge } from './node-errors.js'
+import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
+
+/** The first read: most files fit, and a block of the driver's memory of this size is cheap. */
+const FIRST_BYTES = 16_384
+/** Reads of a file without a known size. */
+const UNSIZED_BYTES = 65_536
+/** A read in place blocks this thread while it copies, so larger ones are left to a thread of the kernel. */
+const IN_PLACE_BYTES = 262_144
+const CHUNK_BYTES = 1_048_576
+/** What one Buffer is allowed to hold here, as in Node. */
+const MAX_FILE_BYTES = 2 ** 31 - 1
+
+export interface ReadRequest extends LaneRequest {
+  readonly encoding: BufferEncoding | undefined
+}
+
+class ReadLane extends Lane<ReadRequest> {
+  /** Bytes read so far. */
+  #total = 0
+  /** Bytes in `block`. */
+  #inBlock = 0
+  /** The memory of a file of known size, or null. */
+  #target: Buffer | null = null
+  /** The parts of a file of unknown size. */
+  #parts: Buffer[] | null = null
+
+  protected override transfer(): void {
+    this.#total = 0
+    this.#inBlock = 0
+    this.#target = null
+    this.#parts = null
+    this.block = this.request.uring.driver.arena.alloc(FIRST_BYTES)
+    this.issue(this.#prepareBlock, this.#onBlock, 'read')
+  }
+
+  readonly #prepareBlock = (sqe: Sqe): void => {
+    const block = this.block!
+    prepRead(sqe, this.fd, block.address + this.#inBlock, block.bytes.length - this.#inBlock, -1)
+  }
+
+  readonly #onBlock = (res: number): void => {
+    if (res < 0) this.fail(this.stepError(res, 'read'))
+    else if (res === 0) this.#finish()
+    else if (this.aborted) this.fail(this.abortError())
+    else {
+      this.#total += res
+      this.#inBlock += res
+      if (this.#inBlock < this.block!.bytes.length) this.issue(this.#prepareBlock, this.#onBlock, 'read')
+      else if (this.#parts === null) this.#askSize()
+      else this.#nextPart()
+    }
+  }
+
+  /** The end of a file all of which is in the block and in the parts. */
+  #finish(): void {
+    const { encoding } = this.request
+    const { bytes } = this.block!
+    const parts = this.#parts
+    let value: Buffer | string
+    try {
+      if (parts !== null) {
+        parts.push(Buffer.from(bytes.subarray(0, this.#inBlock)))
+        const whole = Buffer.concat(parts, this.#total)
+        value = encoding === undefined ? whole : whole.toString(encoding)
+      } else if (encoding !== undefined) value = bytes.toString(encoding, 0, this.#total)
+      else {
+        value = Buffer.allocUnsafeSlow(this.#total)
+        bytes.copy(value, 0, 0, this.#total)
+      }
+    } catch (error) {
+      this.#drop()
+      this.fail(error)
+      return
+    }
+    this.#drop()
+    this.done(value)
+  }
+
+  #nextPart(): void {
+    this.#parts!.push(Buffer.from(this.block!.bytes))
+    this.freeBlock()
+    this.#inBlock = 0
+    this.block = this.request.uring.driver.arena.alloc(UNSIZED_BYTES)
+    this.issue(this.#prepareBlock, this.#onBlock, 'read')
+  }
+
+  #askSize(): void {
+    this.#parts = [Buffer.from(this.block!.bytes)]
+    this.freeBlock()
+    const block = this.request.uring.driver.arena.alloc(2 * STATX_BYTES)
+    // The empty path of AT_EMPTY_PATH.
+    block.bytes[STATX_BYTES] = 0
+    this.block = block
+    this.issue(this.#prepareStatx, this.#onStatx, 'fstat')
+  }
+
+  readonly #prepareStatx = (sqe: Sqe): void => {
+    const { address } = this.block!
+    prepStatx(sqe, this.fd, address + STATX_BYTES, AT_EMPTY_PATH, STATX_MASK, address)
+  }
+
+  readonly #onStatx = (res: number): void => {
+    if (res < 0 || this.aborted) {
+      this.#drop()
+      this.fail(res < 0 ? this.stepError(res, 'fstat') : this.abortError())
+      return
+    }
+    const size = regularSize(this.block!.view)
+    this.freeBlock()
+    if (size > MAX_FILE_BYTES) {
+      this.#drop()
+      this.fail(fileTooLarge(size))
+      return
+    }
+    if (size <= this.#total) {
+      // No regular file, or one that says nothing of its size, or one that ends just here.
+      this.#inBlock = 0
+      this.block = this.request.uring.driver.arena.alloc(UNSIZED_BYTES)
+      this.issue(this.#prepareBlock, this.#onBlock, 'read')
+      return
+    }
+    try {
+      this.#target = Buffer.allocUnsafeSlow(size)
+    } catch (error) {
+      this.#drop()
+      this.fail(error)
+      return
+    }
+    this.#target.set(this.#parts![0]!)
+    this.#parts = null
+    this.memory = this.#target
+    if (this.request.uring.copies) {
+      this.block = this.request.uring.driver.arena.alloc(Math.min(IN_PLACE_BYTES, size - this.#total))
+    }
+    this.issue(this.#prepareRest, this.#onRest, 'read')
+  }
+
+  readonly #prepareRest = (sqe: Sqe): void => {
+    const target = this.#target!
+    const left = target.length - this.#total
+    const { block } = this
+    const most = block === null ? CHUNK_BYTES : block.bytes.length
+    const length = Math.min(left, most)
+    prepRead(sqe, this.fd, block === null ? addressOf(target) + this.#total : block.address, length, -1)
+    if (length > IN_PLACE_BYTES) sqe.addFlags(IOSQE_ASYNC)
+  }
+
+  readonly #onRest = (res: number): void => {
+    if (res < 0 || (this.aborted && this.#total + res < this.#target!.length)) {
+      this.#drop()
+      this.fail(res < 0 ? this.stepError(res, 'read') : this.abortError())
+      return
+    }
+    const target = this.#target!
+    if (this.block !== null) target.set(this.block.bytes.subarray(0, res), this.#total)
+    this.#total += res
+    if (res > 0 && this.#total < target.length) {
+      this.issue(this.#prepareRest, this.#onRest, 'read')
+      return
+    }
+    // A file that has shrunk meanwhile ends early; what it has grown by is left to the next reader.
+    const { encoding } = this.request
+    const whole = this.#total === target.length ? target : target.subarray(0, this.#total)
+    this.#drop()
+    try {
+      this.done(encoding === undefined ? whole : whole.toString(encoding))
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #drop(): void {
+    this.#target = null
+    this.#parts = null
+  }
+}
+
+/** All readFile calls of this thread. */
+export const readLanes = new LanePool<ReadRequest>((pool) => new ReadLane(pool))

@@ -1,0 +1,352 @@
+// The reads and writes of a FileHandle. Each is one promise and one object, which is used again afterwards: the
+// callbacks that the driver wants belong to it, so that an operation makes no closure.
+
+import fs from 'node:fs'
+import {
+  addressOf,
+  prepRead,
+  prepReadv,
+  prepWrite,
+  prepWritev,
+  type Sqe,
+  systemError,
+} from '../ring/index.js'
+import type { Block } from '../runtime/arena.js'
+import type { Uring } from '../runtime/index.js'
+import { asksAgain, callError, MAX_REPEATS } from './call.js'
+import type { Descriptor } from './descriptor.js'
+import { outOfBounds } from './node-errors.js'
+import { ringFor } from './ring-choice.js'
+
+/** Where in the file; -1 is its current position. */
+export type Position = number | bigint
+
+const { O_APPEND } = fs.constants
+const MAX_TRANSFER = 0x7fff_f000
+/** What one readv(2) or writev(2) takes. */
+const MAX_VECTORS = 1024
+const IOVEC_BYTES = 16
+const EINVAL = -22
+
+type Kind = 'read' | 'write' | 'readv' | 'writev'
+/** What the promise resolves to. */
+interface TransferResult {
+  readonly bytesRead?: number
+  readonly bytesWritten?: number
+  readonly buffer?: unknown
+  readonly buffers?: unknown
+}
+
+let takenResolve: (value: TransferResult) => void
+let takenReject: (error: unknown) => void
+function takeResolvers(
+  resolve: (value: TransferResult) => void,
+  reject: (error: unknown) => void,
+): void {
+  takenResolve = resolve
+  takenReject = reject
+}
+
+class Transfer {
+  uring: Uring | null = null
+  descriptor: Descriptor | null = null
+  kind: Kind = 'read'
+  /** Of the data, or of the vectors. */
+  address = 0
+  /** Bytes, or the number of vectors. */
+  length = 0
+  position: Position = -1
+  /** What the caller gave: a view, or an array of views. */
+  given: unknown = null
+  /** The views that a block stands for; null when the kernel uses them in place. */
+  views: readonly ArrayBufferView[] | null = null
+  /** Where the data begins in the first of `views`. */
+  viewOffset = 0
+  /** The vectors, or the block that stands for the data. */
+  block: Block | null = null
+  /** The block that stands for the data of vectors. */
+  dataBlock: Block | null = null
+  #holdsPosition = false
+  #repeats = 0
+  #resolve: (value: TransferResult) => void = takeNothing
+  #reject: (error: unknown) => void = takeNothing
+
+  start(): Promise<TransferResult> {
+    const descriptor = this.descriptor!
+    const promise = new Promise<TransferResult>(takeResolvers)
+    this.#resolve = takenResolve
+    this.#reject = takenReject
+    this.#repeats = 0
+    descriptor.ref()
+    if (this.position !== -1 || (isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0)) {
+      this.#holdsPosition = false
+      this.#submit()
+    } else {
+      this.#holdsPosition = true
+      if (descriptor.takePosition(this.#submit)) this.#submit()
+    }
+    return promise
+  }
+
+  readonly #submit = (): void => {
+    try {
+      this.uring!.driver.submitMultishot(this.#prepare, this.#onCqe, syscallOf(this.kind), this.given)
+    } catch (error) {
+      this.#end(null, error)
+    }
+  }
+
+  readonly #prepare = (sqe: Sqe): void => {
+    const { fd } = this.descriptor!
+    switch (this.kind) {
+      case 'read':
+        prepRead(sqe, fd, this.address, this.length, this.position)
+        break
+      case 'write':
+        prepWrite(sqe, fd, this.address, this.length, this.position)
+        break
+      case 'readv':
+        prepReadv(sqe, fd, this.address, this.length, this.position)
+        break
+      case 'writev':
+        prepWritev(sqe, fd, this.address, this.length, this.position)
+    }
+  }
+
+  readonly #onCqe = (res: number): void => {
+    if (res >= 0) {
+      if (this.views !== null && !isWrite(this.kind)) this.#scatter(res)
+      this.#end(resultOf(this.kind, res, this.given), null)
+    } else if (asksAgain(res) && this.#repeats++ < MAX_REPEATS) this.#submit()
+    else this.#end(null, callError(this.uring!, res, syscallOf(this.kind)))
+  }
+
+  /** Copies what was read into a block to where it belongs. */
+  #scatter(count: number): void {
+    const { bytes } = this.dataBlock ?? this.block!
+    let at = 0
+    let offset = this.viewOffset
+    for (const view of this.views!) {
+      const part = Math.min(view.byteLength - offset, count - at)
+      if (part <= 0) break
+      bytesOf(view).set(bytes.subarray(at, at + part), offset)
+      at += part
+      offset = 0
+    }
+  }
+
+  #end(result: TransferResult | null, error: unknown): void {
+    const { uring, descriptor, block, dataBlock } = this
+    const resolve = this.#resolve
+    const reject = this.#reject
+    if (block !== null) uring!.driver.arena.free(block)
+    if (dataBlock !== null) uring!.driver.arena.free(dataBlock)
+    const held = this.#holdsPosition
+    this.uring = null
+    this.descriptor = null
+    this.given = null
+    this.views = null
+    this.block = null
+    this.dataBlock = null
+    this.#resolve = takeNothing
+    this.#reject = takeNothing
+    idle.push(this)
+    if (held) descriptor!.releasePosition()
+    descriptor!.unref()
+    if (result !== null) resolve(result)
+    else reject(error)
+  }
+}
+
+const idle: Transfer[] = []
+
+function takeNothing(): void {}
+
+function isWrite(kind: Kind): boolean {
+  return kind === 'write' || kind === 'writev'
+}
+
+// Node names the vectored calls like the plain ones.
+function syscallOf(kind: Kind): string {
+  return isWrite(kind) ? 'write' : 'read'
+}
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
+
+// The results have no prototype, as Node's have none.
+function resultOf(kind: Kind, count: number, given: unknown): TransferResult {
+  switch (kind) {
+    case 'read':
+      return { __proto__: null, bytesRead: count, buffer: given } as TransferResult
+    case 'write':
+      return { __proto__: null, bytesWritten: count, buffer: given } as TransferResult
+    case 'readv':
+      return { __proto__: null, bytesRead: count, buffers: given } as TransferResult
+    case 'writev':
+      return { __proto__: null, bytesWritten: count, buffers: given } as TransferResult
+  }
+}
+
+/** Whether the kernel can be given the view's own memory; it has no address if it is shared between threads. */
+function isInPlace(uring: Uring, view: ArrayBufferView): boolean {
+  return !uring.copies && view.buffer instanceof ArrayBuffer
+}
+
+/**
+ * Reads into, or writes from, `length` bytes of `view` at `offset`. Arguments have been checked.
+ *
+ * @param given - What the result names as its buffer.
+ */
+export function transfer(
+  kind: 'read' | 'write',
+  descriptor: Descriptor,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  position: Position,
+  given: unknown,
+): Promise<TransferResult> {
+  const uring = ringFor(kind)
+  if (uring === null) return withoutRing(kind, descriptor, view, offset, length, position, given)
+  const one = idle.pop() ?? new Transfer()
+  one.uring = uring
+  one.descriptor = descriptor
+  one.kind = kind
+  one.position = position
+  one.given = given
+  one.length = length > MAX_TRANSFER ? MAX_TRANSFER : length
+  if (isInPlace(uring, view)) {
+    one.address = addressOf(view) + offset
+    // A string was encoded into a view that nobody else references.
+    if (given !== view) one.given = new Encoded(view, given)
+  } else {
+    const block = uring.driver.arena.alloc(one.length)
+    one.block = block
+    one.address = block.address
+    one.views = [view]
+    one.viewOffset = offset
+    if (kind === 'write') block.bytes.set(bytesOf(view).subarray(offset, offset + one.length))
+  }
+  return one.start()
+}
+
+/** Reads into, or writes from, several views, one after the other. */
+export function transferVectors(
+  kind: 'readv' | 'writev',
+  descriptor: Descriptor,
+  views: readonly ArrayBufferView[],
+  position: Position,
+): Promise<TransferResult> {
+  const uring = ringFor(kind)
+  if (uring === null) return vectorsWithoutRing(kind, descriptor, views, position)
+  if (views.length === 0) return Promise.reject(systemError(EINVAL, syscallOf(kind)))
+  if (views.length > MAX_VECTORS && kind === 'writev') {
+    return writeManyVectors(descriptor, views, position)
+  }
+  const { arena } = uring.driver
+  const used = views.length > MAX_VECTORS ? views.slice(0, MAX_VECTORS) : views
+  const one = idle.pop() ?? new Transfer()
+  one.uring = uring
+  one.descriptor = descriptor
+  one.kind = kind
+  one.position = position
+  one.given = views
+  const block = arena.alloc(used.length * IOVEC_BYTES)
+  one.block = block
+  one.address = block.address
+  one.length = used.length
+  const inPlace = used.every((view) => isInPlace(uring, view))
+  if (!inPlace) {
+    one.views = used
+    one.viewOffset = 0
+    one.dataBlock = arena.alloc(used.reduce((sum, view) => sum + view.byteLength, 1))
+  }
+  let at = 0
+  for (const [index, view] of used.entries()) {
+    const { byteLength } = view
+    if (!inPlace && kind === 'writev') one.dataBlock!.bytes.set(bytesOf(view), at)
+    const address = inPlace ? addressOf(view) : one.dataBlock!.address + at
+    block.view.setBigUint64(index * IOVEC_BYTES, BigInt(address), true)
+    block.view.setBigUint64(index * IOVEC_BYTES + 8, BigInt(byteLength), true)
+    at += byteLength
+  }
+  return one.start()
+}
+
+/** libuv writes as many vectors as there are, though the kernel takes no more than so many in one call. */
+async function writeManyVectors(
+  descriptor: Descriptor,
+  views: readonly ArrayBufferView[],
+  position: Position,
+): Promise<TransferResult> {
+  let total = 0
+  for (let from = 0; from < views.length; from += MAX_VECTORS) {
+    const part = views.slice(from, from + MAX_VECTORS)
+    const at = position === -1 ? -1 : BigInt(position) + BigInt(total)
+    const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at)
+    total += bytesWritten
+    if (bytesWritten < part.reduce((sum, view) => sum + view.byteLength, 0)) break
+  }
+  return resultOf('writev', total, views)
+}
+
+/** Node's own calls know positions up to 2^53 only, where they know bigint at all. */
+function plainPosition(position: Position): number | null {
+  if (position === -1) return null
+  if (typeof position === 'number') return position
+  if (position <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(position)
+  throw outOfBounds('position', `<= ${Number.MAX_SAFE_INTEGER} without io_uring`, position)
+}
+
+function withoutRing(
+  kind: 'read' | 'write',
+  descriptor: Descriptor,
+  view: ArrayBufferView,
+  offset: number,
+  length: number,
+  position: Position,
+  given: unknown,
+): Promise<TransferResult> {
+  return inDescriptor(descriptor, (done) => {
+    const at = plainPosition(position)
+    const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, given))
+    if (kind === 'read') fs.read(descriptor.fd, view, offset, length, at, end)
+    else fs.write(descriptor.fd, view, offset, length, at, end)
+  })
+}
+
+function vectorsWithoutRing(
+  kind: 'readv' | 'writev',
+  descriptor: Descriptor,
+  views: readonly ArrayBufferView[],
+  position: Position,
+): Promise<TransferResult> {
+  return inDescriptor(descriptor, (done) => {
+    const at = plainPosition(position)
+    const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, views))
+    if (kind === 'readv') fs.readv(descriptor.fd, views, at as number, end)
+    else fs.writev(descriptor.fd, views, at as number, end)
+  })
+}
+
+/** A call of Node's, with callback, that holds the descriptor meanwhile. */
+export function inDescriptor<T>(
+  descriptor: Descriptor,
+  start: (done: (error: unknown, value: T) => void) => void,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    descriptor.ref()
+    const done = (error: unknown, value: T): void => {
+      descriptor.unref()
+      if (error) reject(error)
+      else resolve(value)
+    }
+    try {
+      start(done)
+    } catch (error) {
+      done(error, undefined as T)
+    }
+  })
+}

@@ -1,0 +1,157 @@
+// writeFile and appendFile on the ring, for data that is there as a whole: open, write, make durable if asked, close.
+
+import { addressOf, IORING_FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_LINK, prepFsync, prepWrite, type Sqe } from '../ring/index.js'
+import { Lane, LanePool, type LaneRequest } from './lane.js'
+
+/** Larger writes are left to a thread of the kernel: this one would wait while it copies. */
+const IN_PLACE_BYTES = 262_144
+const CHUNK_BYTES = 1_048_576
+/** Text up to this length is encoded into the driver's memory, which saves a Buffer. */
+const SHORT_TEXT = 16_384
+
+/** What follows the last write. */
+export type Durability = 'none' | 'fsync' | 'fdatasync'
+
+export interface WriteRequest extends LaneRequest {
+  readonly data: string | Uint8Array
+  readonly encoding: BufferEncoding
+  readonly durability: Durability
+}
+
+class WriteLane extends Lane<WriteRequest> {
+  /** The data, unless it is in `block`. */
+  #data: Uint8Array | null = null
+  #address = 0
+  #length = 0
+  #written = 0
+  /** Bytes of the write in progress. */
+  #asked = 0
+
+  protected override transfer(): void {
+    const { data, encoding, uring } = this.request
+    this.#written = 0
+    if (typeof data === 'string' && data.length <= SHORT_TEXT) {
+      // Three bytes for each UTF-16 unit are enough in every encoding.
+      const block = uring.driver.arena.alloc(data.length * 3 + 1)
+      this.block = block
+      this.#data = null
+      this.#address = block.address
+      this.#length = block.bytes.write(data, 0, encoding)
+    } else {
+      const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data
+      this.#data = bytes
+      this.#length = bytes.byteLength
+      if (uring.copies && bytes.byteLength > 0) {
+        this.block = uring.driver.arena.alloc(Math.min(IN_PLACE_BYTES, bytes.byteLength))
+      } else {
+        this.#address = addressOf(bytes)
+        this.memory = bytes
+      }
+    }
+    if (this.#length === 0) this.#sync()
+    else this.#write()
+  }
+
+  #write(): void {
+    const data = this.#data
+    const left = this.#length - this.#written
+    if (data !== null && this.block !== null) {
+      const part = data.subarray(this.#written, this.#written + this.block.bytes.length)
+      this.block.bytes.set(part)
+      this.#address = this.block.address - this.#written
+      this.#asked = part.length
+    } else this.#asked = Math.min(left, CHUNK_BYTES)
+    if (this.request.durability === 'fdatasync' && this.#asked === left) this.#writeAndSync()
+    else this.issue(this.#prepareWrite, this.#onWritten, 'write')
+  }
+
+  readonly #prepareWrite = (sqe: Sqe): void => {
+    prepWrite(sqe, this.fd, this.#address + this.#written, this.#asked, -1)
+    if (this.#asked > IN_PLACE_BYTES) sqe.addFlags(IOSQE_ASYNC)
+  }
+
+  readonly #onWritten = (res: number): void => {
+    if (res < 0) {
+      this.#data = null
+      this.fail(this.stepError(res, 'write'))
+      return
+    }
+    this.#written += res
+    if (this.#written === this.#length) {
+      this.#data = null
+      this.#sync()
+    } else if (this.aborted) {
+      this.#data = null
+      this.fail(this.abortError())
+    } else this.#write()
+  }
+
+  /** Both in one system call: the kernel starts the second when the first has written all of its bytes. */
+  #writeAndSync(): void {
+    let written = 0
+    let failure: { readonly error: unknown; readonly syscall: string } | null = null
+    let left = 2
+    const ended = (): void => {
+      if (--left > 0) return
+      // A short write breaks the chain without an error of its own: it is completed step by step.
+      if (written < this.#asked && (failure === null || failure.syscall === 'fdatasync')) this.#onWritten(written)
+      else {
+        this.#data = null
+        if (failure !== null) this.fail(this.aborted ? this.abortError() : failure.error)
+        else this.done(undefined)
+      }
+    }
+    const failed = (error: unknown, syscall: string): void => {
+      // The first failure is the cause of the second.
+      failure ??= { error, syscall }
+      ended()
+    }
+    const { driver } = this.request.uring
+    const members = [
+      {
+        prepare: this.#prepareWrite,
+        options: { syscall: 'write', memory: this.memory },
+        resolve: (res: unknown) => {
+          written = res as number
+          ended()
+        },
+        reject: (error: unknown) => failed(error, 'write'),
+      },
+      {
+        prepare: this.#prepareDatasync,
+        options: { syscall: 'fdatasync' },
+        resolve: ended,
+        reject: (error: unknown) => failed(error, 'fdatasync'),
+      },
+    ]
+    try {
+      driver.submitChain(members, IOSQE_IO_LINK)
+    } catch (error) {
+      this.#data = null
+      this.fail(error)
+    }
+  }
+
+  #sync(): void {
+    const { durability } = this.request
+    if (durability === 'none') this.done(undefined)
+    else if (durability === 'fsync') this.issue(this.#prepareSync, this.#onSynced, 'fsync')
+    else this.issue(this.#prepareDatasync, this.#onSynced, 'fdatasync')
+  }
+
+  readonly #prepareSync = (sqe: Sqe): void => {
+    prepFsync(sqe, this.fd, 0)
+  }
+
+  readonly #prepareDatasync = (sqe: Sqe): void => {
+    prepFsync(sqe, this.fd, IORING_FSYNC_DATASYNC)
+  }
+
+  readonly #onSynced = (res: number): void => {
+    if (res < 0) this.fail(this.stepError(res, this.request.durability))
+    else this.done(undefined)
+  }
+}
+
+/** All writeFile and appendFile calls of this thread. */
+export const writeLanes = new LanePool<WriteRequest>((pool) => new WriteLane(pool))

@@ -1,0 +1,419 @@
+// Buffers that the kernel chooses from when data has come, so that an idle connection holds no memory. A filled buffer
+// (or the filled part of one) reaches the consumer as a lease and goes back to the kernel when that is released.
+
+import { debuglog } from 'node:util'
+import {
+  type BufferId,
+  BufferRing,
+  bufferIdOf,
+  errnoName,
+  type GroupId,
+  IORING_CQE_F_BUF_MORE,
+  prepProvideBuffers,
+  prepRemoveBuffers,
+} from '../ring/index.js'
+import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
+import type { Block } from './arena.js'
+import type { Driver } from './driver.js'
+
+const debug = debuglog('uring')
+
+/** What `Uring.createBufferGroup` takes. */
+export interface BufferGroupOptions {
+  /** How many buffers, 1 to 32768. Default 64. */
+  readonly count?: number | undefined
+  /** Bytes of each buffer, 1 to 16 MiB. Default 16384. */
+  readonly size?: number | undefined
+  /**
+   * Fill a buffer with the data of several completions, one behind the other: few large buffers then serve small
+   * messages well. Linux 6.12; `BufferGroup.incremental` tells whether it is so.
+   */
+  readonly incremental?: boolean | undefined
+  /** Provide buffers by operations, as kernels before 5.19 need it. Default: only where the kernel has no buffer rings. */
+  readonly byOperations?: boolean | undefined
+}
+
+const DEFAULT_COUNT = 64
+const DEFAULT_SIZE = 16384
+const MAX_COUNT = 32768
+const MAX_SIZE = 1 << 24
+/** Of all buffers together. */
+const MAX_BYTES = 2 ** 30
+const MAX_GROUP = 0xffff
+
+/** How buffers get to the kernel. */
+interface Supply {
+  readonly incremental: boolean
+  /** Buffers that the kernel has. */
+  readonly givenCount: number
+  /** Notes the buffer of a CQE as taken. @returns Where in it the data starts. */
+  take(res: number, flags: number): number
+  giveBack(id: BufferId): void
+  /** The kernel uses no buffer any more. */
+  close(done: () => void): void
+}
+
+/**
+ * Part of a buffer with data in it. It is the holder's from its delivery to `release()`; the buffer serves again after
+ * that, so a view of it that was kept would show other data.
+ */
+export class BufferLease {
+  /** Bytes of data. */
+  readonly length: number
+  readonly #id: BufferId
+  readonly #offset: number
+  #group: BufferGroup | null
+  #bytes: Buffer | null = null
+
+  /** @internal */
+  constructor(group: BufferGroup, id: BufferId, offset: number, length: number) {
+    this.#group = group
+    this.#id = id
+    this.#offset = offset
+    this.length = length
+  }
+
+  /**
+   * The data, in memory of the driver: no copy. Not to be kept, transferred, or looked at after `release()`.
+   *
+   * @throws Error `ERR_INVALID_STATE` after `release()`, and once the ring is closed.
+   */
+  get bytes(): Buffer {
+    if (this.#group === null) throw releasedError()
+    this.#bytes ??= this.#group.view(this.#id, this.#offset, this.length)
+    // The ring's close has taken the memory away, and left the view empty.
+    if (this.#bytes.length !== this.length) throw invalidState('The ring of this lease is closed')
+    return this.#bytes
+  }
+
+  get released(): boolean {
+    return this.#group === null
+  }
+
+  /** The data in memory of its own. @throws as `bytes`. */
+  copy(): Buffer {
+    return Buffer.from(this.bytes)
+  }
+
+  /** Gives the buffer back. @throws Error `ERR_INVALID_STATE` the second time. */
+  release(): void {
+    const group = this.#group
+    if (group === null) throw releasedError()
+    this.#group = null
+    this.#bytes = null
+    group.giveBack(this.#id)
+  }
+
+  /** Releases what is not released yet. */
+  [Symbol.dispose](): void {
+    if (this.#group !== null) this.release()
+  }
+}
+
+function releasedError(): Error {
+  return invalidState('The buffer lease was released already')
+}
+
+/** A group of equal buffers, which any number of streams may share. Made by `Uring.createBufferGroup`. */
+export class BufferGroup {
+  /** The group's number: what `Sqe.setBufferGroup` selects. */
+  readonly id: GroupId
+  /** How many buffers. */
+  readonly count: number
+  /** Bytes of each. */
+  readonly size: number
+  /** Whether a buffer takes the data of several completions. */
+  readonly incremental: boolean
+  /** @internal Keeps the ring open that the memory belongs to. */
+  readonly owner: unknown
+  readonly #driver: Driver
+  readonly #block: Block
+  readonly #supply: Supply
+  /** Leases out, by buffer. */
+  readonly #leases: Uint16Array
+  /** By buffer: 1 when the kernel will add no more to it. */
+  readonly #full: Uint8Array
+  #leaseCount = 0
+  /** Operations that may take a buffer. */
+  #users = 0
+  readonly #awaiting = new Set<() => void>()
+  #wakeQueued = false
+  #closed = false
+  #freed = false
+
+  /** @internal */
+  constructor(driver: Driver, owner: unknown, options: BufferGroupOptions = {}) {
+    checkMembers('options', options, ['count', 'size', 'incremental', 'byOperations'])
+    this.count = checkInteger('options.count', options.count ?? DEFAULT_COUNT, 1, MAX_COUNT)
+    this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
+    const incremental = checkBoolean('options.incremental', options.incremental ?? false)
+    const byOperations = checkBoolean('options.byOperations', options.byOperations ?? false)
+    checkInteger('options.count * options.size', this.count * this.size, 1, MAX_BYTES)
+    if (driver.closed) throw driver.closedError('io_uring_register')
+    this.#driver = driver
+    this.owner = owner
+    this.#leases = new Uint16Array(this.count)
+    this.#full = new Uint8Array(this.count)
+    this.id = takeGroupId(driver)
+    this.#block = driver.arena.alloc(this.count * this.size)
+    try {
+      this.#supply = makeSupply(driver, this, this.#block.address, incremental, byOperations)
+    } catch (error) {
+      driver.arena.free(this.#block)
+      returnGroupId(driver, this.id)
+      throw error
+    }
+    this.incremental = this.#supply.incremental
+  }
+
+  /** Buffers that the kernel can fill now. */
+  get available(): number {
+    return this.#closed ? 0 : this.#supply.givenCount
+  }
+
+  /** Leases that have not been released. */
+  get leaseCount(): number {
+    return this.#leaseCount
+  }
+
+  /** True once `close()` was called, or the ring is closed. */
+  get closed(): boolean {
+    return this.#closed || this.#driver.closed
+  }
+
+  /**
+   * Lets no stream start any more. The memory is given up when the last stream has ended and the last lease was
+   * released. A second call does nothing.
+   */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    // Those who wait for a buffer find the group closed, and end.
+    this.#wake()
+    this.#freeIfUnused()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** @internal Keeps the group open: an operation that may take its buffers is about to start. */
+  join(): void {
+    this.#users++
+  }
+
+  /** @internal That operation is over. */
+  leave(): void {
+    this.#users--
+    this.#freeIfUnused()
+  }
+
+  /** @internal A lease of the buffer that a CQE names. */
+  lease(res: number, flags: number): BufferLease {
+    const id = bufferIdOf(flags)
+    const offset = this.#supply.take(res, flags)
+    this.#leases[id]!++
+    this.#leaseCount++
+    if ((flags & IORING_CQE_F_BUF_MORE) === 0) this.#full[id] = 1
+    return new BufferLease(this, id, offset, res)
+  }
+
+  /** @internal */
+  view(id: BufferId, offset: number, length: number): Buffer {
+    const { buffer, byteOffset, byteLength } = this.#block.bytes
+    if (byteLength === 0) throw invalidState('The ring of this lease is closed')
+    return Buffer.from(buffer, byteOffset + id * this.size + offset, length)
+  }
+
+  /** @internal A lease of the buffer was released. */
+  giveBack(id: BufferId): void {
+    this.#leaseCount--
+    if (--this.#leases[id]! === 0 && this.#full[id] === 1) {
+      this.#full[id] = 0
+      if (!this.closed) {
+        this.#supply.giveBack(id)
+        this.#queueWake()
+      }
+    }
+    this.#freeIfUnused()
+  }
+
+  /** @internal Calls `listener` once when a buffer has come back (in a later microtask), or the group is closed. */
+  awaitBuffer(listener: () => void): void {
+    this.#awaiting.add(listener)
+    if (!this.closed && this.available === 0) return
+    // One that came back before the news that it was missing. In a later turn: should the kernel hold the very buffer
+    // that is counted as available, the rest of the event loop must get its turn.
+    setImmediate(() => {
+      if (this.#awaiting.delete(listener)) listener()
+    })
+  }
+
+  /** @internal */
+  forgetAwaiting(listener: () => void): void {
+    this.#awaiting.delete(listener)
+  }
+
+  /** @internal The error of one who uses a closed group. */
+  closedError(): Error {
+    return invalidState('The buffer group is closed')
+  }
+
+  #queueWake(): void {
+    if (this.#awaiting.size === 0 || this.#wakeQueued) return
+    this.#wakeQueued = true
+    queueMicrotask(() => {
+      this.#wakeQueued = false
+      this.#wake()
+    })
+  }
+
+  /** All of them: one that finds no data leaves the buffer to the others, and nothing would tell them. */
+  #wake(): void {
+    const listeners = [...this.#awaiting]
+    this.#awaiting.clear()
+    for (const listener of listeners) listener()
+  }
+
+  #freeIfUnused(): void {
+    if (!this.#closed || this.#freed || this.#users > 0 || this.#leaseCount > 0) return
+    this.#freed = true
+    this.#supply.close(() => {
+      returnGroupId(this.#driver, this.id)
+      this.#driver.arena.free(this.#block)
+    })
+  }
+}
+
+// Numbers are handed out from the top: who uses the raw operations beside this tends to begin at 0.
+const groupIds = new WeakMap<Driver, Set<GroupId>>()
+
+function takeGroupId(driver: Driver): GroupId {
+  let taken = groupIds.get(driver)
+  if (taken === undefined) {
+    taken = new Set()
+    groupIds.set(driver, taken)
+  }
+  for (let id = MAX_GROUP; id >= 0; id--) {
+    if (taken.has(id)) continue
+    taken.add(id)
+    return id
+  }
+  throw invalidState(`The ring has ${MAX_GROUP + 1} buffer groups already`)
+}
+
+function returnGroupId(driver: Driver, id: GroupId): void {
+  groupIds.get(driver)?.delete(id)
+}
+
+function makeSupply(
+  driver: Driver,
+  group: BufferGroup,
+  address: number,
+  incremental: boolean,
+  byOperations: boolean,
+): Supply {
+  if (!byOperations) {
+    try {
+      return new RingSupply(driver, group, address, incremental)
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINVAL') throw error
+      debug('buffer group %d: %s', group.id, (error as Error).message)
+    }
+    // A kernel that has buffer rings, but not the incremental ones (6.12).
+    if (incremental) return makeSupply(driver, group, address, false, false)
+  }
+  return new OperationSupply(driver, group, address)
+}
+
+/** Buffers provided through a ring in shared memory: no system call. Linux 5.19. */
+class RingSupply implements Supply {
+  readonly #driver: Driver
+  readonly #ring: BufferRing
+  readonly #unregister: () => void
+
+  constructor(driver: Driver, group: BufferGroup, address: number, incremental: boolean) {
+    const { count, size, id } = group
+    const entries = 2 ** Math.ceil(Math.log2(count))
+    const ring = BufferRing.setup(driver.ring, { group: id, entries, bufferCount: count, incremental })
+    for (let index = 0; index < count; index++) ring.add(address + index * size, size, index)
+    ring.advance()
+    this.#driver = driver
+    this.#ring = ring
+    // The queue is unmapped after the ring is closed. This must not hold on to the group: the driver would keep its
+    // own facade alive.
+    this.#unregister = () => {
+      driver.close().then(() => ring.close())
+    }
+    driver.onClose.add(this.#unregister)
+  }
+
+  get incremental(): boolean {
+    return this.#ring.incremental
+  }
+
+  get givenCount(): number {
+    return this.#ring.givenCount
+  }
+
+  take(res: number, flags: number): number {
+    return this.#ring.take(res, flags)
+  }
+
+  giveBack(id: BufferId): void {
+    this.#ring.recycle(id)
+  }
+
+  close(done: () => void): void {
+    this.#driver.onClose.delete(this.#unregister)
+    this.#ring.close()
+    done()
+  }
+}
+
+/** Buffers provided by operations, which go with the next batch. Linux 5.7. */
+class OperationSupply implements Supply {
+  readonly incremental = false
+  givenCount = 0
+  readonly #driver: Driver
+  readonly #group: BufferGroup
+  readonly #address: number
+
+  constructor(driver: Driver, group: BufferGroup, address: number) {
+    this.#driver = driver
+    this.#group = group
+    this.#address = address
+    this.#provide(0, group.count)
+  }
+
+  take(): number {
+    this.givenCount--
+    return 0
+  }
+
+  giveBack(id: BufferId): void {
+    this.#provide(id, 1)
+  }
+
+  close(done: () => void): void {
+    const { count, id } = this.#group
+    // Refused when the kernel has none left, or is closing: it has let go either way.
+    this.#driver
+      .submit((sqe) => prepRemoveBuffers(sqe, count, id), { syscall: 'remove_buffers' })
+      .then(done, done)
+  }
+
+  #provide(first: BufferId, count: number): void {
+    const { size, id } = this.#group
+    const address = this.#address + first * size
+    this.givenCount += count
+    this.#driver
+      .submit((sqe) => prepProvideBuffers(sqe, address, size, count, id, first), {
+        syscall: 'provide_buffers',
+      })
+      .catch((error: { errno?: number }) => {
+        this.givenCount -= count
+        debug('buffer group %d: buffers lost: %s', id, errnoName(error.errno ?? 0))
+      })
+  }
+}

@@ -1,0 +1,161 @@
+// Linked operations: each starts when the one before it has succeeded, and all go to the kernel in one system call.
+// What may be linked is every promise method of the ring: a recorder stands in for the driver while the caller's
+// function runs, and what it has recorded is submitted as one chain.
+
+import { IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from '../ring/index.js'
+import { Sqe } from '../ring/sqe.js'
+import {
+  checkBoolean,
+  checkMembers,
+  invalidState,
+  invalidType,
+  outOfRange,
+} from '../syscalls/argument-errors.js'
+import { AbortError } from './abort-error.js'
+import type { ChainMember, Driver, SubmitOptions } from './driver.js'
+import { SocketOperations } from './operations/sockets.js'
+import type { Prepare } from './slot.js'
+
+/** How operations are linked. */
+export interface ChainOptions {
+  /**
+   * Go on whatever a member's outcome (IOSQE_IO_HARDLINK). By default the chain ends with the first member that fails,
+   * and those after it reject with ECANCELED.
+   */
+  readonly hard?: boolean | undefined
+  /** Aborting cancels what is not over: those members reject with Node's AbortError. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The outcomes of the promises in a tuple. */
+export type Outcomes<Promises extends readonly Promise<unknown>[]> = {
+  -readonly [Index in keyof Promises]: PromiseSettledResult<Awaited<Promises[Index]>>
+}
+
+/** Takes down operations instead of submitting them. It has of a driver what operations use. */
+class Recorder {
+  readonly members: ChainMember[] = []
+  readonly #driver: Driver
+  readonly #signal: AbortSignal | undefined
+  /** Each entry is prepared here once to see that it can be, before anything is submitted. */
+  readonly #trial = new Sqe(new Int32Array(32))
+  #sealed = false
+
+  constructor(driver: Driver, signal: AbortSignal | undefined) {
+    this.#driver = driver
+    this.#signal = signal
+  }
+
+  get arena(): Driver['arena'] {
+    return this.#driver.arena
+  }
+
+  get ring(): Driver['ring'] {
+    return this.#driver.ring
+  }
+
+  get closed(): boolean {
+    return this.#driver.closed
+  }
+
+  /** The fast path is for single operations. */
+  take(): null {
+    return null
+  }
+
+  submit<T>(prepare: Prepare, options: SubmitOptions<T> = {}): Promise<T> {
+    try {
+      if (this.#sealed) throw invalidState('The chain was submitted already')
+      this.#trial.words.fill(0)
+      prepare(this.#trial)
+    } catch (error) {
+      this.#free(options)
+      throw error
+    }
+    const promise = new Promise<T>((resolve, reject) => {
+      const signal = bothSignals(options.signal, this.#signal)
+      this.members.push({
+        prepare,
+        options: { ...options, signal } as SubmitOptions<unknown>,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+      })
+    })
+    // Who wants to know of this member looks at its outcome.
+    promise.catch(() => {})
+    return promise
+  }
+
+  /** No member is taken down any more. @returns Entries that the chain needs. */
+  seal(): number {
+    this.#sealed = true
+    return this.members.reduce((sum, { options }) => sum + (options.timeoutMs === undefined ? 1 : 2), 0)
+  }
+
+  /** Frees what the members have: they will not be submitted. */
+  drop(): void {
+    this.#sealed = true
+    for (const { options } of this.members.splice(0)) this.#free(options)
+  }
+
+  #free({ block, block2 }: SubmitOptions<never> | SubmitOptions<unknown>): void {
+    if (block) this.arena.free(block)
+    if (block2) this.arena.free(block2)
+  }
+}
+
+function bothSignals(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
+  return one !== undefined && other !== undefined ? AbortSignal.any([one, other]) : (one ?? other)
+}
+
+/** The operations of a ring, to be linked. Its methods return the promise of that member. */
+export class LinkedOperations extends SocketOperations {
+  /** @internal */
+  constructor(recorder: unknown, zeroCopy: boolean) {
+    super(recorder as Driver, zeroCopy)
+  }
+}
+
+/** See `Uring.chain`. */
+export async function submitLinked<Promises extends readonly Promise<unknown>[]>(
+  uring: SocketOperations,
+  build: (operations: LinkedOperations) => readonly [...Promises],
+  options: ChainOptions,
+): Promise<Outcomes<Promises>> {
+  if (typeof build !== 'function') throw invalidType('build', 'of type function', build)
+  checkMembers('options', options, ['hard', 'signal'])
+  const hard = checkBoolean('options.hard', options.hard ?? false)
+  const { signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
+  }
+  const { driver } = uring
+  const recorder = new Recorder(driver, signal)
+  try {
+    const promises = build(new LinkedOperations(recorder, !uring.copies))
+    if (!Array.isArray(promises)) throw invalidType('build()', 'an array of promises', promises)
+    // One that has failed already, such as for a bad argument in an async method, would be missing in the chain.
+    const needed = recorder.seal()
+    const { sqEntries } = driver.ring
+    if (recorder.members.length === 0 || needed > sqEntries) {
+      throw outOfRange(
+        'the number of linked entries',
+        `>= 1 and <= ${sqEntries}, the size of the queue`,
+        needed,
+      )
+    }
+    if (promises.length !== recorder.members.length) {
+      throw invalidState(
+        `build() issued ${recorder.members.length} operations and returned ${promises.length}`,
+      )
+    }
+    for (const { options: member } of recorder.members) {
+      if (member.signal?.aborted) throw new AbortError(member.signal.reason)
+    }
+    driver.submitChain(recorder.members.splice(0), hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK)
+    return (await Promise.allSettled(promises)) as Outcomes<Promises>
+  } catch (error) {
+    recorder.drop()
+    throw error
+  }
+}

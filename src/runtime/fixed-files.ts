@@ -1,0 +1,226 @@
+// The table of files that the ring holds itself ("registered", "fixed" or "direct" files): operations on them skip the
+// lookup and the reference counting of a descriptor, and no other part of the process can close them.
+
+import {
+  type Fd,
+  IORING_FILE_INDEX_ALLOC,
+  prepFilesUpdate,
+  registerFiles,
+  registerFilesSparse,
+  unregisterFiles,
+} from '../ring/index.js'
+import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
+import { systemError } from '../syscalls/errno.js'
+import type { OperationOptions, PathLike } from './operations/base.js'
+import type { OpenOptions } from './operations/paths.js'
+import type { SocketOperations, SocketOptions } from './operations/sockets.js'
+
+/** What `Uring.registerFileTable` takes. */
+export interface FileTableOptions {
+  /** Slots, 1 to 2^20 and at most RLIMIT_NOFILE. Default 256. */
+  readonly size?: number | undefined
+  /**
+   * Choose slots here instead of letting the kernel choose, as kernels before 5.19 need it; nothing else may fill slots
+   * then. Default: only where the kernel cannot.
+   */
+  readonly explicitSlots?: boolean | undefined
+}
+
+const DEFAULT_SIZE = 256
+const MAX_SIZE = 2 ** 20
+const EBADF = -9
+const ENFILE = -23
+const EINVAL = -22
+
+interface Abandoned {
+  readonly uring: SocketOperations
+  readonly table: FileTable | null
+  readonly index: number
+}
+
+const abandoned = new FinalizationRegistry<Abandoned>(({ uring, table, index }) => {
+  // With its table the file is gone, and the slot may be another file's.
+  if (uring.driver.closed || table?.closed) return
+  process.emitWarning(`Closing registered file ${index} on garbage collection; call file.close()`, 'RingLeak')
+  uring.closeDirect(index).catch(() => {})
+})
+
+/** A registered file. Use `index` as the descriptor of an operation, with `fixedFile: true`. */
+export class FixedFile {
+  readonly #uring: SocketOperations
+  readonly #table: FileTable | null
+  readonly #index: number
+  #closed = false
+
+  /** @internal @param table - Null for a table that was registered by hand. */
+  constructor(uring: SocketOperations, table: FileTable | null, index: number) {
+    this.#uring = uring
+    this.#table = table
+    this.#index = index
+    abandoned.register(this, { uring, table, index }, this)
+  }
+
+  /** Its slot. @throws SystemError EBADF once it is closed. */
+  get index(): number {
+    if (this.closed) throw closedError('fixed_file')
+    return this.#index
+  }
+
+  /** True after `close()`, and once its table or ring is closed. */
+  get closed(): boolean {
+    return this.#closed || this.#uring.driver.closed || (this.#table?.closed ?? false)
+  }
+
+  /** Frees the slot. Operations in flight keep the file. Rejects with EBADF once it is closed. Linux 5.15. */
+  async close(): Promise<void> {
+    if (this.closed) throw closedError('close')
+    this.#closed = true
+    abandoned.unregister(this)
+    await this.#uring.closeDirect(this.#index)
+    this.#table?.tookBack(this.#index)
+  }
+
+  /** Makes an ordinary descriptor of the file, which stays registered as well. Linux 6.8. */
+  async install(options: OperationOptions = {}): Promise<Fd> {
+    if (this.closed) throw closedError('fixed_fd_install')
+    return this.#uring.installFixedFd(this.#index, 0, options)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.closed ? Promise.resolve() : this.close()
+  }
+}
+
+function closedError(syscall: string): Error {
+  return systemError(EBADF, syscall, { hint: 'the registered file was closed' })
+}
+
+/** The registered files of a ring, which has one such table. Made by `Uring.registerFileTable`. */
+export class FileTable {
+  readonly size: number
+  readonly #uring: SocketOperations
+  /** Free slots, the next one last; null where the kernel chooses. */
+  readonly #free: number[] | null
+  #used = 0
+  #closed = false
+
+  /** @internal */
+  constructor(uring: SocketOperations, options: FileTableOptions = {}) {
+    checkMembers('options', options, ['size', 'explicitSlots'])
+    this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
+    const explicitSlots = checkBoolean('options.explicitSlots', options.explicitSlots ?? false)
+    const { driver } = uring
+    if (driver.closed) throw driver.closedError('io_uring_register')
+    this.#uring = uring
+    const kernelChooses = !explicitSlots && registerSparse(uring, this.size)
+    if (!kernelChooses) registerFiles(driver.ring, new Array<Fd>(this.size).fill(-1))
+    this.#free = kernelChooses ? null : Array.from({ length: this.size }, (_, index) => this.size - 1 - index)
+  }
+
+  /** Slots that files opened through this table (or adopted by it) have. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** True after `close()`, and once the ring is closed. */
+  get closed(): boolean {
+    return this.#closed || this.#uring.driver.closed
+  }
+
+  /** Opens a file into the table. Rejects with ENFILE when the table is full. Linux 5.15. */
+  open(path: PathLike, options: OpenOptions = {}): Promise<FixedFile> {
+    return this.#fill('open', (direct) => this.#uring.open(path, { ...options, direct }))
+  }
+
+  /** Makes a socket in the table. Rejects with ENFILE when the table is full. Linux 5.19. @see socket(2) */
+  socket(domain: number, type: number, protocol = 0, options: SocketOptions = {}): Promise<FixedFile> {
+    return this.#fill('socket', (direct) =>
+      this.#uring.socket(domain, type, protocol, { ...options, direct }),
+    )
+  }
+
+  /**
+   * Puts the file of an ordinary descriptor into the table; the descriptor may be closed then. Rejects with ENFILE when
+   * the table is full. Linux 6.0.
+   */
+  add(fd: Fd, options: OperationOptions = {}): Promise<FixedFile> {
+    return this.#fill('files_update', async (direct) => {
+      const { driver } = this.#uring
+      const block = driver.arena.alloc(4)
+      block.view.setInt32(0, fd, true)
+      const offset = direct === true ? IORING_FILE_INDEX_ALLOC : direct
+      return this.#uring.start(
+        'files_update',
+        options,
+        (sqe) => prepFilesUpdate(sqe, block.address, 1, offset),
+        {
+          block,
+          // The kernel has written the slot that it chose over the descriptor.
+          finish: () => (direct === true ? block.view.getInt32(0, true) : 0),
+        },
+      )
+    })
+  }
+
+  /** Takes charge of a slot that was filled in another way, such as by `acceptMultishot` with `direct`. */
+  adopt(index: number): FixedFile {
+    if (this.#free !== null)
+      throw invalidState('A table with explicit slots is filled by its own methods alone')
+    checkInteger('index', index, 0, this.size - 1)
+    return this.#hold(index)
+  }
+
+  /** Unregisters the table, and so closes every file in it. Operations in flight keep theirs. Linux 5.1. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (!this.#uring.driver.ring.closed) unregisterFiles(this.#uring.driver.ring)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #hold(index: number): FixedFile {
+    this.#used++
+    return new FixedFile(this.#uring, this, index)
+  }
+
+  /** @internal The slot is empty again. */
+  tookBack(index: number): void {
+    this.#used--
+    this.#free?.push(index)
+  }
+
+  /** @param issue - Fills slot `direct`, or with true one that the kernel chooses and names. */
+  async #fill(syscall: string, issue: (direct: number | true) => Promise<number>): Promise<FixedFile> {
+    if (this.closed) throw invalidState('The file table is closed')
+    const free = this.#free
+    const slot = free === null ? undefined : free.pop()
+    if (free !== null && slot === undefined) throw this.#fullError(syscall)
+    try {
+      const index = await issue(slot ?? true)
+      return this.#hold(slot ?? index)
+    } catch (error) {
+      if (slot !== undefined) free!.push(slot)
+      if (free !== null || (error as { errno?: number }).errno !== ENFILE) throw error
+      throw this.#fullError(syscall, error)
+    }
+  }
+
+  #fullError(syscall: string, cause?: unknown): Error {
+    const hint = `all ${this.size} slots of the ring's file table are in use`
+    return systemError(ENFILE, syscall, cause === undefined ? { hint } : { hint, cause })
+  }
+}
+
+/** @returns False where the kernel has no sparse tables, and so does not choose slots either. */
+function registerSparse({ driver }: SocketOperations, size: number): boolean {
+  try {
+    registerFilesSparse(driver.ring, size)
+    return true
+  } catch (error) {
+    if ((error as { errno?: number }).errno !== EINVAL) throw error
+    return false
+  }
+}

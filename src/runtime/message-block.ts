@@ -1,0 +1,148 @@
+// A message header for sendmsg and recvmsg in driver memory, with all that it points to but the data: there it outlives
+// a worker that is terminated while the kernel still uses it.
+
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  AF_UNSPEC,
+  addressOf,
+  IOVEC,
+  MSGHDR,
+  SOCKADDR_STORAGE,
+} from '../ring/index.js'
+import type { ControlMessage } from '../ring/memory/messages.js'
+import { decodeControlMessages, encodeControlMessages } from '../ring/memory/messages.js'
+import { decodeSocketAddress, type SocketAddress, socketAddress } from '../ring/memory/socket-addresses.js'
+import { invalidType } from '../syscalls/argument-errors.js'
+import { Struct } from '../syscalls/struct.js'
+import type { Arena, Block } from './arena.js'
+import { asBytes, type Bytes, checkedLength } from './operations/base.js'
+
+const MAX_VECTORS = 1024
+const CONTROL_ALIGN = 8
+
+/** What a message header is to say. */
+export interface MessageParts {
+  /** Where the data is or goes. */
+  readonly buffers: readonly Bytes[]
+  /** The data is copied through driver memory: `bounce`. */
+  readonly copies: boolean
+  /** Address to send to. */
+  readonly to?: SocketAddress | undefined
+  /** Control data to send. */
+  readonly control?: readonly ControlMessage[] | undefined
+  /** Leave room for the sender's address. */
+  readonly nameRoom?: boolean | undefined
+  /** Bytes to leave for control data. */
+  readonly controlRoom?: number | undefined
+}
+
+/** @internal */
+export class MessageBlock {
+  /** The header and what belongs to it. */
+  readonly block: Block
+  /** Stands for all buffers in a worker. */
+  readonly bounce: Block | null
+  readonly #header: Struct<keyof typeof MSGHDR.fields>
+  readonly #nameAt: number
+  readonly #controlAt: number
+
+  constructor(arena: Arena, parts: MessageParts) {
+    const { buffers, copies, to, control } = parts
+    if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
+    if (buffers.length > MAX_VECTORS)
+      throw invalidType('buffers', `an array of at most ${MAX_VECTORS}`, buffers)
+    let total = 0
+    for (const buffer of buffers) total += checkedLength(buffer, undefined)
+    const name = to === undefined ? null : socketAddress(to)
+    const controlBytes = control === undefined ? null : encodeControlMessages(control)
+    const nameBytes = name?.length ?? (parts.nameRoom ? SOCKADDR_STORAGE.size : 0)
+    const controlLength = controlBytes?.length ?? parts.controlRoom ?? 0
+
+    const vectorsAt = MSGHDR.size
+    this.#nameAt = vectorsAt + buffers.length * IOVEC.size
+    this.#controlAt = align(this.#nameAt + nameBytes)
+    const bounce = copies && total > 0 ? arena.alloc(total) : null
+    const block = arena.alloc(this.#controlAt + controlLength)
+    const { address, bytes } = block
+    if (name !== null) bytes.set(name.bytes, this.#nameAt)
+    if (controlBytes !== null) bytes.set(controlBytes, this.#controlAt)
+    let at = 0
+    buffers.forEach((buffer: Bytes, index: number) => {
+      const target = bounce === null ? addressOf(buffer) : bounce.address + at
+      block.view.setBigUint64(vectorsAt + index * IOVEC.size, BigInt(target), true)
+      block.view.setBigUint64(vectorsAt + index * IOVEC.size + 8, BigInt(buffer.byteLength), true)
+      at += buffer.byteLength
+    })
+    bytes.fill(0, 0, MSGHDR.size)
+    this.#header = new Struct(MSGHDR, bytes.subarray(0, MSGHDR.size) as Uint8Array<ArrayBuffer>).assign({
+      msg_name: nameBytes === 0 ? 0 : address + this.#nameAt,
+      msg_namelen: nameBytes,
+      msg_iov: address + vectorsAt,
+      msg_iovlen: buffers.length,
+      msg_control: controlLength === 0 ? 0 : address + this.#controlAt,
+      msg_controllen: controlLength,
+    })
+    this.block = block
+    this.bounce = bounce
+  }
+
+  get address(): number {
+    return this.block.address
+  }
+
+  /** Copies the data into driver memory, where that stands for the buffers. */
+  gather(buffers: readonly Bytes[]): void {
+    let at = 0
+    for (const buffer of this.bounce === null ? [] : buffers) {
+      this.bounce!.bytes.set(asBytes(buffer), at)
+      at += buffer.byteLength
+    }
+  }
+
+  /** Copies `length` bytes of what was received to where they belong. */
+  scatter(buffers: readonly Bytes[], length: number): void {
+    let at = 0
+    for (const buffer of this.bounce === null ? [] : buffers) {
+      const part = Math.min(buffer.byteLength, length - at)
+      if (part <= 0) return
+      asBytes(buffer).set(this.bounce!.bytes.subarray(at, at + part))
+      at += part
+    }
+  }
+
+  /** `MSG_*` bits that recvmsg has set. */
+  get flags(): number {
+    return this.#header.get('msg_flags')
+  }
+
+  /** Who has sent the message, or null when it does not say. */
+  sender(): SocketAddress | null {
+    return decodeSender(this.block.bytes.subarray(this.#nameAt), this.#header.get('msg_namelen'))
+  }
+
+  /** Control data that came with the message, in memory of its own. */
+  control(): ControlMessage[] {
+    const length = this.#header.get('msg_controllen')
+    return copyControl(this.block.bytes.subarray(this.#controlAt, this.#controlAt + length))
+  }
+}
+
+/** A sender's address; null when there is none, or one of a family that has no JavaScript form. */
+export function decodeSender(bytes: Uint8Array, length: number): SocketAddress | null {
+  const known = Math.min(length, SOCKADDR_STORAGE.size, bytes.length)
+  const family = known < 2 ? AF_UNSPEC : bytes[0]! | (bytes[1]! << 8)
+  return family === AF_UNIX || family === AF_INET || family === AF_INET6
+    ? decodeSocketAddress(bytes.subarray(0, known))
+    : null
+}
+
+/** Control messages in memory of their own. */
+export function copyControl(bytes: Uint8Array): ControlMessage[] {
+  return bytes.length === 0 ? [] : decodeControlMessages(Uint8Array.from(bytes))
+}
+
+function align(length: number): number {
+  return Math.ceil(length / CONTROL_ALIGN) * CONTROL_ALIGN
+}

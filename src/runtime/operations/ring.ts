@@ -1,0 +1,128 @@
+// What concerns the ring as a whole: chains of operations, the memory and the files it holds, messages to other rings.
+
+import { BufferGroup, type BufferGroupOptions } from '../buffer-group.js'
+import { type ChainOptions, type LinkedOperations, type Outcomes, submitLinked } from '../chain.js'
+import { FileTable, type FileTableOptions } from '../fixed-files.js'
+import {
+  Mailbox,
+  type OutgoingRingMessage,
+  type RingEndpoint,
+  RingMessages,
+  sendRingMessage,
+} from '../messages.js'
+import { BufferPool, type BufferPoolOptions } from '../registered-buffers.js'
+import type { OperationOptions } from './base.js'
+import { MultishotOperations } from './multishot.js'
+
+/** @internal */
+export abstract class RingOperations extends MultishotOperations {
+  #fileTable: FileTable | null = null
+  #mailbox: Mailbox | null = null
+
+  /**
+   * Links operations: each starts when the one before it has succeeded, and all go to the kernel in one system call.
+   * `build` issues them on its argument, which has the methods of this ring, and returns their promises in order:
+   *
+   * ```ts
+   * const [written, synced] = await uring.chain((op) => [op.write(fd, data, { offset: 0 }), op.fdatasync(fd)])
+   * ```
+   *
+   * Resolves to the outcome of every member, as `Promise.allSettled` has it, once all are over. A member that fails ends
+   * the chain: those after it reject with ECANCELED. So does a short read or write, which itself is fulfilled with its
+   * count; a short send or receive does only with MSG_WAITALL. An entry that the kernel cannot accept at all (EINVAL)
+   * cancels those before it as well. A member's `timeoutMs` limits that member (a linked timeout), from when it starts;
+   * `signal: AbortSignal.timeout(ms)` limits the chain. Linux 5.3; `hard` 5.5.
+   *
+   * On a ring whose SQPOLL thread serves other rings too, chains of more than eight entries may be torn apart.
+   *
+   * @throws (rejects) RangeError `ERR_OUT_OF_RANGE` for a chain that is empty or longer than the submission queue,
+   *   AbortError when a signal is aborted already, what a member's method throws; nothing has been submitted then.
+   * @see io_uring_linked_requests(7)
+   */
+  chain<Promises extends readonly Promise<unknown>[]>(
+    build: (operations: LinkedOperations) => readonly [...Promises],
+    options: ChainOptions = {},
+  ): Promise<Outcomes<Promises>> {
+    return submitLinked<Promises>(this, build, options)
+  }
+
+  /**
+   * Provides buffers for `recvMultishot` and its like. Linux 5.19; older kernels (5.7) are given them by operations.
+   *
+   * @throws TypeError, RangeError; SystemError `mmap` or `io_uring_register`.
+   * @see io_uring_provided_buffers(7)
+   */
+  createBufferGroup(options: BufferGroupOptions = {}): BufferGroup {
+    return new BufferGroup(this.driver, this, options)
+  }
+
+  /**
+   * Registers buffers to read into and write from: `read(fd, buffer.bytes, { bufferIndex: buffer.index })`. Linux 5.1;
+   * more than one pool 5.19.
+   *
+   * @throws TypeError, RangeError; SystemError `mmap` or `io_uring_register`: ENOMEM (RLIMIT_MEMLOCK).
+   * @see io_uring_registered_buffers(7)
+   */
+  registerBufferPool(options: BufferPoolOptions = {}): BufferPool {
+    return new BufferPool(this.driver, this, options)
+  }
+
+  /**
+   * Registers the ring's table of files, of which it has one.
+   *
+   * @throws TypeError, RangeError; SystemError `io_uring_register`: EBUSY (there is one), EMFILE (RLIMIT_NOFILE).
+   * @see io_uring_registered_files(7)
+   */
+  registerFileTable(options: FileTableOptions = {}): FileTable {
+    const table = new FileTable(this, options)
+    this.#fileTable = table
+    return table
+  }
+
+  /** The table that `registerFileTable` made last, if it is open. */
+  get fileTable(): FileTable | null {
+    return this.#fileTable?.closed === false ? this.#fileTable : null
+  }
+
+  /**
+   * Where other rings of this process send messages to this one: a plain object to post to another thread. From the
+   * first look at it on, messages are kept until `messages()` takes them; there is no bound, as for a MessagePort.
+   *
+   * @throws SystemError EBADF once the ring is closed.
+   */
+  get endpoint(): RingEndpoint {
+    return this.#openMailbox().endpoint
+  }
+
+  /**
+   * The messages that come to `endpoint`. Waiting for one keeps the process alive.
+   *
+   * @param options - Aborting `signal` rejects the wait with AbortError.
+   * @throws Error `ERR_INVALID_STATE` while another iteration is open.
+   */
+  messages(options: { readonly signal?: AbortSignal | undefined } = {}): RingMessages {
+    return new RingMessages(this, this.#openMailbox(), () => this.fileTable, options)
+  }
+
+  /**
+   * Sends two numbers or a registered file to another ring of this process. Resolves when the message is in its
+   * completion queue, which does not mean that it has been looked at.
+   *
+   * Rejects with EBADFD when the other ring is closed, ENFILE when its file table is full or missing, EOVERFLOW when
+   * its kernel side has no memory for it. Linux 5.18; files 6.2.
+   *
+   * @see io_uring_prep_msg_ring(3)
+   */
+  postMessage(
+    endpoint: RingEndpoint,
+    message: OutgoingRingMessage,
+    options: OperationOptions = {},
+  ): Promise<void> {
+    return sendRingMessage(this, endpoint, message, options)
+  }
+
+  #openMailbox(): Mailbox {
+    this.#mailbox ??= new Mailbox(this.driver)
+    return this.#mailbox
+  }
+}

@@ -1,0 +1,330 @@
+// Memory that the kernel has pinned beforehand, in pieces that are lent out: reads and writes that name such a piece by
+// its index need no pinning of their own.
+
+import {
+  type RegisterableBuffer,
+  registerBuffers,
+  registerBuffersSparse,
+  registerBuffersUpdateTag,
+  unregisterBuffers,
+} from '../ring/index.js'
+import { checkInteger, checkMembers, invalidState, invalidType } from '../syscalls/argument-errors.js'
+import { AbortError } from './abort-error.js'
+import type { Block } from './arena.js'
+import type { Driver } from './driver.js'
+
+/** What `Uring.registerBufferPool` takes. */
+export interface BufferPoolOptions {
+  /** How many buffers, 1 to 1024. Default 16. */
+  readonly count?: number | undefined
+  /** Bytes of each buffer, 1 to 1 GiB; a multiple of 4096 makes each start on a page, as O_DIRECT wants it. Default 65536. */
+  readonly size?: number | undefined
+}
+
+const DEFAULT_COUNT = 16
+const DEFAULT_SIZE = 65536
+const MAX_COUNT = 1024
+const MAX_SIZE = 2 ** 30
+
+/** A registered buffer on loan. It is the holder's until `release()`, and the next holder's after that. */
+export class RegisteredBuffer {
+  readonly #pool: BufferPool
+  readonly #slot: number
+  readonly #index: number
+  readonly #bytes: Buffer
+  #released = false
+
+  /** @internal @param slot - Its number in the pool. @param index - Its number in the ring's table. */
+  constructor(pool: BufferPool, slot: number, index: number, bytes: Buffer) {
+    this.#pool = pool
+    this.#slot = slot
+    this.#index = index
+    this.#bytes = bytes
+  }
+
+  /** What `bufferIndex` of a read or write is to be. @throws Error `ERR_INVALID_STATE` after `release()`. */
+  get index(): number {
+    this.#check()
+    return this.#index
+  }
+
+  /** The memory, driver-owned. @throws Error `ERR_INVALID_STATE` after `release()`, and once the ring is closed. */
+  get bytes(): Buffer {
+    this.#check()
+    return this.#bytes
+  }
+
+  get released(): boolean {
+    return this.#released
+  }
+
+  /**
+   * Gives the buffer back to the pool. Operations on it must be over: the next holder would see what they write.
+   *
+   * @throws Error `ERR_INVALID_STATE` the second time.
+   */
+  release(): void {
+    if (this.#released) throw releasedError()
+    this.#released = true
+    this.#pool.giveBack(this.#slot)
+  }
+
+  /** Releases what is not released yet. */
+  [Symbol.dispose](): void {
+    if (!this.#released) this.release()
+  }
+
+  #check(): void {
+    if (this.#released) throw releasedError()
+    if (this.#pool.ringClosed) throw invalidState('The ring of this buffer is closed')
+  }
+}
+
+function releasedError(): Error {
+  return invalidState('The registered buffer was released already')
+}
+
+interface Waiter {
+  readonly resolve: (buffer: RegisteredBuffer) => void
+  readonly reject: (error: unknown) => void
+  readonly signal: AbortSignal | undefined
+  readonly onAbort: () => void
+}
+
+/** Equal registered buffers. Made by `Uring.registerBufferPool`; a ring may have several. */
+export class BufferPool {
+  readonly count: number
+  /** Bytes of each buffer. */
+  readonly size: number
+  /** @internal Keeps the ring open that the memory belongs to. */
+  readonly owner: unknown
+  readonly #driver: Driver
+  readonly #table: BufferTable
+  readonly #block: Block
+  readonly #firstIndex: number
+  /** Numbers of the buffers that are not lent. */
+  readonly #free: number[] = []
+  readonly #waiters: Waiter[] = []
+  #closed = false
+
+  /** @internal */
+  constructor(driver: Driver, owner: unknown, options: BufferPoolOptions = {}) {
+    checkMembers('options', options, ['count', 'size'])
+    this.count = checkInteger('options.count', options.count ?? DEFAULT_COUNT, 1, MAX_COUNT)
+    this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
+    if (driver.closed) throw driver.closedError('io_uring_register')
+    this.#driver = driver
+    this.owner = owner
+    this.#table = tableOf(driver)
+    this.#block = driver.arena.alloc(this.count * this.size)
+    const { address } = this.#block
+    const ranges = Array.from({ length: this.count }, (_, index) => ({
+      address: address + index * this.size,
+      length: this.size,
+    }))
+    try {
+      this.#firstIndex = this.#table.add(ranges)
+    } catch (error) {
+      driver.arena.free(this.#block)
+      throw error
+    }
+    // From the back, so that the first one lent is the first one.
+    for (let slot = this.count - 1; slot >= 0; slot--) this.#free.push(slot)
+  }
+
+  /** Buffers that are not lent. */
+  get available(): number {
+    return this.#free.length
+  }
+
+  /** @internal */
+  get ringClosed(): boolean {
+    return this.#driver.ring.closed
+  }
+
+  /**
+   * Borrows a buffer, or returns null when all are lent. Its content is undefined.
+   *
+   * @throws Error `ERR_INVALID_STATE` when the pool is closed.
+   */
+  tryAcquire(): RegisteredBuffer | null {
+    if (this.#closed || this.#driver.closed) throw closedError()
+    const slot = this.#free.pop()
+    return slot === undefined ? null : this.#lend(slot)
+  }
+
+  /**
+   * Borrows a buffer, when all are lent the next that comes back; who asked first is served first.
+   *
+   * Rejects with AbortError, or with `ERR_INVALID_STATE` when the pool is closed meanwhile.
+   */
+  acquire(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<RegisteredBuffer> {
+    const { signal } = options
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw invalidType('options.signal', 'an instance of AbortSignal', signal)
+    }
+    if (signal?.aborted) return Promise.reject(new AbortError(signal.reason))
+    if (this.#closed || this.#driver.closed) return Promise.reject(closedError())
+    const slot = this.#free.pop()
+    if (slot !== undefined) return Promise.resolve(this.#lend(slot))
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        resolve,
+        reject,
+        signal,
+        onAbort: () => {
+          this.#remove(waiter)
+          reject(new AbortError(signal!.reason))
+        },
+      }
+      signal?.addEventListener('abort', waiter.onAbort, { once: true })
+      this.#waiters.push(waiter)
+      this.#driver.onClose.add(this.#onDriverClose)
+    })
+  }
+
+  /** Lends no more. Buffers are unregistered when the last has come back. A second call does nothing. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#turnAway()
+    this.#freeIfUnused()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** @internal */
+  giveBack(slot: number): void {
+    const waiter = this.#waiters.shift()
+    if (waiter !== undefined) {
+      this.#settled(waiter)
+      waiter.resolve(this.#lend(slot))
+      return
+    }
+    this.#free.push(slot)
+    this.#freeIfUnused()
+  }
+
+  #lend(slot: number): RegisteredBuffer {
+    const { buffer, byteOffset } = this.#block.bytes
+    const bytes = Buffer.from(buffer, byteOffset + slot * this.size, this.size)
+    return new RegisteredBuffer(this, slot, this.#firstIndex + slot, bytes)
+  }
+
+  #remove(waiter: Waiter): void {
+    const at = this.#waiters.indexOf(waiter)
+    if (at >= 0) this.#waiters.splice(at, 1)
+    this.#settled(waiter)
+  }
+
+  #settled({ signal, onAbort }: Waiter): void {
+    signal?.removeEventListener('abort', onAbort)
+    if (this.#waiters.length === 0) this.#driver.onClose.delete(this.#onDriverClose)
+  }
+
+  #turnAway(): void {
+    for (const waiter of this.#waiters.splice(0)) {
+      this.#settled(waiter)
+      waiter.reject(closedError())
+    }
+  }
+
+  readonly #onDriverClose = (): void => this.#turnAway()
+
+  #freeIfUnused(): void {
+    if (!this.#closed || this.#free.length < this.count) return
+    this.#free.length = 0
+    if (!this.#driver.ring.closed) this.#table.remove(this.#firstIndex, this.count)
+    this.#driver.arena.free(this.#block)
+  }
+}
+
+function closedError(): Error {
+  return invalidState('The buffer pool is closed')
+}
+
+/** Slots of the table that the pools of one ring share. */
+const TABLE_SLOTS = 1024
+const NO_SPARSE_TABLE = -22
+
+const tables = new WeakMap<Driver, BufferTable>()
+
+function tableOf(driver: Driver): BufferTable {
+  let table = tables.get(driver)
+  if (table === undefined) {
+    table = new BufferTable(driver)
+    tables.set(driver, table)
+  }
+  return table
+}
+
+/**
+ * The one table of registered buffers that a ring has. Where the kernel has sparse tables (5.19) pools share it; on an
+ * older one a pool has it alone.
+ */
+class BufferTable {
+  readonly #driver: Driver
+  /** By slot, whether a pool has it; null without a sparse table. */
+  #taken: Uint8Array | null = null
+  #registered = false
+
+  constructor(driver: Driver) {
+    this.#driver = driver
+  }
+
+  /** Registers `buffers`. @returns The index of the first. */
+  add(buffers: readonly RegisterableBuffer[]): number {
+    const { ring } = this.#driver
+    if (!this.#registered) {
+      try {
+        registerBuffersSparse(ring, TABLE_SLOTS)
+        this.#taken = new Uint8Array(TABLE_SLOTS)
+      } catch (error) {
+        if ((error as { errno?: number }).errno !== NO_SPARSE_TABLE) throw error
+        registerBuffers(ring, buffers)
+      }
+      this.#registered = true
+      if (this.#taken === null) return 0
+    }
+    const taken = this.#taken
+    if (taken === null)
+      throw invalidState('This kernel has room for one buffer pool in a ring: more need Linux 5.19')
+    const first = freeRange(taken, buffers.length)
+    if (first < 0) {
+      throw invalidState(
+        `No ${buffers.length} neighbouring slots of ${TABLE_SLOTS} registered buffers are free`,
+      )
+    }
+    const count = registerBuffersUpdateTag(ring, first, buffers)
+    taken.fill(1, first, first + count)
+    if (count < buffers.length) {
+      this.remove(first, count)
+      throw invalidState(
+        `The kernel registered ${count} of ${buffers.length} buffers: is RLIMIT_MEMLOCK reached?`,
+      )
+    }
+    return first
+  }
+
+  remove(first: number, count: number): void {
+    const { ring } = this.#driver
+    if (this.#taken === null) {
+      unregisterBuffers(ring)
+      this.#registered = false
+      return
+    }
+    if (count > 0) registerBuffersUpdateTag(ring, first, new Array<null>(count).fill(null))
+    this.#taken.fill(0, first, first + count)
+  }
+}
+
+function freeRange(taken: Uint8Array, length: number): number {
+  let start = 0
+  for (let slot = 0; slot < taken.length; slot++) {
+    if (taken[slot] === 1) start = slot + 1
+    else if (slot - start + 1 === length) return start
+  }
+  return -1
+}

@@ -1,0 +1,197 @@
+// After close(): nothing works and nothing crashes; what was in flight writes no memory; what was given out is harmless.
+
+import { execFileSync } from 'node:child_process'
+import { constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { prepNop } from '../../src/ring/prep/nop.js'
+import { prepPollAdd } from '../../src/ring/prep/poll.js'
+import { prepRead } from '../../src/ring/prep/read-write.js'
+import { prepTimeout } from '../../src/ring/prep/timeouts.js'
+import { Ring } from '../../src/ring/ring.js'
+import type { RingOptions } from '../../src/ring/setup.js'
+import {
+  IORING_REGISTER_FILES,
+  IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SQPOLL,
+  IOSQE_ASYNC,
+  KERNEL_TIMESPEC,
+} from '../../src/syscalls/abi/index.js'
+import { close, read, write } from '../../src/syscalls/libc.js'
+import { addressOf, MappedRegion } from '../../src/syscalls/memory.js'
+import { Struct } from '../../src/syscalls/struct.js'
+import { assert, needs, test } from '../harness.js'
+import { block, nextSqe, openPipe, queueNops, ringDescriptors, ringMappings, spied, thrown } from './drive.js'
+import { FakeRing } from './fake-ring.js'
+
+/** Everything that a closed ring refuses. */
+const REFUSED: Readonly<Record<string, (ring: Ring) => unknown>> = {
+  getSqe: (ring) => ring.getSqe(),
+  getSqe128: (ring) => ring.getSqe128(),
+  submit: (ring) => ring.submit(),
+  submitAndGetEvents: (ring) => ring.submitAndGetEvents(),
+  submitAndWait: (ring) => ring.submitAndWait(1),
+  'submitAndWait, timed': (ring) => ring.submitAndWait(1, 10),
+  submitAndWaitRegistered: (ring) => ring.submitAndWaitRegistered(1, 0),
+  waitForSqSpace: (ring) => ring.waitForSqSpace(),
+  forEachCqe: (ring) => ring.forEachCqe(() => {}),
+  forEachBigCqe: (ring) => ring.forEachBigCqe(() => {}),
+  getEvents: (ring) => ring.getEvents(),
+  enable: (ring) => ring.enable(),
+  'eventfdEnabled =': (ring) => {
+    ring.eventfdEnabled = true
+  },
+  registerRingFd: (ring) => ring.registerRingFd(),
+  unregisterRingFd: (ring) => ring.unregisterRingFd(),
+  register: (ring) => ring.register(IORING_REGISTER_FILES, 0, 0),
+  resize: (ring) => ring.resize({ entries: 8 }),
+}
+
+test('a closed ring refuses every call, and makes no system call', () => {
+  const fake = new FakeRing()
+  const ring = Ring.open({ entries: 4, flags: IORING_SETUP_SQPOLL }, fake)
+  ring.close()
+  const before = [fake.enters.length, fake.registers.length]
+  for (const [name, call] of Object.entries(REFUSED)) {
+    const error = thrown(() => call(ring))
+    assert.equal([error.code, error.message], ['ERR_INVALID_STATE', 'The ring is closed'], name)
+  }
+  assert.equal([fake.enters.length, fake.registers.length], before)
+  fake.dispose()
+})
+
+test(
+  'a closed ring answers what it was, and that nothing is there',
+  needs({ ring: true }, () => {
+    const ring = Ring.open({ entries: 4 })
+    const { features, flags } = ring
+    queueNops(ring, 1, 2)
+    ring.submit()
+    queueNops(ring, 3)
+    ring.close()
+    assert.is(ring.closed, true)
+    assert.is(ring.fd, -1)
+    assert.equal([ring.features, ring.flags, ring.sqEntries, ring.cqEntries], [features, flags, 4, 8])
+    assert.equal([ring.sqPending, ring.sqSpaceLeft, ring.cqReady, ring.sqFlags], [0, 0, 0, 0])
+    assert.is(ring.eventfdEnabled, false)
+    ring.hold('key', 'value')
+  }),
+)
+
+test(
+  'close() twice, and by `using`, closes once',
+  needs({ ring: true }, () => {
+    const calls = spied()
+    const ring = Ring.open({ entries: 4 }, calls)
+    const { fd } = ring
+    ring.close()
+    const before = { ...calls.counts }
+    // The number is taken again: a second close(2) would hit a stranger.
+    const stranger = openSync('/dev/null', 'r')
+    assert.is(stranger, fd)
+    ring.close()
+    ring[Symbol.dispose]()
+    assert.equal(calls.counts, before)
+    close(stranger)
+    assert.equal([ringDescriptors(), ringMappings()], [[], []])
+  }),
+)
+
+test(
+  'entries kept beyond close() are harmless',
+  needs({ ring: true }, () => {
+    const ring = Ring.open({ entries: 2 })
+    const sqe = nextSqe(ring)
+    const { words } = sqe
+    ring.close()
+    words[0] = -1
+    assert.throws(() => words.fill(-1), TypeError)
+    prepNop(sqe).setUserData(1, 2).setFlags(1).addFlags(2).setIoprio(3).setPersonality(4)
+    sqe.setBufferGroup(5).setBufferIndex(6)
+    assert.equal([words.length, sqe.words.length], [0, 0])
+  }),
+)
+
+for (const [name, options] of [
+  ['a plain ring', {}],
+  ['a DEFER_TASKRUN ring', { flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN }],
+  ['an SQPOLL ring', { flags: IORING_SETUP_SQPOLL }],
+] as const satisfies readonly (readonly [string, Partial<RingOptions>])[]) {
+  test(
+    `close() of ${name} with reads, polls and timeouts pending: no memory is written afterwards`,
+    needs({ linux: '6.1' }, () => {
+      const { readEnd, writeEnd } = openPipe()
+      const time = Struct.alloc(KERNEL_TIMESPEC).set('tv_nsec', 5e6)
+      for (let round = 0; round < 5; round++) {
+        const ring = Ring.open({ entries: 16, ...options })
+        const bytes = Buffer.from(new ArrayBuffer(64))
+        for (const flags of [0, IOSQE_ASYNC]) {
+          prepRead(nextSqe(ring), readEnd, addressOf(bytes), 32, 0).setFlags(flags)
+          prepRead(nextSqe(ring), readEnd, addressOf(bytes) + 32, 32, -1).setFlags(flags)
+        }
+        prepPollAdd(nextSqe(ring), readEnd, 1)
+        prepTimeout(nextSqe(ring), time.address)
+        ring.submit()
+        block(round)
+        const begin = performance.now()
+        ring.close()
+        assert.ok(performance.now() - begin < 1000)
+        write(writeEnd, addressOf(Buffer.from('x'.repeat(64))), 64)
+        block(5)
+        assert.ok(bytes.every((byte) => byte === 0))
+        // Nobody took the data: it is all there.
+        assert.is(read(readEnd, addressOf(Buffer.from(new ArrayBuffer(64))), 64), 64)
+      }
+      close(readEnd)
+      close(writeEnd)
+      assert.equal([ringDescriptors(), ringMappings()], [[], []])
+    }),
+  )
+
+  for (const [kind, openFlags, sqeFlags] of [
+    ['direct', constants.O_DIRECT, 0],
+    ['direct io-wq', constants.O_DIRECT, IOSQE_ASYNC],
+    ['buffered', 0, 0],
+    ['buffered io-wq', 0, IOSQE_ASYNC],
+  ] as const) {
+    test(
+      `close() of ${name} with ${kind} file reads in flight: no memory is written afterwards`,
+      needs({ linux: '6.1' }, () => {
+        const [count, size] = [32, 1 << 18]
+        const folder = mkdtempSync(join(tmpdir(), 'uring-'))
+        const path = join(folder, 'file')
+        writeFileSync(path, Buffer.alloc(count * size, 0x55), { flush: true })
+        const file = openSync(path, constants.O_RDONLY | openFlags)
+        const memory = MappedRegion.anonymous(count * size)
+        const bytes = new Uint8Array(memory.buffer)
+        for (const delayMs of [0, 1, 3]) {
+          dropFromCache(path)
+          bytes.fill(0xaa)
+          const ring = Ring.open({ entries: count, ...options })
+          for (let part = 0; part < count; part++) {
+            const offset = part * size
+            prepRead(nextSqe(ring), file, memory.address + offset, size, offset).setFlags(sqeFlags)
+          }
+          ring.submit()
+          block(delayMs)
+          ring.close()
+          // Whatever had arrived by now may be there; from now on nothing may.
+          const mine = bytes.fill(0xbb)
+          block(30)
+          assert.ok(Buffer.from(mine.buffer).equals(Buffer.alloc(count * size, 0xbb)))
+        }
+        memory.unmap()
+        close(file)
+        rmSync(folder, { recursive: true })
+      }),
+    )
+  }
+}
+
+/** Has the next read of a file go to its device. */
+function dropFromCache(path: string): void {
+  execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'])
+}
+
+test.run()

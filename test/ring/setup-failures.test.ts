@@ -1,0 +1,172 @@
+// A setup or a resize that fails, at whatever stage, leaves no descriptor, no mapping and no registered ring.
+
+import { openSync } from 'node:fs'
+import { Ring } from '../../src/ring/ring.js'
+import {
+  IO_URING_PARAMS,
+  IORING_FEAT_SINGLE_MMAP,
+  IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_NO_MMAP,
+  IORING_SETUP_REGISTERED_FD_ONLY,
+  IORING_SETUP_SINGLE_ISSUER,
+} from '../../src/syscalls/abi/index.js'
+import { systemError } from '../../src/syscalls/errno.js'
+import { close, viewMemory } from '../../src/syscalls/libc.js'
+import { MappedRegion } from '../../src/syscalls/memory.js'
+import { Struct } from '../../src/syscalls/struct.js'
+import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
+import { assert, needs, test } from '../harness.js'
+import { census, sameAs, spied, thrown } from './drive.js'
+
+const own = IORING_SETUP_NO_MMAP
+
+/** Real calls whose setup reports something else than the kernel did. */
+function misreporting(change: (params: Struct<keyof typeof IO_URING_PARAMS.fields>) => void): UringCalls {
+  return spied({
+    setup(entries, address) {
+      const fd = kernelCalls.setup(entries, address)
+      change(new Struct(IO_URING_PARAMS, new Uint8Array(viewMemory(address, IO_URING_PARAMS.size))))
+      return fd
+    },
+  })
+}
+
+/** Has setup return a descriptor that cannot be mapped; the ring closes it. */
+function mapsNothing(): UringCalls {
+  return spied({
+    setup(entries, address) {
+      close(kernelCalls.setup(entries, address))
+      return openSync('/dev/null', 'r')
+    },
+  })
+}
+
+/** Runs `action` with the nth mapping of memory refused. */
+function withoutMapping(nth: number, action: () => void): void {
+  const { ofFile, anonymous } = MappedRegion
+  let count = 0
+  const refuse = (): void => {
+    if (++count === nth) throw systemError(-12, 'mmap')
+  }
+  MappedRegion.ofFile = (...rest) => {
+    refuse()
+    return ofFile.apply(MappedRegion, rest)
+  }
+  MappedRegion.anonymous = (...rest) => {
+    refuse()
+    return anonymous.apply(MappedRegion, rest)
+  }
+  try {
+    action()
+  } finally {
+    Object.assign(MappedRegion, { ofFile, anonymous })
+  }
+}
+
+const hideSingleMmap = (): UringCalls =>
+  misreporting((params) => params.set('features', params.get('features') & ~IORING_FEAT_SINGLE_MMAP))
+const tooLarge = (): UringCalls => misreporting((params) => params.set('cq_off.cqes', 1 << 24))
+const refused = (): UringCalls => spied({ setup: () => -12 })
+
+interface Failure {
+  readonly name: string
+  readonly message: RegExp
+  readonly calls?: () => UringCalls
+  readonly mapping?: number
+  readonly flags?: number
+}
+
+const FAILURES: readonly Failure[] = [
+  { name: 'setup is refused', calls: refused, message: /^ENOMEM.*io_uring_setup$/ },
+  { name: 'setup is refused, own memory', calls: refused, flags: own, message: /^ENOMEM.*io_uring_setup$/ },
+  ...[1, 2].map((mapping) => ({ name: `mapping ${mapping} of 2`, mapping, message: /^ENOMEM.*mmap$/ })),
+  ...[1, 2, 3].map((mapping) => ({
+    name: `mapping ${mapping} of 3`,
+    mapping,
+    calls: hideSingleMmap,
+    message: /^ENOMEM.*mmap$/,
+  })),
+  ...[1, 2].map((mapping) => ({
+    name: `own memory ${mapping} of 2`,
+    mapping,
+    flags: own,
+    message: /^ENOMEM.*mmap$/,
+  })),
+  {
+    name: 'a descriptor that cannot be mapped',
+    calls: mapsNothing,
+    message: /, mmap$/,
+  },
+  {
+    name: 'no power of two',
+    calls: () => misreporting((params) => params.set('sq_entries', 3)),
+    message: /promise.*power of two/,
+  },
+  {
+    name: 'fewer CQ entries',
+    calls: () => misreporting((params) => params.set('cq_entries', 2)),
+    message: /promise.*cq_entries/,
+  },
+  {
+    name: 'an odd offset',
+    calls: () => misreporting((params) => params.set('sq_off.head', 2)),
+    message: /promise.*word-aligned/,
+  },
+  {
+    name: 'a wrong SQ mask',
+    calls: () => misreporting((params) => params.set('sq_off.ring_mask', 0)),
+    message: /promise.*SQ mask/,
+  },
+  {
+    name: 'a wrong CQ mask',
+    calls: () => misreporting((params) => params.set('cq_off.ring_mask', 0)),
+    message: /promise.*CQ mask/,
+  },
+  { name: 'own memory too small', calls: tooLarge, flags: own, message: /promise.*fits the memory/ },
+  {
+    name: 'own memory too small, no descriptor',
+    calls: tooLarge,
+    flags: own | IORING_SETUP_REGISTERED_FD_ONLY,
+    message: /promise.*fits the memory/,
+  },
+]
+
+for (const { name, calls, mapping = 0, flags = 0, message } of FAILURES) {
+  test(
+    `a setup that fails leaves nothing: ${name}`,
+    needs({ linux: '6.5' }, () => {
+      const before = census()
+      // More often than a thread has places for registered rings.
+      for (let round = 0; round < 20; round++) {
+        withoutMapping(mapping, () => {
+          const error = thrown(() => Ring.open({ entries: 4, flags }, calls?.() ?? kernelCalls))
+          assert.match(error.message, message)
+        })
+      }
+      sameAs(before)
+      // The places are free.
+      Ring.open({ entries: 4, flags: own | IORING_SETUP_REGISTERED_FD_ONLY }).close()
+    }),
+  )
+}
+
+for (const mapping of [1, 2]) {
+  test(
+    `a resize that cannot map the new memory (${mapping} of 2) closes the ring and leaves nothing`,
+    needs({ linux: '6.13' }, () => {
+      const before = census()
+      for (let round = 0; round < 20; round++) {
+        const ring = Ring.open({ entries: 4, flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN })
+        assert.is(ring.registerRingFd(), 0)
+        withoutMapping(mapping, () => {
+          assert.is(thrown(() => ring.resize({ entries: 8 })).syscall, 'mmap')
+        })
+        assert.ok(ring.closed)
+        ring.close()
+      }
+      sameAs(before)
+    }),
+  )
+}
+
+test.run()
