@@ -45,7 +45,13 @@ function entries(
 function testsOf(functions: readonly string[], tests: readonly TestFile[]): string[] {
   const names = functions.map((name) => name.split('.').at(-1)!)
   const calls = names.map((name) => new RegExp(`\\b${name}\\(`))
-  return tests.filter(({ text }) => calls.some((call) => call.test(text))).map(({ path }) => path)
+  const found = tests.filter(({ text }) => calls.some((call) => call.test(text))).map(({ path }) => path)
+  return found.sort((a, b) => rank(a) - rank(b))
+}
+
+/** The test that is about an operation comes before one that happens to use it. */
+function rank(path: string): number {
+  return /\/(opcodes|register)\/|buffer-ring/.test(path) ? 0 : 1
 }
 
 function row(

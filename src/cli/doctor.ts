@@ -2,7 +2,14 @@
 
 import { arch, cpus } from 'node:os'
 import { availability, probe } from '../config/index.js'
-import { opcodesSince, registerSince, setupSince, sinceOf } from '../ring/index.js'
+import {
+  opcodePreps,
+  opcodesSince,
+  registerSince,
+  registrationFunctions,
+  setupSince,
+  sinceOf,
+} from '../ring/index.js'
 
 /** Everything that `uring doctor --json` prints. */
 export interface Diagnosis {
@@ -30,11 +37,12 @@ export interface Diagnosis {
 
 type SinceTable = Readonly<Record<string, Readonly<Record<string, number>>>>
 
-function missing(table: SinceTable, present: readonly string[]): string[] {
+/** The names of `table` that count as `kind` and are not `present`. Without a ring nothing is known to be missing. */
+function missing(table: SinceTable, present: readonly string[], kind: (name: string) => boolean): string[] {
   if (present.length === 0) return []
   return Object.values(table)
     .flatMap((names) => Object.keys(names))
-    .filter((name) => !present.includes(name))
+    .filter((name) => kind(name) && !present.includes(name))
 }
 
 /** Asks the machine. It never throws. */
@@ -53,11 +61,17 @@ export function diagnose(): Diagnosis {
     processor: cpus()[0]?.model ?? 'unknown',
     features: capabilities.features,
     opcodes: capabilities.opcodes,
-    missingOpcodes: missing(opcodesSince, capabilities.opcodes),
+    missingOpcodes: missing(opcodesSince, capabilities.opcodes, (name) => name in opcodePreps),
     registerOpcodes: capabilities.registerOpcodes,
-    missingRegisterOpcodes: missing(registerSince, capabilities.registerOpcodes),
+    missingRegisterOpcodes: missing(
+      registerSince,
+      capabilities.registerOpcodes,
+      (name) => name in registrationFunctions && name !== 'IORING_REGISTER_USE_REGISTERED_RING',
+    ),
     setupFlags: capabilities.setupFlags,
-    missingSetupFlags: missing(setupSince, capabilities.setupFlags),
+    missingSetupFlags: missing(setupSince, capabilities.setupFlags, (name) =>
+      name.startsWith('IORING_SETUP_'),
+    ),
     sqpoll: capabilities.sqpoll,
     providedBufferRings: capabilities.pbufRing,
     container: capabilities.rootless,
@@ -115,10 +129,10 @@ export function doctorLines(diagnosis: Diagnosis): string[] {
     ...(d.missingSetupFlags.length > 0
       ? paragraph('  lacking', dated(d.missingSetupFlags, 'IORING_SETUP_'))
       : []),
-    ...paragraph('sqpoll', d.sqpoll.granted ? 'would be granted' : `would be refused: ${d.sqpoll.reason}`),
     ...paragraph(
-      '',
-      'refused by policy beside a mapped basis; see docs/decisions/sqpoll-and-mapped-basis.md',
+      'sqpoll',
+      `${d.sqpoll.granted ? 'would be granted' : `would be refused: ${d.sqpoll.reason}`}; ` +
+        'always refused by policy beside a mapped basis (docs/decisions/sqpoll-and-mapped-basis.md)',
     ),
     ...paragraph('memlock', limit),
     ...paragraph('container', d.container),

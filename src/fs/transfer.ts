@@ -56,8 +56,10 @@ class Transfer {
   /** Bytes, or the number of vectors. */
   length = 0
   position: Position = -1
-  /** What the caller gave: a view, or an array of views. */
+  /** What the caller gave, and the result names: a view, an array of views, a string. */
   given: unknown = null
+  /** What the kernel reads or writes in place. */
+  memory: unknown = null
   /** The views that a block stands for; null when the kernel uses them in place. */
   views: readonly ArrayBufferView[] | null = null
   /** Where the data begins in the first of `views`. */
@@ -90,7 +92,7 @@ class Transfer {
 
   readonly #submit = (): void => {
     try {
-      this.uring!.driver.submitMultishot(this.#prepare, this.#onCqe, syscallOf(this.kind), this.given)
+      this.uring!.driver.submitMultishot(this.#prepare, this.#onCqe, syscallOf(this.kind), this.memory)
     } catch (error) {
       this.#end(null, error)
     }
@@ -145,6 +147,7 @@ class Transfer {
     this.uring = null
     this.descriptor = null
     this.given = null
+    this.memory = null
     this.views = null
     this.block = null
     this.dataBlock = null
@@ -219,8 +222,7 @@ export function transfer(
   one.length = length > MAX_TRANSFER ? MAX_TRANSFER : length
   if (isInPlace(uring, view)) {
     one.address = addressOf(view) + offset
-    // A string was encoded into a view that nobody else references.
-    if (given !== view) one.given = new Encoded(view, given)
+    one.memory = view
   } else {
     const block = uring.driver.arena.alloc(one.length)
     one.block = block
@@ -258,7 +260,8 @@ export function transferVectors(
   one.address = block.address
   one.length = used.length
   const inPlace = used.every((view) => isInPlace(uring, view))
-  if (!inPlace) {
+  if (inPlace) one.memory = used
+  else {
     one.views = used
     one.viewOffset = 0
     one.dataBlock = arena.alloc(used.reduce((sum, view) => sum + view.byteLength, 1))

@@ -342,8 +342,9 @@ export class Ring {
   }
 
   /**
-   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It does not wait when the
-   * kernel took fewer entries than were pending, and a signal may end a wait with a timeout early.
+   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It returns before that when
+   * the kernel took fewer entries than were pending, when an operation of IORING_OP_TIMEOUT expires, and it may when a
+   * signal arrives: look at what is there.
    *
    * With a timeout a kernel before 5.11 (no EXT_ARG) is waited on by poll(2) instead, at a resolution of 1 ms.
    *
@@ -355,7 +356,11 @@ export class Ring {
    */
   submitAndWait(minComplete: number, timeoutMs?: number, options?: WaitOptions): number {
     if (this.#closed) throw closedError()
-    if (typeof minComplete !== 'number' || minComplete >>> 0 !== minComplete || minComplete > this.#cq.entries) {
+    if (
+      typeof minComplete !== 'number' ||
+      minComplete >>> 0 !== minComplete ||
+      minComplete > this.#cq.entries
+    ) {
       throw checkCount('minComplete', minComplete, this.#cq.entries)
     }
     const timed = timeoutMs !== undefined || options !== undefined
@@ -523,7 +528,7 @@ export class Ring {
     params.set('sq_entries', options.entries)
     const { sqArrayAt, cqesAt, cqEntries, cqeWords } = this.#layout
     // The kernel does not say where the SQ array of a resized ring is (seen on 6.18), so its rule must be known.
-    if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries * cqeWords * 4) !== sqArrayAt * 4) {
+    if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries, cqeWords) !== sqArrayAt * 4) {
       throw invalidState(
         'This kernel places the SQ array in an unknown way: resize needs IORING_SETUP_NO_SQARRAY',
       )
@@ -538,8 +543,9 @@ export class Ring {
     this.#cq.giveBack()
     const result = this.register(IORING_REGISTER_RESIZE_RINGS, params.address, 1)
     if (result < 0) throw systemError(result, 'io_uring_register')
-    const cqBytes = params.get('cq_entries') * cqeWords * 4
-    if (sqArrayAt >= 0) params.set('sq_off.array', arrayOffset(params.get('cq_off.cqes'), cqBytes))
+    if (sqArrayAt >= 0) {
+      params.set('sq_off.array', arrayOffset(params.get('cq_off.cqes'), params.get('cq_entries'), cqeWords))
+    }
     // The old mappings show the old, abandoned memory from here on.
     const old = this.#layout
     this.#earlier = this.#inFlight()
@@ -645,11 +651,12 @@ export class Ring {
     return result
   }
 
-  /** Goes on waiting: when entries were taken, enter(2) does not say that a signal ended its wait. */
+  /** Goes on waiting when nothing is there: after taking entries, enter(2) does not say that a signal ended its wait. */
   #waitOn(minComplete: number): void {
-    // With IOPOLL the kernel ends a wait early on purpose: nothing there is left to be polled for.
-    if (this.#layout.flags & IORING_SETUP_IOPOLL) return
-    for (let attempt = 0; attempt < MAX_RETRIES && this.#cq.ready() < minComplete; attempt++) {
+    // Fewer than were waited for is another matter: a timeout operation that expires ends the wait on purpose. And with
+    // IOPOLL the kernel returns early when nothing is left to be polled for.
+    if (minComplete === 0 || this.#layout.flags & IORING_SETUP_IOPOLL) return
+    for (let attempt = 0; attempt < MAX_RETRIES && this.#cq.ready() === 0; attempt++) {
       this.#enter(0, minComplete, IORING_ENTER_GETEVENTS, 0, 0)
     }
   }

@@ -227,10 +227,11 @@ function pageAligned(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
 }
 
-/** Where the kernel puts the SQ array: behind the CQEs, at the next cache line. */
-export function arrayOffset(cqesOffset: number, cqesBytes: number): number {
+/** Where the kernel puts the SQ array: at the next cache line behind the CQEs; for 32-byte CQEs it doubles all of it. */
+export function arrayOffset(cqesOffset: number, cqEntries: number, cqeWords: number): number {
   const CACHE_LINE_BYTES = 64
-  return Math.ceil((cqesOffset + cqesBytes) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES
+  const bytes = (cqesOffset + cqEntries * CQE_BYTES) * ((cqeWords * 4) / CQE_BYTES)
+  return Math.ceil(bytes / CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 }
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024

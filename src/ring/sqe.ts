@@ -1,11 +1,10 @@
 // One submission queue entry: sixteen 32-bit words of shared memory (thirty-two in a 128-byte entry). `getSqe()` hands
 // it out zeroed; a prep function fills it; the next submit gives it to the kernel.
 //
-// Why words and not a DataView: a typed array per entry with constant indices costs about half of what DataView stores
-// cost, and composing the two packed words by hand is little to read (measured by the `nop` bench; the decision is
-// in docs/decisions/words-not-dataview.md).
+// Why words and not a DataView: typed arrays of one entry with constant indices take about three quarters of the time
+// (measured by the `stores` bench; the decision is docs/decisions/words-not-dataview.md).
 
-import { outOfRange } from '../syscalls/argument-errors.js'
+import { invalidType, outOfRange } from '../syscalls/argument-errors.js'
 
 /** `opcode` in bits 0-7, `flags` in 8-15, `ioprio` in 16-31. */
 export const WORD_OPCODE = 0
@@ -61,6 +60,7 @@ export class Sqe {
    * @throws RangeError `ERR_OUT_OF_RANGE`.
    */
   setUserData(low: number, high = 0): this {
+    if (typeof low !== 'number' || typeof high !== 'number') throw badUserData(low, high)
     if (low >>> 0 !== low || high >>> 0 !== high) throw badUserData(low, high)
     const words = this.words
     words[USER_DATA] = low
@@ -75,7 +75,7 @@ export class Sqe {
    * @throws RangeError `ERR_OUT_OF_RANGE`.
    */
   setFlags(flags: number): this {
-    if ((flags & 0x7f) !== flags) throw outOfRange('flags', 'a combination of IOSQE_ flags, 0 to 127', flags)
+    checkEntryFlags(flags)
     const words = this.words
     words[OPCODE] = (words[OPCODE]! & ~0xff00) | (flags << 8)
     return this
@@ -83,7 +83,7 @@ export class Sqe {
 
   /** Adds `IOSQE_*` flags to those already set. @throws RangeError `ERR_OUT_OF_RANGE`. */
   addFlags(flags: number): this {
-    if ((flags & 0x7f) !== flags) throw outOfRange('flags', 'a combination of IOSQE_ flags, 0 to 127', flags)
+    checkEntryFlags(flags)
     const words = this.words
     words[OPCODE] = words[OPCODE]! | (flags << 8)
     return this
@@ -91,7 +91,7 @@ export class Sqe {
 
   /** Sets `ioprio`, which for some opcodes holds their own flags. @param ioprio - 0 to 65535. */
   setIoprio(ioprio: number): this {
-    if ((ioprio & MAX_U16) !== ioprio) throw outOfRange('ioprio', 'an integer >= 0 and <= 65535', ioprio)
+    checkUint16('ioprio', ioprio)
     const words = this.words
     words[OPCODE] = (words[OPCODE]! & 0xffff) | (ioprio << 16)
     return this
@@ -99,7 +99,7 @@ export class Sqe {
 
   /** Selects credentials registered with `registerPersonality`. Linux 5.6. @param id - 0 (none) to 65535. */
   setPersonality(id: number): this {
-    if ((id & MAX_U16) !== id) throw outOfRange('id', 'an integer >= 0 and <= 65535', id)
+    checkUint16('id', id)
     const words = this.words
     words[BUFFER] = (words[BUFFER]! & 0xffff) | (id << 16)
     return this
@@ -107,13 +107,13 @@ export class Sqe {
 
   /** Selects the provided-buffer group to take from (with `IOSQE_BUFFER_SELECT`). Linux 5.7. @param group - 0 to 65535. */
   setBufferGroup(group: number): this {
-    if ((group & MAX_U16) !== group) throw outOfRange('group', 'an integer >= 0 and <= 65535', group)
+    checkUint16('group', group)
     return this.#setBuffer(group)
   }
 
   /** Selects a registered buffer. Linux 5.1. @param index - 0 to 65535. */
   setBufferIndex(index: number): this {
-    if ((index & MAX_U16) !== index) throw outOfRange('index', 'an integer >= 0 and <= 65535', index)
+    checkUint16('index', index)
     return this.#setBuffer(index)
   }
 
@@ -130,7 +130,21 @@ export class Sqe {
   }
 }
 
-function badUserData(low: number, high: number): RangeError {
-  const lowIsBad = low >>> 0 !== low
-  return outOfRange(lowIsBad ? 'low' : 'high', 'an integer >= 0 and <= 4294967295', lowIsBad ? low : high)
+function checkEntryFlags(flags: number): void {
+  if (typeof flags === 'number' && (flags & 0x7f) === flags) return
+  if (typeof flags !== 'number') throw invalidType('flags', 'of type number', flags)
+  throw outOfRange('flags', 'a combination of IOSQE_ flags, 0 to 127', flags)
+}
+
+function checkUint16(name: string, value: number): void {
+  if (typeof value === 'number' && (value & MAX_U16) === value) return
+  if (typeof value !== 'number') throw invalidType(name, 'of type number', value)
+  throw outOfRange(name, 'an integer >= 0 and <= 65535', value)
+}
+
+function badUserData(low: number, high: number): Error {
+  const lowIsBad = typeof low !== 'number' || low >>> 0 !== low
+  const [name, value] = lowIsBad ? ['low', low] : ['high', high]
+  if (typeof value !== 'number') return invalidType(name as string, 'of type number', value)
+  return outOfRange(name as string, 'an integer >= 0 and <= 4294967295', value)
 }

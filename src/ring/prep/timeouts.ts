@@ -97,7 +97,7 @@ export function prepTimeoutUpdate(
  *
  * CQE `res`: -ETIME when the limit struck (the operation then completes with -ECANCELED, unless it was done all the
  * same), -ECANCELED when the operation finished in time, -EALREADY when it could no longer be stopped, -EINVAL without
- * an operation to watch; 1 instead of -ETIME when the limit struck a futex wait (seen on Linux 6.18). Linux 5.5.
+ * an operation to watch; 1 instead of -ETIME when the limit struck a futex wait or a waitid (seen on Linux 6.18). Linux 5.5.
  *
  * @param time - Address of a timespec; the nanoseconds themselves under `IORING_TIMEOUT_IMMEDIATE_ARG` (Linux 7.1).
  * @param flags - `IORING_TIMEOUT_ABS`, a clock flag.

@@ -44,7 +44,7 @@ export {
 export { type RingMessage, registerSyncMsg } from './messages.js'
 export { type NapiSettings, registerNapi, unregisterNapi } from './napi.js'
 export { registerPersonality, unregisterPersonality } from './personality.js'
-export { type OpcodeProbe, type OpcodeReport, probe } from './probe.js'
+export { type OpcodeProbe, type OpcodeReport, registerProbe } from './probe.js'
 export {
   type QueriedOpcodes,
   type QueriedScq,

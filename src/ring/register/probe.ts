@@ -37,7 +37,7 @@ export interface OpcodeProbe {
  * @throws SystemError `io_uring_register`: EINVAL from an older kernel.
  * @see io_uring_register_probe(3), io_uring_get_probe_ring(3)
  */
-export function probe(ring: Ring): OpcodeProbe {
+export function registerProbe(ring: Ring): OpcodeProbe {
   const memory = new Uint8Array(new ArrayBuffer(IO_URING_PROBE.size + MAX_OPS * IO_URING_PROBE_OP.size))
   const argument = { address: addressOf(memory), memory }
   checkRegister(callRegister(ring, IORING_REGISTER_PROBE, argument, MAX_OPS), IORING_REGISTER_PROBE)

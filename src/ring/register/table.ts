@@ -14,7 +14,7 @@ export const registrationFunctions: Readonly<
   IORING_UNREGISTER_EVENTFD: ['unregisterEventfd'],
   IORING_REGISTER_FILES_UPDATE: ['registerFilesUpdate'],
   IORING_REGISTER_EVENTFD_ASYNC: ['registerEventfdAsync'],
-  IORING_REGISTER_PROBE: ['probe'],
+  IORING_REGISTER_PROBE: ['registerProbe'],
   IORING_REGISTER_PERSONALITY: ['registerPersonality'],
   IORING_UNREGISTER_PERSONALITY: ['unregisterPersonality'],
   IORING_REGISTER_RESTRICTIONS: ['registerRestrictions', 'registerTaskRestrictions'],

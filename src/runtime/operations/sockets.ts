@@ -295,7 +295,7 @@ export abstract class SocketOperations extends ControlOperations {
   }
 
   /**
-   * Reads a socket option. Rejects with EOPNOTSUPP for a level other than `SOL_SOCKET`. Linux 6.7.
+   * Reads a socket option. Rejects with ENOTSUP for a level other than `SOL_SOCKET`. Linux 6.7.
    *
    * @param length - Room for the value, in bytes. Most values are 32-bit integers.
    * @see io_uring_prep_cmd_sock(3), getsockopt(2)

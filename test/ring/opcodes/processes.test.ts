@@ -174,7 +174,7 @@ test(
     prepLinkTimeout(next(ring), limit.address).setUserData(2)
     const [waited, limited] = complete(ring, 2)
     assert.is(named(waited!.res), 'ECANCELED')
-    // Linux 6.18 says 1 here instead of -ETIME: the count of cancelled waits, which a futex alone reports.
+    // Linux 6.18 says 1 here instead of -ETIME: the count of cancelled waits, which futex and waitid report.
     assert.ok(limited!.res === 1 || named(limited!.res) === 'ETIME')
   }),
 )

@@ -1,6 +1,6 @@
-// probe() and query(): what the kernel says of itself, both ways.
+// registerProbe() and query(): what the kernel says of itself, both ways.
 
-import { probe, query, queryKernel } from '../../../src/ring/register/index.js'
+import { query, queryKernel, registerProbe } from '../../../src/ring/register/index.js'
 import { Ring } from '../../../src/ring/ring.js'
 import {
   IO_URING_OP_SUPPORTED,
@@ -13,10 +13,10 @@ import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
 import { spied } from '../drive.js'
 
 test(
-  'probe() lists opcodes with their flags',
+  'registerProbe() lists opcodes with their flags',
   needs({ linux: '5.6' }, () => {
     using ring = Ring.open({ entries: 8 })
-    const known = probe(ring)
+    const known = registerProbe(ring)
     assert.is(known.ops.length, known.lastOp + 1)
     assert.equal(
       known.ops.map((op) => op.opcode),
@@ -31,20 +31,20 @@ test(
 )
 
 test(
-  'probe() throws EINVAL when the kernel has no probe',
+  'registerProbe() throws EINVAL when the kernel has no probe',
   needs({ ring: true }, () => {
     using ring = Ring.open({ entries: 8 }, spied({ register: () => -22 }))
-    assert.throws(() => probe(ring), { code: 'EINVAL', syscall: 'io_uring_register', message: /5\.6/ })
+    assert.throws(() => registerProbe(ring), { code: 'EINVAL', syscall: 'io_uring_register', message: /5\.6/ })
   }),
 )
 
 test(
-  'queryKernel() counts the opcodes that probe() lists',
+  'queryKernel() counts the opcodes that registerProbe() lists',
   needs({ register: 'IORING_REGISTER_QUERY' }, () => {
     using ring = Ring.open({ entries: 8 })
     const { result, value } = queryKernel().opcodes
     assert.is(result, 0)
-    const known = probe(ring)
+    const known = registerProbe(ring)
     assert.is(value!.requestOpcodeCount, known.lastOp + 1)
     // A kernel built without some feature has holes in the probe, which the query does not tell.
     const supported = known.ops.filter((op) => known.supports(op.opcode)).length

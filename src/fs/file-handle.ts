@@ -1,0 +1,675 @@
+// FileHandle: an open file, with the methods, results and errors of Node's own.
+
+import { AsyncResource } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
+import fs, { type BigIntStats, type ReadStream, type Stats, type WriteStream } from 'node:fs'
+import { createInterface, type Interface } from 'node:readline'
+import { StringDecoder } from 'node:string_decoder'
+import {
+  AT_EMPTY_PATH,
+  IORING_FSYNC_DATASYNC,
+  prepFsync,
+  prepFtruncate,
+  prepStatx,
+} from '../ring/index.js'
+import { AbortError } from '../runtime/index.js'
+import { isPieces, plainEncoding } from './arguments.js'
+import { call } from './call.js'
+import { closeFd, Descriptor } from './descriptor.js'
+import { readStream, webStream, type WebStreamOptions, writeStream } from './file-streams.js'
+import type { LanePool, LaneRequest } from './lane.js'
+import {
+  handleClosed,
+  outOfBounds,
+  requireBoolean,
+  requireInteger,
+  wrongState,
+  wrongType,
+  wrongValue,
+} from './node-errors.js'
+import { type ReadRequest, readLanes } from './read-lane.js'
+import { ringFor } from './ring-choice.js'
+import { bigStatsOf, STATX_BYTES, STATX_MASK, statsOf } from './stats.js'
+import { inDescriptor, type Position, transfer, transferVectors } from './transfer.js'
+import { type Durability, type WriteRequest, writeLanes } from './write-lane.js'
+
+/** Data for writeFile and appendFile: a whole, or pieces one after the other. */
+export type FileData =
+  | string
+  | ArrayBufferView
+  | Iterable<string | ArrayBufferView>
+  | AsyncIterable<string | ArrayBufferView>
+
+/** Options of `FileHandle.readFile`. */
+export interface HandleReadOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `FileHandle.writeFile` and `appendFile`. */
+export interface HandleWriteOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Have the data on the disk before the promise resolves (fdatasync(2)). Not in Node. */
+  readonly durable?: boolean | undefined
+}
+
+/** Options of `FileHandle.read`. */
+export interface ReadOptions<T extends ArrayBufferView = Buffer> {
+  readonly buffer?: T | undefined
+  readonly offset?: number | null | undefined
+  readonly length?: number | null | undefined
+  readonly position?: number | bigint | null | undefined
+}
+
+/** Options of `FileHandle.write`. */
+export interface WriteOptions {
+  readonly offset?: number | null | undefined
+  readonly length?: number | null | undefined
+  readonly position?: number | bigint | null | undefined
+}
+
+/** Options of `FileHandle.createReadStream`; see `fs.createReadStream`. */
+export interface HandleReadStreamOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly autoClose?: boolean | undefined
+  readonly emitClose?: boolean | undefined
+  readonly start?: number | undefined
+  readonly end?: number | undefined
+  readonly highWaterMark?: number | undefined
+  readonly signal?: AbortSignal | null | undefined
+}
+
+/** Options of `FileHandle.createWriteStream`; see `fs.createWriteStream`. */
+export interface HandleWriteStreamOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly autoClose?: boolean | undefined
+  readonly emitClose?: boolean | undefined
+  readonly start?: number | undefined
+  readonly highWaterMark?: number | undefined
+  readonly flush?: boolean | undefined
+  readonly signal?: AbortSignal | null | undefined
+}
+
+const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
+/** Node 20 takes anything that is no safe integer for the current position, Node 21 on objects. */
+const STRICT_POSITIONS = NODE_MAJOR >= 21
+const MAX_BIG_POSITION = 2n ** 63n - 1n
+const DEFAULT_READ_BYTES = 16_384
+const MAX_INT32 = 0x7fff_ffff
+
+/** @internal What readFile and writeFile must be able to do with a handle of their own. */
+export const descriptorOf = Symbol('descriptor')
+
+let warnedOfCollection = false
+
+// Node does the same for its handles, with the same words.
+const forgotten = new FinalizationRegistry<number>((fd) => {
+  process.emitWarning(`Closing file descriptor ${fd} on garbage collection`)
+  if (!warnedOfCollection) {
+    warnedOfCollection = true
+    const text =
+      'Closing a FileHandle object on garbage collection is deprecated. Please close FileHandle objects explicitly ' +
+      'using FileHandle.prototype.close(). In the future, an error will be thrown if a file descriptor is closed ' +
+      'during garbage collection.'
+    process.emitWarning(text, 'DeprecationWarning', 'DEP0137')
+  }
+  closeFd(fd).catch(() => {})
+})
+
+/**
+ * An open file, as `open` returns it. It emits 'close' once, when `close` is first called.
+ *
+ * Close every handle: one that is garbage-collected is closed with a warning, at a time nobody knows.
+ */
+export class FileHandle extends EventEmitter {
+  /** @internal */
+  readonly [descriptorOf]: Descriptor
+  #asyncResource: AsyncResource | null = null
+  #locked = false
+
+  /** @internal Made by `open`. */
+  constructor(fd = -1, flags = 0) {
+    super()
+    const token = {}
+    this[descriptorOf] = new Descriptor(fd, flags, () => forgotten.unregister(token))
+    if (fd >= 0) forgotten.register(this, fd, token)
+  }
+
+  /** The descriptor; -1 once closed. */
+  get fd(): number {
+    return this[descriptorOf].fd
+  }
+
+  /** The id of the handle's asynchronous context. */
+  getAsyncId(): number {
+    this.#asyncResource ??= new AsyncResource('FILEHANDLE')
+    return this.#asyncResource.asyncId()
+  }
+
+  /**
+   * Closes the file once the operations in progress have ended. A second call returns the same promise.
+   *
+   * @see close(2)
+   */
+  close = (): Promise<void> => {
+    const { closed, began } = this[descriptorOf].close()
+    if (began) this.emit('close')
+    return closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /**
+   * Reads into `buffer`, by default as much as it holds, from the current position or from `position`. A read may be
+   * short; 0 bytes are the end of the file.
+   *
+   * @see read(2), pread(2)
+   */
+  read<T extends ArrayBufferView>(
+    buffer: T,
+    offset?: number | null,
+    length?: number | null,
+    position?: number | bigint | null,
+  ): Promise<{ bytesRead: number; buffer: T }>
+  read<T extends ArrayBufferView = Buffer>(
+    buffer: T,
+    options?: ReadOptions<T> | null,
+  ): Promise<{ bytesRead: number; buffer: T }>
+  read<T extends ArrayBufferView = Buffer>(
+    options?: ReadOptions<T> | null,
+  ): Promise<{ bytesRead: number; buffer: T }>
+  read(bufferOrOptions?: unknown, offset?: unknown, length?: unknown, position?: unknown): Promise<unknown> {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) return Promise.reject(handleClosed('read'))
+    try {
+      let buffer = bufferOrOptions
+      if (!ArrayBuffer.isView(buffer)) {
+        const options = buffer ?? {}
+        if (typeof options !== 'object' || Array.isArray(options)) {
+          throw wrongType('options', 'of type object', options)
+        }
+        const given = options as ReadOptions
+        buffer = given.buffer === undefined ? Buffer.alloc(DEFAULT_READ_BYTES) : given.buffer
+        offset = given.offset
+        length = given.length
+        position = given.position
+        if (!ArrayBuffer.isView(buffer)) {
+          throw wrongType('buffer', 'an instance of Buffer, TypedArray, or DataView', buffer)
+        }
+      } else if (offset !== null && typeof offset === 'object') {
+        const given = offset as ReadOptions
+        offset = given.offset
+        length = given.length
+        position = given.position
+      }
+      const view = buffer as ArrayBufferView
+      const { byteLength } = view
+      const from = offset ?? 0
+      if (from !== 0) requireInteger('offset', from, 0)
+      const count = length ?? byteLength - (from as number)
+      const at = readPosition(position, count as number)
+      if (count === 0) return Promise.resolve({ __proto__: null, bytesRead: 0, buffer: view })
+      if (byteLength === 0) throw wrongValue('buffer', view, 'is empty and cannot be written')
+      checkReadRange(from as number, count, byteLength)
+      return transfer('read', descriptor, view, from as number, count as number, at, view)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Reads into several buffers, one after the other. @see readv(2), preadv(2) */
+  readv<T extends readonly ArrayBufferView[]>(
+    buffers: T,
+    position?: number | bigint | null,
+  ): Promise<{ bytesRead: number; buffers: T }>
+  readv(buffers: unknown, position?: unknown): Promise<unknown> {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) return Promise.reject(handleClosed('readv'))
+    try {
+      checkViews(buffers)
+      return transferVectors('readv', descriptor, buffers, loosePosition(position))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Writes `buffer`, or a part of it, at the current position or at `position`. A write may be short.
+   *
+   * Text is given as `write(text, position, encoding)`.
+   *
+   * @see write(2), pwrite(2)
+   */
+  write<T extends ArrayBufferView>(
+    buffer: T,
+    offset?: number | null,
+    length?: number | null,
+    position?: number | bigint | null,
+  ): Promise<{ bytesWritten: number; buffer: T }>
+  write<T extends ArrayBufferView>(
+    buffer: T,
+    options?: WriteOptions | null,
+  ): Promise<{ bytesWritten: number; buffer: T }>
+  write(
+    data: string,
+    position?: number | bigint | null,
+    encoding?: BufferEncoding | null,
+  ): Promise<{ bytesWritten: number; buffer: string }>
+  write(data: unknown, offset?: unknown, length?: unknown, position?: unknown): Promise<unknown> {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) return Promise.reject(handleClosed('write'))
+    try {
+      if ((data as { byteLength?: number } | null | undefined)?.byteLength === 0) {
+        return Promise.resolve({ __proto__: null, bytesWritten: 0, buffer: data })
+      }
+      if (!ArrayBuffer.isView(data)) return writeText(descriptor, data, offset, length)
+      if (typeof offset === 'object') {
+        const given = (offset ?? {}) as WriteOptions
+        offset = given.offset
+        length = given.length
+        position = given.position
+      }
+      const from = offset ?? 0
+      if (from !== 0) requireInteger('offset', from, 0)
+      const { byteLength } = data
+      const count = typeof length === 'number' ? length : byteLength - (from as number)
+      checkWriteRange(from as number, count, byteLength)
+      if (count === 0 && byteLength > 0 && descriptor.fd < 0) throw handleClosed('write')
+      return transfer('write', descriptor, data, from as number, count, loosePosition(position), data)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Writes several buffers, one after the other. @see writev(2), pwritev(2) */
+  writev<T extends readonly ArrayBufferView[]>(
+    buffers: T,
+    position?: number | bigint | null,
+  ): Promise<{ bytesWritten: number; buffers: T }>
+  writev(buffers: unknown, position?: unknown): Promise<unknown> {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) return Promise.reject(handleClosed('writev'))
+    try {
+      checkViews(buffers)
+      if (buffers.length === 0) {
+        return Promise.resolve({ __proto__: null, bytesWritten: 0, buffers })
+      }
+      return transferVectors('writev', descriptor, buffers, loosePosition(position))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Reads from the current position to the end of the file. */
+  readFile(options?: (HandleReadOptions & { readonly encoding?: null | undefined }) | null): Promise<Buffer>
+  readFile(
+    options: (HandleReadOptions & { readonly encoding: BufferEncoding }) | BufferEncoding,
+  ): Promise<string>
+  readFile(options?: HandleReadOptions | BufferEncoding | null): Promise<string | Buffer>
+  async readFile(options?: unknown): Promise<string | Buffer> {
+    const descriptor = this.#opened('readFile')
+    const { encoding, signal } = checkedOptions(options)
+    const plain = readEncoding(encoding)
+    throwIfAborted(signal)
+    const uring = ringFor('readFile')
+    if (uring === null) return inDescriptorAsync(descriptor, () => this.#readPlainly(plain, signal))
+    return inDescriptorAsync(descriptor, () =>
+      descriptor.withPosition(() =>
+        laneTask<ReadRequest, string | Buffer>(readLanes, {
+          uring,
+          path: '',
+          fd: descriptor.fd,
+          flags: 0,
+          mode: 0,
+          resolveBits: 0,
+          signal: abortSignal(signal),
+          encoding: plain,
+        }),
+      ),
+    )
+  }
+
+  /** Writes all of `data` at the current position. */
+  async writeFile(data: FileData, options?: HandleWriteOptions | BufferEncoding | null): Promise<void> {
+    const descriptor = this.#opened('writeFile')
+    const { encoding, signal, flush, durable } = checkedOptions(options)
+    if (flush !== undefined && flush !== null) requireBoolean('options.flush', flush)
+    if (durable !== undefined) requireBoolean('options.durable', durable)
+    if (!isPieces(data) && !ArrayBuffer.isView(data) && typeof data !== 'string') throw wrongData('data', data)
+    const plain = plainEncoding(encoding)
+    if (plain === null) Buffer.from('', encoding as BufferEncoding)
+    throwIfAborted(signal)
+    const durability: Durability = durable ? 'fdatasync' : 'none'
+    await inDescriptorAsync(descriptor, () =>
+      this.#writeAll(data, plain ?? 'utf8', abortSignal(signal), durability),
+    )
+  }
+
+  /** As `writeFile`: the data goes to the current position, which is the end in a file opened for appending. */
+  appendFile(data: FileData, options?: HandleWriteOptions | BufferEncoding | null): Promise<void> {
+    return this.writeFile(data, options)
+  }
+
+  /** Describes the file. @see statx(2) */
+  stat(options?: { readonly bigint?: false | undefined }): Promise<Stats>
+  stat(options: { readonly bigint: true }): Promise<BigIntStats>
+  stat(options?: { readonly bigint?: boolean | undefined }): Promise<Stats | BigIntStats>
+  async stat(options: { readonly bigint?: boolean | undefined } = {}): Promise<Stats | BigIntStats> {
+    const descriptor = this.#opened('fstat')
+    const { bigint } = options
+    const uring = ringFor('stat')
+    if (uring === null) {
+      return inDescriptor<Stats | BigIntStats>(descriptor, (done) => {
+        fs.fstat(descriptor.fd, { bigint: bigint === true }, done)
+      })
+    }
+    const block = uring.driver.arena.alloc(2 * STATX_BYTES)
+    // The empty path of AT_EMPTY_PATH.
+    block.bytes[STATX_BYTES] = 0
+    const { fd } = descriptor
+    return inDescriptorAsync(descriptor, () =>
+      call<Stats | BigIntStats>(uring, {
+        syscall: 'fstat',
+        prepare: (sqe) =>
+          prepStatx(sqe, fd, block.address + STATX_BYTES, AT_EMPTY_PATH, STATX_MASK, block.address),
+        finish: () => (bigint === true ? bigStatsOf(block.view) : statsOf(block.view)),
+        block,
+      }),
+    )
+  }
+
+  /** Cuts the file, or lengthens it with zeros, to `length` bytes. @see ftruncate(2) */
+  async truncate(length = 0): Promise<void> {
+    const descriptor = this.#opened('ftruncate')
+    requireInteger('len', length)
+    const bytes = Math.max(0, length)
+    const uring = ringFor('ftruncate')
+    const { fd } = descriptor
+    if (uring === null) {
+      return inDescriptor<void>(descriptor, (done) => fs.ftruncate(fd, bytes, (error) => done(error)))
+    }
+    return inDescriptorAsync(descriptor, () =>
+      call(uring, {
+        syscall: 'ftruncate',
+        prepare: (sqe) => prepFtruncate(sqe, fd, bytes),
+        finish: () => undefined,
+      }),
+    )
+  }
+
+  /** Waits until data and metadata are on the disk. @see fsync(2) */
+  async sync(): Promise<void> {
+    return this.#sync('fsync')
+  }
+
+  /** Waits until the data, and what is needed to read it back, is on the disk. @see fdatasync(2) */
+  async datasync(): Promise<void> {
+    return this.#sync('fdatasync')
+  }
+
+  /** Changes the permissions. By way of Node: io_uring cannot. @see fchmod(2) */
+  async chmod(mode: number | string): Promise<void> {
+    const descriptor = this.#opened('fchmod')
+    return inDescriptor<void>(descriptor, (done) => fs.fchmod(descriptor.fd, mode, (error) => done(error)))
+  }
+
+  /** Changes the owner. By way of Node: io_uring cannot. @see fchown(2) */
+  async chown(uid: number, gid: number): Promise<void> {
+    const descriptor = this.#opened('fchown')
+    return inDescriptor<void>(descriptor, (done) => {
+      fs.fchown(descriptor.fd, uid, gid, (error) => done(error))
+    })
+  }
+
+  /** Sets the times of last access and change. By way of Node: io_uring cannot. @see futimens(2) */
+  async utimes(atime: string | number | Date, mtime: string | number | Date): Promise<void> {
+    const descriptor = this.#opened('futimes')
+    return inDescriptor<void>(descriptor, (done) => {
+      fs.futimes(descriptor.fd, atime, mtime, (error) => done(error))
+    })
+  }
+
+  /** A stream of the file's content, which closes the handle at its end unless `autoClose` is false. */
+  createReadStream(options?: HandleReadStreamOptions): ReadStream {
+    return readStream(this, this[descriptorOf], options)
+  }
+
+  /** A stream into the file, which closes the handle at its end unless `autoClose` is false. */
+  createWriteStream(options?: HandleWriteStreamOptions): WriteStream {
+    return writeStream(this, this[descriptorOf], options)
+  }
+
+  /** The lines of the file, as an async iterable. */
+  readLines(options?: HandleReadStreamOptions): Interface {
+    return createInterface({ input: this.createReadStream(options), crlfDelay: Number.POSITIVE_INFINITY })
+  }
+
+  /** The file's content as a web stream. One at a time, and the handle serves nothing else meanwhile. */
+  readableWebStream(options: WebStreamOptions = {}): ReadableStream {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) throw wrongState('The FileHandle is closed')
+    if (descriptor.closing) throw wrongState('The FileHandle is closing')
+    if (this.#locked) throw wrongState('The FileHandle is locked')
+    this.#locked = true
+    return webStream(this, descriptor, options)
+  }
+
+  #opened(syscall: string): Descriptor {
+    const descriptor = this[descriptorOf]
+    if (descriptor.fd === -1) throw handleClosed(syscall)
+    return descriptor
+  }
+
+  async #sync(syscall: 'fsync' | 'fdatasync'): Promise<void> {
+    const descriptor = this.#opened(syscall)
+    const { fd } = descriptor
+    const uring = ringFor('fsync')
+    if (uring === null) {
+      return inDescriptor<void>(descriptor, (done) => fs[syscall](fd, (error) => done(error)))
+    }
+    const flags = syscall === 'fdatasync' ? IORING_FSYNC_DATASYNC : 0
+    return inDescriptorAsync(descriptor, () =>
+      call(uring, { syscall, prepare: (sqe) => prepFsync(sqe, fd, flags), finish: () => undefined }),
+    )
+  }
+
+  /** readFile without a ring. */
+  async #readPlainly(
+    encoding: BufferEncoding | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string | Buffer> {
+    const descriptor = this[descriptorOf]
+    return inDescriptor<string | Buffer>(descriptor, (done) => {
+      fs.readFile(descriptor.fd, { encoding, signal } as { encoding: BufferEncoding }, (error, data) => {
+        done(error, data)
+      })
+    })
+  }
+
+  async #writeAll(
+    data: FileData,
+    encoding: BufferEncoding,
+    signal: AbortSignal | undefined,
+    durability: Durability,
+  ): Promise<void> {
+    const descriptor = this[descriptorOf]
+    const uring = ringFor('writeFile')
+    if (uring !== null && !isPieces(data)) {
+      const bytes = ArrayBuffer.isView(data) ? viewBytes(data) : data
+      const write = (): Promise<void> =>
+        laneTask<WriteRequest, void>(writeLanes, {
+          uring,
+          path: '',
+          fd: descriptor.fd,
+          flags: 0,
+          mode: 0,
+          resolveBits: 0,
+          signal,
+          data: bytes,
+          encoding,
+          durability,
+        })
+      // A file opened for appending is written at its end whatever the position.
+      return descriptor.flags & fs.constants.O_APPEND ? write() : descriptor.withPosition(write)
+    }
+    if (isPieces(data)) {
+      for await (const piece of data) {
+        throwIfAborted(signal)
+        await this.#writePiece(ArrayBuffer.isView(piece) ? piece : Buffer.from(piece, encoding), signal)
+      }
+    } else await this.#writePiece(ArrayBuffer.isView(data) ? data : Buffer.from(data, encoding), signal)
+    if (durability !== 'none') await this.#sync(durability)
+  }
+
+  async #writePiece(piece: ArrayBufferView, signal: AbortSignal | undefined): Promise<void> {
+    const descriptor = this[descriptorOf]
+    let at = 0
+    while (at < piece.byteLength) {
+      const length = Math.min(WRITE_CHUNK_BYTES, piece.byteLength - at)
+      const { bytesWritten = 0 } = await transfer('write', descriptor, piece, at, length, -1, piece)
+      at += bytesWritten
+      throwIfAborted(signal)
+    }
+  }
+}
+
+const WRITE_CHUNK_BYTES = 524_288
+
+function writeText(
+  descriptor: Descriptor,
+  data: unknown,
+  position: unknown,
+  encoding: unknown,
+): Promise<unknown> {
+  if (typeof data !== 'string') throw wrongData('buffer', data)
+  if (encoding === 'hex' && data.length % 2 !== 0) {
+    throw wrongValue('encoding', encoding, `is invalid for data of length ${data.length}`)
+  }
+  // An encoding that is none is UTF-8, as Node has it.
+  const bytes = Buffer.from(data, plainEncoding(encoding) ?? 'utf8')
+  return transfer('write', descriptor, bytes, 0, bytes.length, loosePosition(position), data)
+}
+
+function wrongData(name: string, value: unknown): TypeError {
+  return wrongType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value)
+}
+
+function readPosition(position: unknown, length: number): Position {
+  if (position === undefined || position === null) return -1
+  if (typeof position === 'number') {
+    if (Number.isSafeInteger(position)) {
+      if (position >= -1) return position
+      if (!STRICT_POSITIONS) return -1
+    } else if (!STRICT_POSITIONS) return -1
+    requireInteger('position', position, -1)
+  }
+  if (typeof position === 'bigint') {
+    const most = MAX_BIG_POSITION - BigInt(Math.trunc(length) || 0)
+    if (position < -1n || position > most) {
+      throw outOfBounds('position', `>= -1 && <= ${most}`, position)
+    }
+    return position === -1n ? -1 : position
+  }
+  if (!STRICT_POSITIONS) return -1
+  throw wrongType('position', 'an integer or bigint', position)
+}
+
+/** The other calls take anything that is no position for the current one. */
+function loosePosition(position: unknown): Position {
+  if (typeof position === 'number') return Number.isSafeInteger(position) && position >= 0 ? position : -1
+  if (typeof position === 'bigint') return position >= 0n && position <= MAX_BIG_POSITION ? position : -1
+  return -1
+}
+
+function checkReadRange(offset: number, length: unknown, byteLength: number): void {
+  if (typeof length !== 'number') throw wrongType('length', 'of type number', length)
+  if (length < 0) throw outOfBounds('length', '>= 0', length)
+  if (offset + length > byteLength) throw outOfBounds('length', `<= ${byteLength - offset}`, length)
+  if (!Number.isInteger(length)) throw outOfBounds('length', 'an integer', length)
+}
+
+function checkWriteRange(offset: number, length: number, byteLength: number): void {
+  if (offset > byteLength) throw outOfBounds('offset', `<= ${byteLength}`, offset)
+  if (length > byteLength - offset) throw outOfBounds('length', `<= ${byteLength - offset}`, length)
+  if (length < 0) throw outOfBounds('length', '>= 0', length)
+  requireInteger('length', length, 0, MAX_INT32)
+}
+
+function checkViews(buffers: unknown): asserts buffers is readonly ArrayBufferView[] {
+  if (Array.isArray(buffers) && buffers.every((view) => ArrayBuffer.isView(view))) return
+  throw wrongType('buffers', 'an ArrayBufferView[]', buffers)
+}
+
+interface GivenOptions {
+  readonly encoding?: unknown
+  readonly signal?: unknown
+  readonly flush?: unknown
+  readonly durable?: unknown
+}
+
+const NONE: GivenOptions = {}
+
+/** What every function of Node makes of its options: a string is an encoding. */
+function checkedOptions(options: unknown): GivenOptions {
+  if (options === undefined || options === null || typeof options === 'function') return NONE
+  const given: GivenOptions = typeof options === 'string' ? { encoding: options } : options
+  if (typeof given !== 'object') {
+    throw wrongType('options', 'of type string or an instance of Object', options)
+  }
+  const { encoding, signal } = given
+  if (encoding !== 'buffer' && plainEncoding(encoding) === null) {
+    throw wrongValue('encoding', encoding, 'is invalid encoding')
+  }
+  if (
+    signal !== undefined &&
+    (signal === null || typeof signal !== 'object' || !('aborted' in signal))
+  ) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', signal)
+  }
+  return given
+}
+
+function readEncoding(encoding: unknown): BufferEncoding | undefined {
+  const plain = plainEncoding(encoding)
+  // 'buffer' has passed until here; the decoder's own error is the one that Node gives.
+  if (plain === null) new StringDecoder(encoding as BufferEncoding)
+  return plain ?? undefined
+}
+
+function throwIfAborted(signal: unknown): void {
+  const { aborted, reason } = (signal ?? {}) as { aborted?: boolean; reason?: unknown }
+  if (aborted) throw new AbortError(reason)
+}
+
+/** What looks like a signal passes the check; only a real one can be listened to. */
+function abortSignal(signal: unknown): AbortSignal | undefined {
+  return signal instanceof AbortSignal ? signal : undefined
+}
+
+function viewBytes(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
+
+async function inDescriptorAsync<T>(descriptor: Descriptor, work: () => Promise<T>): Promise<T> {
+  descriptor.ref()
+  try {
+    return await work()
+  } finally {
+    descriptor.unref()
+  }
+}
+
+/** A whole-file operation as a promise. @internal */
+export function laneTask<R extends LaneRequest, T>(
+  lanes: LanePool<R>,
+  request: Omit<R, 'resolve' | 'reject' | 'lane'>,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const task = { ...request, resolve, reject, lane: null } as unknown as R
+    if (task.signal === undefined) lanes.start(task)
+    else lanes.startWithSignal(task, task.signal)
+  })
+}
