@@ -20,10 +20,15 @@ const FLAGS: Readonly<Record<RingMode, number>> = {
 // Short, so that the poll thread of a contender that waits for its turn sleeps and leaves its core to the others.
 const SQ_THREAD_IDLE_MS = 5
 
-/** Opens a ring; where the kernel refuses it, this child is skipped with the kernel's reason. */
+/**
+ * Opens a ring and registers its descriptor, as `buildRing` and the driver do by default. Where the kernel refuses the
+ * ring, this child is skipped with the kernel's reason.
+ */
 export function openRing(entries: number, mode: RingMode): Ring {
   const idle = mode === 'sqpoll' ? { sqThreadIdleMs: SQ_THREAD_IDLE_MS } : {}
-  return orSkip(() => Ring.open({ entries, flags: FLAGS[mode], ...idle }))
+  const ring = orSkip(() => Ring.open({ entries, flags: FLAGS[mode], ...idle }))
+  ring.registerRingFd()
+  return ring
 }
 
 /** What `open` returns; a refusal by the kernel skips this child. */

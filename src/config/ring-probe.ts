@@ -3,7 +3,7 @@
 
 import { Ring } from '../ring/index.js'
 import { callRegister } from '../ring/register/call.js'
-import { probe } from '../ring/register/probe.js'
+import { registerProbe } from '../ring/register/probe.js'
 import {
   IO_URING_BUF_REG,
   IORING_REGISTER_PBUF_RING,
@@ -69,7 +69,7 @@ function openOrErrno(machine: Machine): Ring | number {
 
 function supportedOpcodes(ring: Ring): number[] | number {
   try {
-    const { ops, supports } = probe(ring)
+    const { ops, supports } = registerProbe(ring)
     return ops.map(({ opcode }) => opcode).filter(supports)
   } catch (error) {
     if (error instanceof SystemError) return error.errno

@@ -1,9 +1,9 @@
 // One operation of the ring as a promise. Unlike the driver's own, it repeats what asks to be repeated, within a bound,
 // and its error is given a stack that shows who awaited it.
 
-import { AbortError, type Uring } from '../runtime/index.js'
 import { type Sqe, systemError } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
+import { AbortError, type Uring } from '../runtime/index.js'
 
 const EINTR = -4
 const EAGAIN = -11
@@ -32,13 +32,7 @@ export interface CallDetails<T> {
 }
 
 /** The error for a failed operation; that of a ring that was closed meanwhile is Node's AbortError. */
-export function callError(
-  uring: Uring,
-  res: number,
-  syscall: string,
-  path?: string,
-  dest?: string,
-): Error {
+export function callError(uring: Uring, res: number, syscall: string, path?: string, dest?: string): Error {
   if (res === ECANCELED && uring.closed) return new AbortError(undefined, 'The ring was closed')
   return systemError(res, syscall, { path, dest })
 }

@@ -4,19 +4,21 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import fs, { type BigIntStats, type ReadStream, type Stats, type WriteStream } from 'node:fs'
 import { createInterface, type Interface } from 'node:readline'
+import type { ReadableStream } from 'node:stream/web'
 import { StringDecoder } from 'node:string_decoder'
-import {
-  AT_EMPTY_PATH,
-  IORING_FSYNC_DATASYNC,
-  prepFsync,
-  prepFtruncate,
-  prepStatx,
-} from '../ring/index.js'
+import { AT_EMPTY_PATH, IORING_FSYNC_DATASYNC, prepFsync, prepFtruncate, prepStatx } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
 import { isPieces, plainEncoding } from './arguments.js'
 import { call } from './call.js'
 import { closeFd, Descriptor } from './descriptor.js'
-import { readStream, webStream, type WebStreamOptions, writeStream } from './file-streams.js'
+import {
+  type HandleReadStreamOptions,
+  type HandleWriteStreamOptions,
+  readStream,
+  type WebStreamOptions,
+  webStream,
+  writeStream,
+} from './file-streams.js'
 import type { LanePool, LaneRequest } from './lane.js'
 import {
   handleClosed,
@@ -67,28 +69,6 @@ export interface WriteOptions {
   readonly offset?: number | null | undefined
   readonly length?: number | null | undefined
   readonly position?: number | bigint | null | undefined
-}
-
-/** Options of `FileHandle.createReadStream`; see `fs.createReadStream`. */
-export interface HandleReadStreamOptions {
-  readonly encoding?: BufferEncoding | null | undefined
-  readonly autoClose?: boolean | undefined
-  readonly emitClose?: boolean | undefined
-  readonly start?: number | undefined
-  readonly end?: number | undefined
-  readonly highWaterMark?: number | undefined
-  readonly signal?: AbortSignal | null | undefined
-}
-
-/** Options of `FileHandle.createWriteStream`; see `fs.createWriteStream`. */
-export interface HandleWriteStreamOptions {
-  readonly encoding?: BufferEncoding | null | undefined
-  readonly autoClose?: boolean | undefined
-  readonly emitClose?: boolean | undefined
-  readonly start?: number | undefined
-  readonly highWaterMark?: number | undefined
-  readonly flush?: boolean | undefined
-  readonly signal?: AbortSignal | null | undefined
 }
 
 const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
@@ -315,7 +295,8 @@ export class FileHandle extends EventEmitter {
     const plain = readEncoding(encoding)
     throwIfAborted(signal)
     const uring = ringFor('readFile')
-    if (uring === null) return inDescriptorAsync(descriptor, () => this.#readPlainly(plain, signal))
+    if (uring === null)
+      return inDescriptorAsync(descriptor, () => this.#readPlainly(plain, abortSignal(signal)))
     return inDescriptorAsync(descriptor, () =>
       descriptor.withPosition(() =>
         laneTask<ReadRequest, string | Buffer>(readLanes, {
@@ -338,7 +319,8 @@ export class FileHandle extends EventEmitter {
     const { encoding, signal, flush, durable } = checkedOptions(options)
     if (flush !== undefined && flush !== null) requireBoolean('options.flush', flush)
     if (durable !== undefined) requireBoolean('options.durable', durable)
-    if (!isPieces(data) && !ArrayBuffer.isView(data) && typeof data !== 'string') throw wrongData('data', data)
+    if (!isPieces(data) && !ArrayBuffer.isView(data) && typeof data !== 'string')
+      throw wrongData('data', data)
     const plain = plainEncoding(encoding)
     if (plain === null) Buffer.from('', encoding as BufferEncoding)
     throwIfAborted(signal)
@@ -623,10 +605,7 @@ function checkedOptions(options: unknown): GivenOptions {
   if (encoding !== 'buffer' && plainEncoding(encoding) === null) {
     throw wrongValue('encoding', encoding, 'is invalid encoding')
   }
-  if (
-    signal !== undefined &&
-    (signal === null || typeof signal !== 'object' || !('aborted' in signal))
-  ) {
+  if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
     throw wrongType('options.signal', 'an instance of AbortSignal', signal)
   }
   return given

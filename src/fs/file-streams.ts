@@ -1,13 +1,58 @@
 // Streams over a FileHandle. Node's own ReadStream and WriteStream do the streaming; their operations go to the handle.
 
 import fs, { type ReadStream, type WriteStream } from 'node:fs'
+import {
+  type ReadableByteStreamController,
+  ReadableStream,
+  type UnderlyingByteSource,
+  type UnderlyingSource,
+} from 'node:stream/web'
 import type { Descriptor } from './descriptor.js'
-import type {
-  FileHandle,
-  HandleReadStreamOptions,
-  HandleWriteStreamOptions,
-} from './file-handle.js'
 import { requireBoolean, wrongType } from './node-errors.js'
+
+/** Options of `FileHandle.createReadStream`; see `fs.createReadStream`. */
+export interface HandleReadStreamOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly autoClose?: boolean | undefined
+  readonly emitClose?: boolean | undefined
+  readonly start?: number | undefined
+  readonly end?: number | undefined
+  readonly highWaterMark?: number | undefined
+  readonly signal?: AbortSignal | null | undefined
+}
+
+/** Options of `FileHandle.createWriteStream`; see `fs.createWriteStream`. */
+export interface HandleWriteStreamOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  readonly autoClose?: boolean | undefined
+  readonly emitClose?: boolean | undefined
+  readonly start?: number | undefined
+  readonly highWaterMark?: number | undefined
+  readonly flush?: boolean | undefined
+  readonly signal?: AbortSignal | null | undefined
+}
+
+/** What of a FileHandle a stream uses. */
+interface StreamedHandle {
+  readonly fd: number
+  read(
+    buffer: ArrayBufferView,
+    offset: number,
+    length: number,
+    position?: number,
+  ): Promise<{ readonly bytesRead: number }>
+  write(
+    buffer: ArrayBufferView,
+    offset: number,
+    length: number,
+    position?: number,
+  ): Promise<{ readonly bytesWritten: number }>
+  writev(buffers: readonly ArrayBufferView[], position?: number): Promise<{ readonly bytesWritten: number }>
+  sync(): Promise<void>
+  close(): Promise<void>
+  on(event: 'close', listener: () => void): unknown
+  once(event: 'close', listener: () => void): unknown
+}
 
 type Callback = (error: unknown, count?: number, data?: unknown) => void
 
@@ -15,10 +60,10 @@ const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
 /** Older Nodes make a stream of ArrayBuffers unless `type` is 'bytes'. */
 const ALWAYS_BYTES = NODE_MAJOR >= 24
 const WEB_CHUNK_BYTES = 16_384
-const DEFAULT_CHUNK_BYTES = 65_536
+const BUFFER_CHUNK_BYTES = 65_536
 
 /** What `fs` calls on behalf of a stream whose `fs` option this is. */
-function operationsOn(handle: FileHandle, release: () => void): object {
+function operationsOn(handle: StreamedHandle, release: () => void): object {
   return {
     open(): never {
       throw new Error('A stream over a FileHandle opens nothing')
@@ -55,7 +100,7 @@ type StreamClass<S> = new (path: undefined, options: object) => S
 
 function streamOver<S extends ReadStream | WriteStream>(
   Stream: unknown,
-  handle: FileHandle,
+  handle: StreamedHandle,
   descriptor: Descriptor,
   options: object | undefined,
 ): S {
@@ -75,7 +120,7 @@ function streamOver<S extends ReadStream | WriteStream>(
 
 /** @see FileHandle.createReadStream */
 export function readStream(
-  handle: FileHandle,
+  handle: StreamedHandle,
   descriptor: Descriptor,
   options: HandleReadStreamOptions | undefined,
 ): ReadStream {
@@ -84,7 +129,7 @@ export function readStream(
 
 /** @see FileHandle.createWriteStream */
 export function writeStream(
-  handle: FileHandle,
+  handle: StreamedHandle,
   descriptor: Descriptor,
   options: HandleWriteStreamOptions | undefined,
 ): WriteStream {
@@ -101,65 +146,86 @@ export interface WebStreamOptions {
 
 /** @see FileHandle.readableWebStream */
 export function webStream(
-  handle: FileHandle,
+  handle: StreamedHandle,
   descriptor: Descriptor,
   options: WebStreamOptions,
 ): ReadableStream {
   const { type, autoClose = false } = options
   if (type !== undefined && typeof type !== 'string') throw wrongType('options.type', 'of type string', type)
   requireBoolean('options.autoClose', autoClose)
-  let held = true
-  const over = async (): Promise<void> => {
-    if (held) descriptor.unref()
-    held = false
-    if (autoClose) await handle.close()
+  const source = new WebSource(handle, descriptor, autoClose)
+  const bytes = type === 'bytes' || ALWAYS_BYTES
+  return bytes ? new ReadableStream(source.ofBytes()) : new ReadableStream(source.ofBuffers())
+}
+
+/** What a web stream over a handle draws from. It keeps the file open until it is over. */
+class WebSource {
+  readonly #handle: StreamedHandle
+  readonly #descriptor: Descriptor
+  readonly #autoClose: boolean
+  #end: () => void = () => {}
+  #over = false
+
+  constructor(handle: StreamedHandle, descriptor: Descriptor, autoClose: boolean) {
+    this.#handle = handle
+    this.#descriptor = descriptor
+    this.#autoClose = autoClose
+    descriptor.ref()
+    // The handle's close() ends the stream, whoever reads from it.
+    handle.once('close', () => {
+      if (this.#over) return
+      this.#end()
+      void this.#finish()
+    })
   }
-  const stream = type === 'bytes' || ALWAYS_BYTES ? byteStream(handle, over) : bufferStream(handle, over)
-  descriptor.ref()
-  handle.once('close', () => {
-    // A stream that somebody reads from cannot be cancelled from outside; it fails at its next read.
-    if (!stream.locked) stream.cancel().catch(() => {})
-    else void over()
-  })
-  return stream
-}
 
-function byteStream(handle: FileHandle, over: () => Promise<void>): ReadableStream {
-  return new ReadableStream({
-    type: 'bytes',
-    autoAllocateChunkSize: WEB_CHUNK_BYTES,
-    async pull(controller) {
-      const request = (controller as ReadableByteStreamController).byobRequest!
-      const view = request.view as Uint8Array
-      // The stream transfers the view's memory around, so it is not the kernel's to write to.
-      const own = Buffer.allocUnsafe(view.byteLength)
-      const { bytesRead } = await handle.read(own, 0, own.length)
-      if (bytesRead === 0) {
+  ofBytes(): UnderlyingByteSource {
+    return {
+      type: 'bytes',
+      autoAllocateChunkSize: WEB_CHUNK_BYTES,
+      start: (controller) => {
+        this.#end = () => controller.close()
+      },
+      pull: async (controller) => {
+        const request = (controller as ReadableByteStreamController).byobRequest!
+        const view = request.view!
+        const { bytesRead } = await this.#handle.read(view, 0, view.byteLength)
+        const ended = this.#over
+        if (bytesRead === 0 && !ended) {
+          controller.close()
+          await this.#finish()
+        }
+        // A stream that has ended meanwhile takes no more data, but has a read to answer.
+        request.respond(ended ? 0 : bytesRead)
+      },
+      cancel: () => this.#finish(),
+    }
+  }
+
+  ofBuffers(): UnderlyingSource {
+    return {
+      start: (controller) => {
+        this.#end = () => controller.close()
+      },
+      pull: async (controller) => {
+        const buffer = new ArrayBuffer(BUFFER_CHUNK_BYTES)
+        const { bytesRead } = await this.#handle.read(new Uint8Array(buffer), 0, buffer.byteLength)
+        if (this.#over) return
+        if (bytesRead > 0) {
+          controller.enqueue(bytesRead === buffer.byteLength ? buffer : buffer.slice(0, bytesRead))
+          return
+        }
         controller.close()
-        await over()
-      } else view.set(own.subarray(0, bytesRead))
-      request.respond(bytesRead)
-    },
-    async cancel() {
-      await over()
-    },
-  })
-}
+        await this.#finish()
+      },
+      cancel: () => this.#finish(),
+    }
+  }
 
-function bufferStream(handle: FileHandle, over: () => Promise<void>): ReadableStream {
-  return new ReadableStream({
-    async pull(controller) {
-      const own = Buffer.allocUnsafeSlow(DEFAULT_CHUNK_BYTES)
-      const { bytesRead } = await handle.read(own, 0, own.length)
-      if (bytesRead > 0) {
-        controller.enqueue(own.buffer.slice(0, bytesRead))
-        return
-      }
-      controller.close()
-      await over()
-    },
-    async cancel() {
-      await over()
-    },
-  })
+  async #finish(): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    this.#descriptor.unref()
+    if (this.#autoClose) await this.#handle.close()
+  }
 }

@@ -20,14 +20,9 @@ import type { Slot } from '../runtime/slot.js'
 import { pathText } from './arguments.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
 import { withCloseError } from './node-errors.js'
+import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
 
 const MAX_LANES = 256
-/** Bytes of a struct open_how; the path follows it. */
-const OPEN_HOW_BYTES = 24
-const { O_ACCMODE = 3, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = fs.constants as typeof fs.constants & {
-  O_ACCMODE?: number
-}
-const O_CLOEXEC = 0o2000000
 const ENXIO = -6
 
 /** A whole-file operation that was asked for. */
@@ -100,20 +95,11 @@ export abstract class Lane<R extends LaneRequest> {
       return
     }
     const { path, flags, mode, resolveBits, uring } = request
-    const text = typeof path === 'string' ? path.length * 3 : path.length
-    const block = uring.driver.arena.alloc(OPEN_HOW_BYTES + text + 1)
-    this.block = block
-    const { bytes } = block
-    const end =
-      typeof path === 'string'
-        ? bytes.write(path, OPEN_HOW_BYTES, 'utf8')
-        : path.copy(bytes, OPEN_HOW_BYTES)
-    bytes[OPEN_HOW_BYTES + end] = 0
-    if (resolveBits !== 0) {
-      block.view.setBigUint64(0, BigInt((flags | O_CLOEXEC) >>> 0), true)
-      // openat2 refuses a mode where nothing is created, and bits that are no permissions.
-      block.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode & 0o7777 : 0), true)
-      block.view.setBigUint64(16, BigInt(resolveBits), true)
+    try {
+      this.block = openBlock(uring, path, flags, mode, resolveBits)
+    } catch (error) {
+      this.#abandon(error)
+      return
     }
     this.issue(this.#prepareOpen, this.#onOpened, 'open')
   }
@@ -138,13 +124,19 @@ export abstract class Lane<R extends LaneRequest> {
     try {
       this.#slot = driver.submitMultishot(this.#step, this.#onCqe, this.#syscall, this.memory)
     } catch (error) {
-      // The ring was closed, so the file is closed without it. Later, for a request that waits for this lane comes to
-      // the same end, and thousands would do so one inside the other.
-      this.#failed = true
-      this.#error = error
-      if (this.request.fd < 0 && this.fd >= 0) fs.closeSync(this.fd)
-      queueMicrotask(() => this.#end())
+      this.#abandon(error)
     }
+  }
+
+  /** The ring takes no more operations, so the file is closed without it. */
+  #abandon(error: unknown): void {
+    this.#failed = true
+    this.#error = error
+    if (this.request.fd < 0 && this.fd >= 0) fs.closeSync(this.fd)
+    this.fd = -1
+    // Later, for a request that waits for this lane comes to the same end, and thousands would do so one inside the
+    // other.
+    queueMicrotask(() => this.#end())
   }
 
   readonly #onCqe = (res: number): void => {
@@ -174,9 +166,7 @@ export abstract class Lane<R extends LaneRequest> {
       }
       this.freeBlock()
       this.#failed = true
-      this.#error = this.#aborted
-        ? this.abortError()
-        : callError(uring, res, 'open', pathText(path))
+      this.#error = this.#aborted ? this.abortError() : callError(uring, res, 'open', pathText(path))
       this.#end()
       return
     }
@@ -249,14 +239,6 @@ export abstract class Lane<R extends LaneRequest> {
   }
 }
 
-/**
- * Whether the kernel, which tries an open in place without waiting first, might answer for a FIFO or a device as if
- * O_NONBLOCK had been asked for (seen on 6.18: ENXIO for a FIFO without a reader).
- */
-export function opensWithoutWaiting(flags: number): boolean {
-  return (flags & (O_CREAT | O_TRUNC | O_NONBLOCK)) === 0 && (flags & O_ACCMODE) === O_WRONLY
-}
-
 /** The lanes of one kind, and the requests that wait for one. */
 export class LanePool<R extends LaneRequest> {
   readonly #make: (pool: LanePool<R>) => Lane<R>
@@ -289,7 +271,7 @@ export class LanePool<R extends LaneRequest> {
       else this.#drop(request)
     }
     const settled = (): void => signal.removeEventListener('abort', onAbort)
-    const { resolve, reject } = request as {
+    const { resolve, reject } = request as unknown as {
       resolve: (value: unknown) => void
       reject: (error: unknown) => void
     }

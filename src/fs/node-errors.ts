@@ -17,10 +17,8 @@ function received(value: unknown): string {
     case 'function':
       return `function ${value.name}`
     case 'object': {
-      const { constructor } = value as { constructor?: { name?: string } }
-      return constructor && 'name' in constructor
-        ? `an instance of ${constructor.name}`
-        : inspect(value, { depth: -1 })
+      const maker = (value as { constructor?: { name?: string } }).constructor
+      return maker && 'name' in maker ? `an instance of ${maker.name}` : inspect(value, { depth: -1 })
     }
     case 'string': {
       const text = value.length > 28 ? `${value.slice(0, 25)}...` : value
@@ -56,10 +54,7 @@ export function wrongValue(name: string, value: unknown, reason: string): TypeEr
   const kind = name.includes('.') ? 'property' : 'argument'
   const text = inspect(value)
   const short = text.length > 128 ? `${text.slice(0, 128)}...` : text
-  return coded(
-    new TypeError(`The ${kind} '${name}' ${reason}. Received ${short}`),
-    'ERR_INVALID_ARG_VALUE',
-  )
+  return coded(new TypeError(`The ${kind} '${name}' ${reason}. Received ${short}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 /** `ERR_OUT_OF_RANGE`. */
@@ -78,10 +73,7 @@ export function wrongState(text: string): Error {
 
 /** `ERR_FS_FILE_TOO_LARGE`: readFile makes one Buffer of a file, and that has a limit. */
 export function fileTooLarge(size: number): RangeError {
-  return coded(
-    new RangeError(`File size (${size}) is greater than 2 GiB`),
-    'ERR_FS_FILE_TOO_LARGE',
-  )
+  return coded(new RangeError(`File size (${size}) is greater than 2 GiB`), 'ERR_FS_FILE_TOO_LARGE')
 }
 
 /** What every operation of a closed FileHandle rejects with. */

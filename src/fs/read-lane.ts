@@ -2,14 +2,7 @@
 // asked for, since statx always takes a trip to a kernel thread, and would not be known for /proc, pipes and ttys.
 // A file that fills the first block is asked for its size and read into memory of that size.
 
-import {
-  AT_EMPTY_PATH,
-  addressOf,
-  IOSQE_ASYNC,
-  prepRead,
-  prepStatx,
-  type Sqe,
-} from '../ring/index.js'
+import { AT_EMPTY_PATH, addressOf, IOSQE_ASYNC, prepRead, prepStatx, type Sqe } from '../ring/index.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { fileTooLarge } from './node-errors.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'

@@ -1,8 +1,8 @@
 // Which ring serves a call, if any: the thread's shared one, provided that the kernel has every opcode the call needs.
 
 import { probe } from '../config/index.js'
-import { defaultUring, type Uring } from '../runtime/index.js'
 import type { OpcodeName } from '../ring/index.js'
+import { defaultUring, type Uring } from '../runtime/index.js'
 
 /** What a call needs of the kernel. */
 export const NEEDS = {

@@ -39,10 +39,7 @@ interface TransferResult {
 
 let takenResolve: (value: TransferResult) => void
 let takenReject: (error: unknown) => void
-function takeResolvers(
-  resolve: (value: TransferResult) => void,
-  reject: (error: unknown) => void,
-): void {
+function takeResolvers(resolve: (value: TransferResult) => void, reject: (error: unknown) => void): void {
   takenResolve = resolve
   takenReject = reject
 }
@@ -219,7 +216,7 @@ export function transfer(
   one.kind = kind
   one.position = position
   one.given = given
-  one.length = length > MAX_TRANSFER ? MAX_TRANSFER : length
+  one.length = Math.min(length, MAX_TRANSFER)
   if (isInPlace(uring, view)) {
     one.address = addressOf(view) + offset
     one.memory = view
@@ -315,8 +312,9 @@ function withoutRing(
   return inDescriptor(descriptor, (done) => {
     const at = plainPosition(position)
     const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, given))
-    if (kind === 'read') fs.read(descriptor.fd, view, offset, length, at, end)
-    else fs.write(descriptor.fd, view, offset, length, at, end)
+    const data = view as NodeJS.ArrayBufferView
+    if (kind === 'read') fs.read(descriptor.fd, data, offset, length, at, end)
+    else fs.write(descriptor.fd, data, offset, length, at, end)
   })
 }
 
@@ -329,8 +327,9 @@ function vectorsWithoutRing(
   return inDescriptor(descriptor, (done) => {
     const at = plainPosition(position)
     const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, views))
-    if (kind === 'readv') fs.readv(descriptor.fd, views, at as number, end)
-    else fs.writev(descriptor.fd, views, at as number, end)
+    const data = views as readonly NodeJS.ArrayBufferView[]
+    if (kind === 'readv') fs.readv(descriptor.fd, data, at as number, end)
+    else fs.writev(descriptor.fd, data, at as number, end)
   })
 }
 

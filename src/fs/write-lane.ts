@@ -1,6 +1,14 @@
 // writeFile and appendFile on the ring, for data that is there as a whole: open, write, make durable if asked, close.
 
-import { addressOf, IORING_FSYNC_DATASYNC, IOSQE_ASYNC, IOSQE_IO_LINK, prepFsync, prepWrite, type Sqe } from '../ring/index.js'
+import {
+  addressOf,
+  IORING_FSYNC_DATASYNC,
+  IOSQE_ASYNC,
+  IOSQE_IO_LINK,
+  prepFsync,
+  prepWrite,
+  type Sqe,
+} from '../ring/index.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 
 /** Larger writes are left to a thread of the kernel: this one would wait while it copies. */
@@ -94,7 +102,8 @@ class WriteLane extends Lane<WriteRequest> {
     const ended = (): void => {
       if (--left > 0) return
       // A short write breaks the chain without an error of its own: it is completed step by step.
-      if (written < this.#asked && (failure === null || failure.syscall === 'fdatasync')) this.#onWritten(written)
+      if (written < this.#asked && (failure === null || failure.syscall === 'fdatasync'))
+        this.#onWritten(written)
       else {
         this.#data = null
         if (failure !== null) this.fail(this.aborted ? this.abortError() : failure.error)

@@ -1,11 +1,21 @@
 // The engine under every promise: slots, batching, reaping, wakeup, fairness, bounds, cancellation, closing. It knows
-// nothing of opcodes beyond NOP-like prepare functions; `operations/` gives it those.
+// nothing of opcodes beyond what a prepare function fills in; `operations/` gives it those.
 
 import {
+  IORING_ASYNC_CANCEL_ALL,
+  IORING_ASYNC_CANCEL_ANY,
   IORING_CQE_F_MORE,
+  IORING_CQE_F_NOTIF,
   IORING_FEAT_NODROP,
+  IORING_OP_NOP,
+  IORING_OP_SEND_ZC,
+  IORING_OP_SENDMSG_ZC,
   IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_IOPOLL,
+  IORING_SETUP_R_DISABLED,
+  IORING_SETUP_SQE128,
   IORING_SETUP_SQPOLL,
+  IORING_SETUP_TASKRUN_FLAG,
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_TASKRUN,
   IOSQE_IO_LINK,
@@ -13,25 +23,31 @@ import {
   prepLinkTimeout,
   type Ring,
   registerEventfd,
-  type Sqe,
   systemError,
 } from '../ring/index.js'
+import { Sqe } from '../ring/sqe.js'
+import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
+import { AbortWatch } from './abort-watch.js'
 import type { Arena, Block } from './arena.js'
+import { log, overflowed } from './diagnostics.js'
 import { announceFd, closeAtExit, forgetAtExit } from './lifetime.js'
 import {
   type CqeHandler,
   type Finish,
   MAX_SLOTS,
   type MessageHandler,
+  NO_RESULT,
   type Prepare,
   ROLE_CANCEL,
   ROLE_MESSAGE,
+  ROLE_NOBODY,
   ROLE_OPERATION,
   ROLE_TIMEOUT,
   SLOT_MASK,
   Slot,
 } from './slot.js'
+import { WaitingLine } from './waiting-line.js'
 import { Wakeup } from './wakeup.js'
 
 /** What an operation may carry besides its prepare function. */
@@ -45,8 +61,10 @@ export interface SubmitOptions<T = number> {
   readonly syscall?: string
   readonly path?: string | undefined
   readonly dest?: string | undefined
-  /** Turns `res` (not negative) into the promise's value. */
+  /** Turns `res` (not negative, or `expected`) into the promise's value. */
   readonly finish?: (res: number) => T
+  /** A negative `res` that is no error. */
+  readonly expected?: number
   /** @internal Driver memory that the SQE points to, freed after the final CQE (and after `finish`). */
   readonly block?: Block | null
   /** @internal */
@@ -64,19 +82,21 @@ export interface ChainMember {
 /** Counts since the driver was opened. */
 export interface Counters {
   /** Operations whose SQE reached the submission queue. */
-  submitted: number
-  /** Operations settled. */
-  completed: number
-  /** Times the driver entered the kernel to submit. */
-  enters: number
+  readonly submitted: number
+  /** Operations that the kernel has completed. */
+  readonly completed: number
+  /** Times the driver entered the kernel to submit (with SQPOLL: published a batch). */
+  readonly enters: number
   /** Operations that were complete when their enter returned: no trip through the event loop. */
-  inlineCompletions: number
+  readonly inlineCompletions: number
   /** Wakeups of the event loop. */
-  wakeups: number
+  readonly wakeups: number
   /** Times the fairness budget ran out and the driver yielded to the event loop. */
-  yields: number
-  /** Completion queue overflows that were flushed. */
-  overflows: number
+  readonly yields: number
+  /** Times the kernel would not take a batch, which was then kept and tried again. */
+  readonly refusals: number
+  /** Times the completion queue was found overflowing. Nothing is lost: the kernel keeps what does not fit. */
+  readonly overflows: number
 }
 
 /**
@@ -85,19 +105,32 @@ export interface Counters {
  */
 const BUDGET_COMPLETIONS = 2048
 const BUDGET_MS = 3
-/** How often, in completions, the clock is looked at: a look costs some 40 ns. */
-const CLOCK_STRIDE = 16
+/**
+ * How often, in completions, the clock is looked at (a look costs some 40 ns): as often as MAX_STRIDE while completions
+ * are quick, each time where the code between them is slow.
+ */
+const MAX_STRIDE = 64
+const QUICK_MS = 0.5
 
-/** How often a cancel that missed an operation in flight is sent again. */
-const MAX_CANCELS = 3
+/** How long after a cancel that found nothing it is tried again, and how many are at a time. */
+const NAG_MS = 20
+const NAG_COUNT = 256
+/** How long after a refused batch with nothing to reap it is tried again. */
+const RETRY_MS = 1
 
-const settled = Promise.resolve()
-const ENOENT = -2
+const EBADF = -9
+const EINTR = -4
 const EALREADY = -114
 const ECANCELED = -125
-const EINTR = -4
+const EINVAL = -22
+const ENOENT = -2
+const EOPNOTSUPP = -95
 const ETIME = -62
 const ETIMEDOUT = -110
+
+const OPCODE_AND_LINKS = IOSQE_IO_LINK << 8
+
+const settled = Promise.resolve()
 
 let takenResolve: (value: unknown) => void
 let takenReject: (error: unknown) => void
@@ -107,65 +140,97 @@ function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknow
   takenReject = reject
 }
 
+/** Memory of operations whose ring failed under them: the kernel may still write there, so it is never freed. */
+const limbo: unknown[] = []
+
 /** @internal */
 export class Driver {
   readonly ring: Ring
   readonly arena: Arena
-  readonly counters: Counters = {
-    submitted: 0,
-    completed: 0,
-    enters: 0,
-    inlineCompletions: 0,
-    wakeups: 0,
-    yields: 0,
-    overflows: 0,
-  }
+  /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
+  readonly onClose = new Set<() => void>()
   readonly #wakeup: Wakeup
-  readonly #getEvents: boolean
   readonly #sqpoll: boolean
+  /** The eventfd is muted while this thread looks at the ring anyway. */
+  readonly #mutes: boolean
   readonly #maxOutstanding: number
-  // Slot 0 is never used: user_data 0 marks CQEs that nobody waits for.
+  // Slot 0 is never used: user_data 0 belongs to nobody.
   readonly #slots: Slot[] = [new Slot(0)]
   readonly #free: Slot[] = []
-  /** Operations that wait for room, oldest first, from `#waitingAt` on. */
-  #waiting: Slot[] = []
-  #waitingAt = 0
+  readonly #line = new WaitingLine()
+  /** The entries of operations that wait, by slot. */
+  #images = new Int32Array(0)
+  readonly #entryWords: number
+  readonly #scratch: Sqe
+  #scratchInUse = false
+  /** What `#outstanding` must stay below for the hot path: 0 while operations wait, or none is taken in. */
+  #limit: number
   /** CQEs to come, at most: operations, linked timeouts, cancels. Kept at or below the CQ size. */
   #outstanding = 0
+  /** Operations not settled. */
   #active = 0
+  /** Counts submits: an entry of the current batch has not been seen by the kernel. */
+  #batch = 0
   #flushQueued = false
   #armed = false
   #referenced = false
   #unrefByUser = false
   #budget = BUDGET_COMPLETIONS
-  #clockAt = BUDGET_COMPLETIONS - CLOCK_STRIDE
+  #clockAt = BUDGET_COMPLETIONS - 1
+  #stride = 1
   #turnStart = 0
+  #lookedAt = 0
+  /** Slots to cancel with the next flush, as pairs of index and generation; index 0 stands for all. */
+  readonly #cancels: number[] = []
+  #cancelsInFlight = 0
+  /** Pairs whose cancel found nothing, although the operation is still there. */
+  readonly #missed: number[] = []
+  #nagTimer: NodeJS.Timeout | null = null
+  #watches: WeakMap<AbortSignal, AbortWatch> | null = null
+  #onMessage: MessageHandler | null = null
+  /** Those who wait for something other than an operation, such as a message from another ring. */
+  #listeners = 0
   #closing: Promise<void> | null = null
   #closeDone: (() => void) | null = null
   #closeOnIdle = false
   #failure: Error | null = null
-  #onMessage: MessageHandler | null = null
-  /** Those who wait for something other than an operation, such as a message from another ring. */
-  #listeners = 0
-  /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
-  readonly onClose = new Set<() => void>()
+  #completed = 0
+  #enters = 0
+  #inline = 0
+  #wakeups = 0
+  #yields = 0
+  #refusals = 0
+  #overflows = 0
 
   constructor(ring: Ring, arena: Arena) {
+    const { flags } = ring
+    if (!(ring.features & IORING_FEAT_NODROP)) {
+      throw systemError(EOPNOTSUPP, 'io_uring_setup', { hint: 'the driver needs IORING_FEAT_NODROP (Linux 5.5)' })
+    }
+    if (flags & (IORING_SETUP_IOPOLL | IORING_SETUP_R_DISABLED)) {
+      const reason = 'has IORING_SETUP_IOPOLL or IORING_SETUP_R_DISABLED: such a ring wakes no event loop'
+      throw invalidValue('options.setupFlags', flags, reason)
+    }
     this.ring = ring
     this.arena = arena
-    if (!(ring.features & IORING_FEAT_NODROP))
-      throw systemError(-95, 'io_uring_setup', { hint: 'needs NODROP (5.5)' })
-    this.#getEvents = (ring.flags & IORING_SETUP_DEFER_TASKRUN) !== 0
-    this.#sqpoll = (ring.flags & IORING_SETUP_SQPOLL) !== 0
+    this.#sqpoll = (flags & IORING_SETUP_SQPOLL) !== 0
     this.#maxOutstanding = ring.cqEntries
+    this.#limit = ring.cqEntries
+    this.#entryWords = flags & IORING_SETUP_SQE128 ? 32 : 16
+    this.#scratch = new Sqe(new Int32Array(this.#entryWords))
     this.#wakeup = new Wakeup(this.#onWake)
+    // A ring that does not show in shared memory that it holds completions back must always signal them.
+    const isBlind = (flags & IORING_SETUP_DEFER_TASKRUN) !== 0 && (flags & IORING_SETUP_TASKRUN_FLAG) === 0
     try {
       registerEventfd(ring, this.#wakeup.fd)
-      ring.eventfdEnabled = false
+      this.#mutes = !isBlind && canMute(ring)
     } catch (error) {
       this.#wakeup.close()
       throw error
     }
+    if (this.#mutes) ring.eventfdEnabled = false
+    const registered = ring.registerRingFd()
+    if (registered < 0) log(`ring ${ring.fd} goes without a registered descriptor: ${registered}`)
     closeAtExit(this)
     announceFd(ring.fd, true)
     announceFd(this.#wakeup.fd, true)
@@ -182,16 +247,29 @@ export class Driver {
 
   /** Operations that wait for room in the completion queue. */
   get waiting(): number {
-    return this.#waiting.length - this.#waitingAt
+    return this.#line.operations
+  }
+
+  /** Counts since the driver was opened; a copy. */
+  get counters(): Counters {
+    return {
+      submitted: this.#completed + this.#active - this.#line.operations,
+      completed: this.#completed,
+      enters: this.#enters,
+      inlineCompletions: this.#inline,
+      wakeups: this.#wakeups,
+      yields: this.#yields,
+      refusals: this.#refusals,
+      overflows: this.#overflows,
+    }
   }
 
   /**
-   * The hot path: an entry for an operation without options, or null when it must wait (call `enqueue` then).
-   * The caller prepares it and calls `issue` before anything else.
+   * The hot path: an entry for an operation without options, or null when it must wait (call `submit` then).
+   * The caller prepares it and calls `issue` (or `abandon`) before anything else.
    */
   take(): Sqe | null {
-    if (this.#outstanding >= this.#maxOutstanding || this.#waitingAt !== this.#waiting.length) return null
-    if (this.#closing !== null || this.#failure !== null) return null
+    if (this.#outstanding >= this.#limit) return null
     return this.ring.getSqe() ?? this.#makeRoom()
   }
 
@@ -202,7 +280,6 @@ export class Driver {
     slot.memory = memory
     slot.syscall = syscall
     slot.remaining = 1
-    slot.queued = true
     this.#outstanding++
     this.#active++
     const promise = new Promise<number>(takeResolvers as (resolve: (value: number) => void) => void)
@@ -213,27 +290,51 @@ export class Driver {
   }
 
   /** Gives up the entry from `take`, which could not be prepared: it goes to the kernel as a NOP that nobody awaits. */
-  abandon(): void {
+  abandon(sqe: Sqe): void {
+    sqe.setUserData(ROLE_NOBODY)
     this.#outstanding++
     if (!this.#flushQueued) this.#queueFlush()
   }
 
-  /** Any operation: prepared when there is room, now or later. Options as in `SubmitOptions`. */
+  /**
+   * Any operation. `prepare` runs at once; the operation starts when there is room.
+   *
+   * @throws What `prepare` throws: the caller's mistakes.
+   */
   submit<T = number>(prepare: Prepare, options: SubmitOptions<T> = {}): Promise<T> {
-    const { signal } = options
+    const { signal, timeoutMs = -1 } = options
     const syscall = options.syscall ?? 'io_uring_enter'
+    const entries = timeoutMs >= 0 ? 2 : 1
+    let image: Int32Array
+    try {
+      image = this.#prepare(prepare)
+      if (entries > this.ring.sqEntries && !this.ring.closed) throw tooFewEntries(entries)
+    } catch (error) {
+      this.#freeBlocks(options)
+      throw error
+    }
+    const hasRoom = this.#line.first === null && this.#hasRoom(entries)
     if (signal?.aborted || this.closed) {
-      if (options.block) this.arena.free(options.block)
-      if (options.block2) this.arena.free(options.block2)
+      this.#freeBlocks(options)
       return Promise.reject(signal?.aborted ? new AbortError(signal.reason) : this.closedError(syscall))
     }
-    const slot = this.#open(syscall, prepare)
-    this.#describe(slot, options)
+    let slot: Slot
+    try {
+      slot = this.#open(options, syscall)
+    } catch (error) {
+      this.#freeBlocks(options)
+      throw error
+    }
     const promise = new Promise<T>(takeResolvers as (resolve: (value: T) => void) => void)
     slot.resolve = takenResolve
     slot.reject = takenReject
     if (signal) this.#watch(slot, signal)
-    this.#enter(slot)
+    if (hasRoom) this.#place(slot, image, 0)
+    else {
+      this.#keepImage(slot, image)
+      this.#wait(slot)
+    }
+    if (!this.#flushQueued) this.#queueFlush()
     return promise
   }
 
@@ -242,22 +343,76 @@ export class Driver {
    * call. They need one entry each, and one more for each time limit; all must fit into the submission queue.
    *
    * @param linkFlag - `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK`.
+   * @throws What a prepare function throws; the error of a closed driver. Nothing has been submitted then.
    */
   submitChain(members: readonly ChainMember[], linkFlag: number): void {
-    if (this.closed) throw this.closedError('io_uring_enter')
-    const chain = members.map(({ prepare, options }) =>
-      this.#open(options.syscall ?? 'io_uring_enter', prepare),
-    )
+    const images: Int32Array[] = []
+    let entries = 0
+    try {
+      if (this.closed) throw this.closedError('io_uring_enter')
+      for (const { prepare, options } of members) {
+        images.push(this.#prepare(prepare).slice())
+        entries += (options.timeoutMs ?? -1) >= 0 ? 2 : 1
+      }
+      if (entries > this.ring.sqEntries) throw tooFewEntries(entries)
+    } catch (error) {
+      for (const { options } of members) this.#freeBlocks(options)
+      throw error
+    }
+    const chain: Slot[] = []
+    try {
+      for (const { options } of members) chain.push(this.#open(options, options.syscall ?? 'io_uring_enter'))
+    } catch (error) {
+      for (const slot of chain) this.#dismiss(slot, error)
+      for (const { options } of members.slice(chain.length)) this.#freeBlocks(options)
+      throw error
+    }
     members.forEach(({ options, resolve, reject }, index) => {
       const slot = chain[index]!
-      this.#describe(slot, options)
       slot.chain = chain
       slot.linkFlags = index < chain.length - 1 ? linkFlag : 0
       slot.resolve = resolve
       slot.reject = reject
       if (options.signal) this.#watch(slot, options.signal)
+      this.#keepImage(slot, images[index]!)
     })
-    this.#enter(chain[0]!)
+    this.#wait(chain[0]!)
+    this.#feed()
+    if (!this.#flushQueued) this.#queueFlush()
+  }
+
+  /**
+   * An operation whose completions a function is called with: one, or many for a multishot. It is over after the one
+   * without `more`. An entry that cannot be prepared ends it with ECANCELED, before this returns.
+   *
+   * @param prepare - Must not call the driver.
+   * @returns The slot, to cancel by until the operation is over.
+   */
+  submitMultishot(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
+    const sqe = this.take()
+    if (sqe === null && this.closed) throw this.closedError(syscall)
+    const slot = this.#free.pop() ?? this.#newSlot()
+    slot.plain = false
+    slot.syscall = syscall
+    slot.memory = memory
+    slot.onCqe = onCqe
+    this.#active++
+    try {
+      if (sqe !== null) prepare(sqe)
+      else this.#keepImage(slot, this.#prepare(prepare))
+    } catch (error) {
+      if (sqe !== null) {
+        sqe.words.fill(0)
+        this.abandon(sqe)
+      }
+      this.#dismiss(slot, error)
+      // Whoever cancels by it cancels nothing.
+      return this.#slots[0]!
+    }
+    if (sqe !== null) this.#enter(slot, sqe)
+    else this.#wait(slot)
+    if (!this.#flushQueued) this.#queueFlush()
+    return slot
   }
 
   /** Has `handler` see the messages of other rings, for which the ring is watched from now on. */
@@ -279,30 +434,31 @@ export class Driver {
   }
 
   /**
-   * An operation that may post many CQEs. `onCqe` sees each; the operation is over after the one without `more`.
-   *
-   * @returns The slot, to cancel by.
+   * Cancels the operation of `slot`, which must not be over. Best effort once the kernel has it: it settles by its own
+   * CQE. Until then it is certain.
    */
-  submitMultishot(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
-    if (this.closed) throw this.closedError(syscall)
-    const slot = this.#open(syscall, prepare)
-    slot.memory = memory
-    slot.onCqe = onCqe
-    this.#enter(slot)
-    return slot
-  }
-
-  /** Asks the kernel to cancel the operation of `slot`. Best effort: it settles by its own CQE. */
   cancel(slot: Slot): void {
-    if (!slot.queued) {
-      this.#forget(slot)
+    if (slot.waiting) {
+      const head = slot.chain?.[0] ?? slot
+      this.#line.remove(head)
+      this.#dismissAll(head, new AbortError(slot.signal?.reason))
+      this.#openTheGate()
+      if (!this.#flushQueued) this.#queueFlush()
       return
     }
-    const { index, generation } = slot
-    this.#control((sqe) => {
-      prepCancel64(sqe, index | ROLE_OPERATION, generation, 0)
-      sqe.setUserData(index | ROLE_CANCEL, generation)
-    })
+    if (slot.remaining === 0 || slot.voided) return
+    if (slot.batch === this.#batch && slot.sqe !== null && slot.chain === null && !this.#sqpoll) {
+      // The kernel has not seen the entry. What follows it in a link must stay linked.
+      const words = slot.sqe.words
+      const links = words[0]! & OPCODE_AND_LINKS
+      words.fill(0, 0, USER_DATA_WORD)
+      words.fill(0, USER_DATA_WORD + 2)
+      words[0] = IORING_OP_NOP | links
+      slot.voided = true
+      return
+    }
+    this.#cancels.push(slot.index, slot.generation)
+    if (!this.#flushQueued) this.#queueFlush()
   }
 
   /** Lets the process end although operations are in flight. */
@@ -327,16 +483,19 @@ export class Driver {
     this.#closing = new Promise((resolve) => {
       this.#closeDone = resolve
     })
+    this.#limit = 0
     // What waits for room has not been seen by the kernel: it can settle at once.
-    while (this.#waitingAt < this.#waiting.length) {
-      this.#dismiss(this.#waiting[this.#waitingAt++]!, new AbortError(undefined, 'The ring was closed'))
+    for (let slot = this.#line.first; slot !== null; slot = this.#line.first) {
+      this.#line.remove(slot)
+      this.#dismissAll(slot, new AbortError(undefined, 'The ring was closed'))
     }
     this.#tellClosed()
-    if (this.#active > 0 && !this.ring.closed) {
-      for (const slot of this.#slots) if (slot.remaining > 0 && slot.queued) this.cancel(slot)
-      this.#flush()
+    if (this.ring.closed) this.#finishClose()
+    else {
+      // What was issued before goes to the kernel first; what completes in there is not cancelled.
+      if (this.#active > 0) this.#cancels.push(0, 0)
+      if (!this.#flushQueued) this.#queueFlush()
     }
-    if (this.#active === 0) this.#finishClose()
     return this.#closing
   }
 
@@ -350,7 +509,26 @@ export class Driver {
   closeNow(): void {
     if (this.ring.closed) return
     this.#closing ??= Promise.resolve()
+    this.#dispose()
+  }
+
+  /** Why the driver takes no more operations. */
+  closedError(syscall: string): Error {
+    return this.#failure ?? systemError(EBADF, syscall, { hint: 'the ring is closed' })
+  }
+
+  #finishClose(): void {
+    const done = this.#closeDone
+    this.#closeDone = null
+    this.#dispose()
+    done?.()
+  }
+
+  #dispose(): void {
+    this.#limit = 0
     forgetAtExit(this)
+    if (this.#nagTimer !== null) clearTimeout(this.#nagTimer)
+    if (this.ring.closed) return
     announceFd(this.ring.fd, false)
     announceFd(this.#wakeup.fd, false)
     this.ring.close()
@@ -358,16 +536,16 @@ export class Driver {
     this.arena.close()
   }
 
-  /** Why the driver takes no more operations. */
-  closedError(syscall: string): Error {
-    return this.#failure ?? systemError(-9, syscall, { hint: 'the ring is closed' })
-  }
-
-  #finishClose(): void {
-    const done = this.#closeDone
-    this.#closeDone = null
-    this.closeNow()
-    done?.()
+  #tellClosed(): void {
+    const listeners = [...this.onClose]
+    this.onClose.clear()
+    for (const listener of listeners) {
+      try {
+        listener()
+      } catch (error) {
+        throwLater(error)
+      }
+    }
   }
 
   #newSlot(): Slot {
@@ -377,100 +555,183 @@ export class Driver {
     return slot
   }
 
-  #tellClosed(): void {
-    for (const listener of [...this.onClose]) listener()
-    this.onClose.clear()
-  }
-
-  #describe<T>(slot: Slot, options: SubmitOptions<T>): void {
+  #open<T>(options: SubmitOptions<T>, syscall: string): Slot {
+    const { timeoutMs = -1 } = options
+    const timeoutBlock = timeoutMs >= 0 ? timespec(this.arena, timeoutMs) : null
+    const slot = this.#free.pop() ?? this.#newSlot()
+    slot.plain = false
+    slot.timeoutMs = timeoutMs
+    slot.timeoutBlock = timeoutBlock
+    slot.syscall = syscall
     slot.memory = options.memory ?? null
     slot.block = options.block ?? null
     slot.block2 = options.block2 ?? null
     slot.path = options.path
     slot.dest = options.dest
     slot.finish = (options.finish as Finish | undefined) ?? null
-    if (options.timeoutMs !== undefined) slot.timeoutMs = options.timeoutMs
-  }
-
-  #open(syscall: string, prepare: Prepare): Slot {
-    const slot = this.#free.pop() ?? this.#newSlot()
-    slot.plain = false
-    slot.prepare = prepare
-    slot.syscall = syscall
-    slot.queued = false
-    slot.remaining = 0
+    slot.expected = options.expected ?? NO_RESULT
     this.#active++
     return slot
   }
 
-  /** Puts the slot's operation into the ring, or at the end of the line. */
-  #enter(slot: Slot): void {
-    if (this.#waitingAt !== this.#waiting.length || !this.#queue(slot)) this.#waiting.push(slot)
-    if (!this.#flushQueued) this.#queueFlush()
+  #freeBlocks<T>({ block, block2 }: SubmitOptions<T>): void {
+    if (block) this.arena.free(block)
+    if (block2) this.arena.free(block2)
   }
 
-  /** Prepares the entries of the slot, or of its whole chain. @returns False when there is no room now. */
-  #queue(slot: Slot): boolean {
-    const { chain } = slot
-    const needed = chain === null ? slot.entries : chain.reduce((sum, member) => sum + member.entries, 0)
-    if (this.#outstanding + needed > this.#maxOutstanding) return false
-    // A link must not be torn apart by a submit between its entries.
-    if (this.ring.sqSpaceLeft < needed) this.#submitNow()
-    if (this.ring.sqSpaceLeft < needed) return false
-    if (chain === null) this.#fill(slot)
-    else for (const member of chain) this.#fill(member)
-    return true
-  }
-
-  /** Prepares the slot's entry and that of its time limit, for which there is room. */
-  #fill(slot: Slot): void {
-    const sqe = this.ring.getSqe()!
-    const needed = slot.entries
-    const prepare = slot.prepare!
-    slot.prepare = null
+  /**
+   * Runs `prepare` on an entry of our own. The caller's mistakes then surface before anything is taken, at the call, also
+   * when the operation must wait; and whatever `prepare` does, it cannot come between the entries of a link.
+   *
+   * @returns The entry, valid until the next call.
+   */
+  #prepare(prepare: Prepare): Int32Array {
+    const isNested = this.#scratchInUse
+    const sqe = isNested ? new Sqe(new Int32Array(this.#entryWords)) : this.#scratch
+    sqe.words.fill(0)
+    this.#scratchInUse = true
     try {
       prepare(sqe)
-    } catch (error) {
-      this.abandon()
-      this.#settleError(slot, error)
-      return
+    } finally {
+      this.#scratchInUse = isNested
     }
-    if (slot.linkFlags !== 0) sqe.addFlags(slot.linkFlags)
-    sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
-    slot.queued = true
-    slot.remaining = needed
-    this.#outstanding += needed
-    if (needed === 2) {
-      if (slot.linkFlags === 0) sqe.addFlags(IOSQE_IO_LINK)
-      const block = this.arena.alloc(16)
-      slot.timeoutBlock = block
-      block.view.setBigInt64(0, BigInt(Math.floor(slot.timeoutMs / 1000)), true)
-      block.view.setBigInt64(8, BigInt(Math.round((slot.timeoutMs % 1000) * 1e6)), true)
-      const timeout = this.ring.getSqe()!
-      prepLinkTimeout(timeout, block.address, 0)
-      if (slot.linkFlags !== 0) timeout.addFlags(slot.linkFlags)
-      timeout.setUserData(slot.index | ROLE_TIMEOUT, slot.generation)
-    }
+    return sqe.words
   }
 
-  /** An entry whose CQE nobody waits for. Waits for no room: the CQ overflow list takes what little this adds. */
-  #control(prepare: Prepare): void {
-    const sqe = this.ring.getSqe() ?? this.#makeRoom()
-    if (sqe === null) {
-      // The SQPOLL thread is behind: try again in the next turn.
-      setImmediate(() => {
-        if (!this.ring.closed) this.#control(prepare)
-      })
-      return
+  #keepImage({ index }: Slot, image: Int32Array): void {
+    const at = index * this.#entryWords
+    if (at + this.#entryWords > this.#images.length) {
+      const larger = new Int32Array(Math.max(64 * this.#entryWords, 2 * at + this.#entryWords))
+      larger.set(this.#images)
+      this.#images = larger
     }
-    prepare(sqe)
-    this.#outstanding++
-    if (!this.#flushQueued) this.#queueFlush()
+    this.#images.set(image, at)
+  }
+
+  /** Whether that many adjacent entries can be had, if need be after a submit. */
+  #hasRoom(entries: number): boolean {
+    if (this.#outstanding + entries > this.#maxOutstanding) return false
+    if (this.ring.sqSpaceLeft >= entries) return true
+    this.#submitNow()
+    return this.ring.sqSpaceLeft >= entries
   }
 
   #makeRoom(): Sqe | null {
     this.#submitNow()
-    return this.ring.getSqe()
+    return this.ring.closed ? null : this.ring.getSqe()
+  }
+
+  #wait(slot: Slot): void {
+    this.#line.push(slot)
+    this.#limit = 0
+  }
+
+  /** Lets the hot path through again when nobody is in line. */
+  #openTheGate(): void {
+    if (this.#line.first === null && !this.closed) this.#limit = this.#maxOutstanding
+  }
+
+  /** Puts the slot's entry, and that of its time limit, into the submission queue, where there is room. */
+  #place(slot: Slot, image: Int32Array, at: number): void {
+    const sqe = this.ring.getSqe()!
+    const { words } = sqe
+    for (let word = 0; word < this.#entryWords; word++) words[word] = image[at + word]!
+    const { entries, linkFlags } = slot
+    if (linkFlags !== 0) sqe.addFlags(linkFlags)
+    this.#enter(slot, sqe)
+    if (entries === 1) return
+    slot.remaining++
+    this.#outstanding++
+    // The time limit is linked like the operation itself, so that a chain goes on behind it.
+    if (linkFlags === 0) sqe.addFlags(IOSQE_IO_LINK)
+    const timeout = this.ring.getSqe()!
+    prepLinkTimeout(timeout, slot.timeoutBlock!.address, 0)
+    if (linkFlags !== 0) timeout.addFlags(linkFlags)
+    timeout.setUserData(slot.index | ROLE_TIMEOUT, slot.generation)
+  }
+
+  /** The prepared entry is the slot's. */
+  #enter(slot: Slot, sqe: Sqe): void {
+    sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
+    const opcode = sqe.words[0]! & 0xff
+    slot.zeroCopy = opcode === IORING_OP_SEND_ZC || opcode === IORING_OP_SENDMSG_ZC
+    slot.remaining = slot.zeroCopy ? 2 : 1
+    slot.sqe = sqe
+    slot.batch = this.#batch
+    this.#outstanding += slot.remaining
+  }
+
+  /** Lets in from the line as many as there is room for. @returns Whether there was any. */
+  #feed(): boolean {
+    let wasFed = false
+    for (let slot = this.#line.first; slot !== null; slot = this.#line.first) {
+      const { chain } = slot
+      const entries = chain === null ? slot.entries : chain.reduce((sum, member) => sum + member.entries, 0)
+      if (!this.#hasRoom(entries)) return wasFed
+      wasFed = true
+      this.#line.remove(slot)
+      if (chain === null) this.#place(slot, this.#images, slot.index * this.#entryWords)
+      else for (const member of chain) this.#place(member, this.#images, member.index * this.#entryWords)
+    }
+    this.#openTheGate()
+    return wasFed
+  }
+
+  #sendCancels(): void {
+    const pairs = this.#cancels
+    let at = 0
+    for (; at < pairs.length; at += 2) {
+      // One may always go, or a full queue of operations that never end could not be cancelled; it can overflow the
+      // completion queue by one, which loses nothing.
+      if (this.#outstanding >= this.#maxOutstanding && this.#cancelsInFlight > 0) break
+      const index = pairs[at]!
+      const generation = pairs[at + 1]!
+      if (index !== 0 && !this.#isCurrent(index, generation)) continue
+      const sqe = this.ring.getSqe() ?? this.#makeRoom()
+      if (sqe === null) break
+      const all = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
+      prepCancel64(sqe, index | ROLE_OPERATION, generation, all)
+      sqe.setUserData(index | ROLE_CANCEL, generation)
+      this.#outstanding++
+      this.#cancelsInFlight++
+    }
+    if (at === pairs.length) pairs.length = 0
+    else pairs.splice(0, at)
+  }
+
+  #isCurrent(index: number, generation: number): boolean {
+    const slot = this.#slots[index]
+    return slot !== undefined && slot.generation === generation && slot.remaining > 0
+  }
+
+  #onCancelAnswer(index: number, generation: number, res: number): void {
+    this.#cancelsInFlight--
+    if (index === 0) {
+      // Before 5.19 there is no cancel of all.
+      if (res === EINVAL) for (const slot of this.#slots) if (slot.remaining > 0) this.cancel(slot)
+      if (this.#active > 0) this.#nag()
+    } else if ((res === ENOENT || res === EALREADY) && this.#isCurrent(index, generation)) {
+      // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or
+      // where it cannot be stopped at the moment.
+      this.#missed.push(index, generation)
+      this.#nag()
+    }
+  }
+
+  /** Tries again, in a while, to cancel what a cancel has missed. */
+  #nag(): void {
+    if (this.#nagTimer !== null) return
+    this.#nagTimer = setTimeout(this.#onNag, NAG_MS)
+    this.#nagTimer.unref()
+  }
+
+  readonly #onNag = (): void => {
+    this.#nagTimer = null
+    if (this.ring.closed) return
+    if (this.#closing !== null) this.#cancels.push(0, 0)
+    else this.#cancels.push(...this.#missed.splice(0, 2 * NAG_COUNT))
+    if (this.#missed.length > 0) this.#nag()
+    this.#flush()
   }
 
   #queueFlush(): void {
@@ -479,214 +740,261 @@ export class Driver {
       // A reaction on a settled promise, not queueMicrotask: Node wraps the latter in an AsyncResource.
       settled.then(this.#flush)
     } else {
-      this.counters.yields++
+      this.#yields++
       setImmediate(this.#flushInNewTurn)
     }
   }
 
   readonly #flushInNewTurn = (): void => {
     this.#newTurn()
-    if (!this.ring.closed) this.#flush()
+    this.#flush()
   }
 
   readonly #onWake = (): void => {
-    if (this.ring.closed) return
-    this.counters.wakeups++
+    this.#wakeups++
     this.#newTurn()
     this.#flush()
   }
 
   #newTurn(): void {
     this.#budget = BUDGET_COMPLETIONS
-    this.#clockAt = BUDGET_COMPLETIONS - CLOCK_STRIDE
-    this.#turnStart = performance.now()
+    this.#clockAt = BUDGET_COMPLETIONS - this.#stride
+    this.#turnStart = 0
   }
 
-  /** Spends `count` completions of this turn's budget. */
-  #spend(count: number): void {
-    this.#budget -= count
-    if (this.#budget > this.#clockAt) return
-    this.#clockAt = this.#budget - CLOCK_STRIDE
+  #lookAtClock(): void {
     const now = performance.now()
+    this.#stride = now - this.#lookedAt > QUICK_MS ? 1 : Math.min(2 * this.#stride, MAX_STRIDE)
+    this.#lookedAt = now
+    this.#clockAt = this.#budget - this.#stride
     if (this.#turnStart === 0) this.#turnStart = now
-    if (now - this.#turnStart > BUDGET_MS) this.#budget = 0
+    else if (now - this.#turnStart > BUDGET_MS) this.#budget = 0
   }
 
   /** Submits, reaps, feeds those that wait, until nothing moves or the budget is spent; then arms the wakeup. */
   readonly #flush = (): void => {
-    this.#flushQueued = false
-    if (this.ring.closed) return
+    const { ring } = this
+    if (ring.closed) return
+    // What is issued while this runs goes with the next round of the loop.
+    this.#flushQueued = true
+    let isAfterwardsDue = false
     if (this.#armed) {
       this.#armed = false
-      this.ring.eventfdEnabled = false
+      ring.eventfdEnabled = false
     }
     for (;;) {
-      this.#submitNow()
-      const count = this.ring.forEachCqe(this.#onCqe)
-      if (count > 0) {
-        this.counters.inlineCompletions += count
-        this.#spend(count)
+      if (this.#cancels.length > 0) this.#sendCancels()
+      const enters = this.#enters
+      const wasTaken = this.#submitNow()
+      const count = this.#reap(this.#enters !== enters)
+      if (ring.closed) return
+      if (this.#outstanding === 0 && this.#line.first === null && this.#onMessage === null) break
+      const wasFed = this.#line.first !== null && this.#feed()
+      if (ring.closed) return
+      if (!wasTaken && count === 0) {
+        // Nothing came free, so the kernel would refuse again.
+        setTimeout(this.#flushInNewTurn, RETRY_MS)
+        this.#updateRef()
+        return
       }
-      this.#feed()
-      if (this.ring.closed) return
-      if (this.ring.sqPending > 0 && !this.#sqpoll) {
+      if (wasFed || (!this.#sqpoll && ring.sqPending > 0) || (this.#cancels.length > 0 && count > 0)) {
         if (this.#budget > 0) continue
-        if (!this.#flushQueued) this.#queueFlush()
+        isAfterwardsDue = true
         break
       }
-      if (this.#outstanding === 0 && this.#onMessage === null) break
+      if (!this.#mutes) break
       // Order: enable the eventfd, then look again. What came before the look is seen; what comes after it signals.
-      this.ring.eventfdEnabled = true
+      ring.eventfdEnabled = true
       this.#armed = true
       if (!this.#workIsDue()) break
       this.#armed = false
-      this.ring.eventfdEnabled = false
+      ring.eventfdEnabled = false
       if (this.#budget <= 0) {
-        if (!this.#flushQueued) this.#queueFlush()
+        isAfterwardsDue = true
         break
       }
     }
+    this.#flushQueued = false
+    if (isAfterwardsDue) this.#queueFlush()
     this.#updateRef()
     if (this.#active > 0) return
-    if (this.#closeOnIdle) void this.close()
-    else if (this.#closing !== null) this.#finishClose()
+    if (this.#closing !== null) this.#finishClose()
+    else if (this.#closeOnIdle) void this.close()
   }
 
   #workIsDue(): boolean {
     const { ring } = this
-    return ring.cqReady > 0 || (ring.sqFlags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) !== 0
+    const flags = ring.sqFlags
+    if (flags & IORING_SQ_CQ_OVERFLOW) {
+      this.#overflows++
+      if (overflowed.hasSubscribers) overflowed.publish({ ring, cqEntries: ring.cqEntries, inFlight: this.#active })
+      log(`the completion queue of ring ${ring.fd} overflowed (${ring.cqEntries} entries); the kernel keeps the rest`)
+    }
+    return ring.cqReady > 0 || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) !== 0
   }
 
-  #feed(): void {
-    while (this.#waitingAt < this.#waiting.length) {
-      const slot = this.#waiting[this.#waitingAt]!
-      if (!this.#queue(slot)) break
-      this.#waitingAt++
-    }
-    if (this.#waitingAt === this.#waiting.length && this.#waitingAt > 0) {
-      this.#waiting = []
-      this.#waitingAt = 0
-    } else if (this.#waitingAt > 4096) {
-      this.#waiting.splice(0, this.#waitingAt)
-      this.#waitingAt = 0
-    }
-  }
-
-  #submitNow(): void {
-    if (this.ring.sqPending === 0 && !this.#getEvents) return
-    this.counters.enters++
+  /** Gives the kernel what is queued. @returns False when it refuses for now; nothing is lost then. */
+  #submitNow(): boolean {
+    if (this.ring.sqPending === 0) return true
+    this.#enters++
+    this.#batch = (this.#batch + 1) | 0
     try {
-      if (this.#getEvents) this.ring.submitAndWait(0)
-      else this.ring.submit()
+      this.ring.submit()
+      return true
     } catch (error) {
       const { code } = error as { code?: string }
-      // Nothing is lost: the entries stay queued, and go once completions have been reaped.
       if (code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR') {
-        this.counters.overflows++
-        if (!this.#flushQueued) {
-          this.#flushQueued = true
-          setImmediate(this.#flushInNewTurn)
-        }
-        return
+        this.#refusals++
+        log(`the kernel refused a batch: ${(error as Error).message}`)
+        return false
       }
       this.#fail(error as Error)
+      return true
     }
   }
 
-  /** The ring is of no use any more: what the kernel has not seen is rejected, the rest is drained by closing it. */
+  /** Settles what is complete. @returns How many CQEs there were. */
+  #reap(hasEntered: boolean): number {
+    if (this.ring.closed) return 0
+    const before = this.#completed
+    try {
+      const count = this.ring.forEachCqe(this.#onCqe)
+      if (count > 0) {
+        if (hasEntered) this.#inline += this.#completed - before
+        this.#budget -= count
+        if (this.#budget <= this.#clockAt) this.#lookAtClock()
+      }
+      return count
+    } catch (error) {
+      // Completions are lost: whoever waits for them would wait for ever.
+      this.#fail(error as Error)
+      return 0
+    }
+  }
+
+  /** The ring is of no use any more: it is closed, and every operation rejects. */
   #fail(error: Error): void {
     if (this.#failure !== null) return
     this.#failure = error
-    this.ring.close()
-    for (const slot of this.#slots) {
-      if (slot.index === 0 || this.#free.includes(slot)) continue
-      this.#settleError(slot, error)
+    log(`ring ${this.ring.fd} failed: ${error.message}`)
+    const inFlight = this.#slots.filter((slot) => slot.remaining > 0)
+    for (const { memory } of inFlight) if (memory !== null) limbo.push(memory)
+    this.#dispose()
+    for (let slot = this.#line.first; slot !== null; slot = this.#line.first) {
+      this.#line.remove(slot)
+      this.#dismissAll(slot, error)
     }
-    this.#waiting = []
-    this.#waitingAt = 0
-    this.#wakeup.close()
+    for (const slot of inFlight) this.#dismiss(slot, error)
     this.#tellClosed()
     this.#closeDone?.()
+    this.#closeDone = null
   }
 
   readonly #onCqe = (low: number, generation: number, res: number, flags: number): void => {
-    if (low === 0) {
-      this.#outstanding--
-      return
+    if (low < MAX_SLOTS) {
+      const slot = this.#slots[low]
+      if (slot === undefined || slot.generation !== generation || slot.remaining !== 1) {
+        // Something else than the usual.
+      } else if (slot.onCqe !== null) {
+        this.#onMultishotCqe(slot, res, flags)
+        return
+      } else if (slot.plain) {
+        const { resolve, reject, syscall } = slot
+        slot.generation = (generation + 1) & 0x3fff_ffff
+        slot.memory = null
+        slot.remaining = 0
+        this.#free.push(slot)
+        this.#outstanding--
+        this.#active--
+        this.#completed++
+        if (res >= 0) resolve(res)
+        else reject(this.#closing === null ? systemError(res, syscall) : this.#errorWhileClosing(res, syscall))
+        return
+      }
     }
-    if (low >= ROLE_CANCEL) {
-      if (low >= ROLE_MESSAGE) this.#onMessage?.(low - ROLE_MESSAGE, generation, res)
-      else this.#onCancelled(this.#slots[low & SLOT_MASK]!, generation, res)
-      return
-    }
-    const slot = this.#slots[low & SLOT_MASK]!
-    if (slot.generation !== generation)
-      throw new Error(`A completion came for operation ${low} after its last`)
-    if (slot.plain) {
-      this.#outstanding--
-      this.#active--
-      slot.remaining = 0
-      this.counters.completed++
-      const { resolve, reject, syscall } = slot
-      slot.clear()
-      this.#free.push(slot)
-      if (res >= 0) resolve(res)
-      else reject(systemError(res, syscall))
-      return
-    }
-    this.#completeSlow(slot, low & ~SLOT_MASK, res, flags)
+    this.#onOtherCqe(low, generation, res, flags)
   }
 
-  /**
-   * A cancel has been carried out. A timer that is just firing is on no list of the kernel (ENOENT), or cannot be
-   * stopped (EALREADY): a repeated one would go on for ever, so it is cancelled again.
-   */
-  #onCancelled(slot: Slot, generation: number, res: number): void {
-    this.#outstanding--
-    if ((res !== ENOENT && res !== EALREADY) || slot.generation !== generation) return
-    // A member of a chain that has not started is found once its predecessor is over: #cancelRest sees to that.
-    if (slot.plain || slot.chain !== null || slot.cancels >= MAX_CANCELS) return
-    slot.cancels++
-    setImmediate(() => {
-      if (slot.generation === generation && !this.ring.closed) this.cancel(slot)
-    })
+  #onOtherCqe(low: number, generation: number, res: number, flags: number): void {
+    if (low >= ROLE_MESSAGE) {
+      this.#deliver(low - ROLE_MESSAGE, generation, res)
+      return
+    }
+    const index = low & SLOT_MASK
+    const role = low - index
+    if (role === ROLE_NOBODY || role === ROLE_CANCEL) {
+      this.#outstanding--
+      if (role === ROLE_CANCEL) this.#onCancelAnswer(index, generation, res)
+      return
+    }
+    const slot = this.#slots[index]
+    if (slot === undefined || index === 0) {
+      log(`a completion for nobody: user_data ${low}, ${generation}, res ${res}`)
+      return
+    }
+    if (slot.generation !== generation || slot.remaining === 0) {
+      // Its memory was given up too early, or another ring sends what it must not: either way nothing can be relied on.
+      this.#fail(new Error(`A completion came for operation ${index} (use ${generation}) after its last`))
+      return
+    }
+    this.#complete(slot, role, res, flags)
   }
 
-  #completeSlow(slot: Slot, role: number, res: number, flags: number): void {
+  #complete(slot: Slot, role: number, res: number, flags: number): void {
     const more = (flags & IORING_CQE_F_MORE) !== 0
     if (role === ROLE_TIMEOUT) {
-      if (res === ETIME) slot.timedOut = true
+      // EALREADY: time was up, and the operation was running where it could only be interrupted.
+      if (res === ETIME || res === EALREADY) slot.timedOut = true
     } else if (slot.onCqe !== null) {
-      if (!more) this.#leave(slot)
-      const { onCqe } = slot
-      if (!more) this.#release(slot)
-      onCqe(res, flags, more)
+      this.#onMultishotCqe(slot, res, flags)
       return
     } else if (more) {
       // A zero-copy send: the result is here, the memory is not ours again until the notification.
       slot.res = res
-      return
-    } else if ((flags & 8) === 0) {
-      slot.res = res
+      if (!slot.zeroCopy) return
+    } else {
+      if ((flags & IORING_CQE_F_NOTIF) === 0) slot.res = res
+      // Without the promise of more there is no notification to come.
+      if (slot.zeroCopy && (flags & IORING_CQE_F_NOTIF) === 0) {
+        slot.remaining--
+        this.#outstanding--
+      }
     }
     this.#outstanding--
     if (--slot.remaining > 0) return
     this.#active--
-    this.counters.completed++
+    this.#completed++
     this.#settle(slot)
   }
 
-  #leave(slot: Slot): void {
-    this.#outstanding--
-    this.#active--
-    slot.remaining = 0
-    this.counters.completed++
+  #onMultishotCqe(slot: Slot, res: number, flags: number): void {
+    const { onCqe, voided } = slot
+    const more = (flags & IORING_CQE_F_MORE) !== 0
+    if (!more) {
+      this.#outstanding -= slot.remaining
+      this.#active--
+      this.#completed++
+      this.#release(slot)
+    }
+    try {
+      onCqe!(voided ? ECANCELED : res, flags, more)
+    } catch (error) {
+      throwLater(error)
+    }
+  }
+
+  #deliver(bits: number, high: number, res: number): void {
+    try {
+      this.#onMessage?.(bits, high, res)
+    } catch (error) {
+      throwLater(error)
+    }
   }
 
   #settle(slot: Slot): void {
-    const { res, resolve, reject, finish, signal } = slot
+    const { res, resolve, reject, finish } = slot
     if (slot.chain !== null && (slot.aborted || this.#closing !== null)) this.#cancelRest(slot)
-    if (res >= 0) {
+    if ((res >= 0 || res === slot.expected) && !slot.voided) {
       // Success is success, also when an abort or a timeout came too late.
       let value: unknown = res
       if (finish !== null) {
@@ -702,14 +1010,23 @@ export class Driver {
       resolve(value)
       return
     }
-    const interrupted = res === ECANCELED || res === EINTR
-    let error: unknown
-    if (slot.aborted && interrupted) error = new AbortError(signal?.reason)
-    else if (slot.timedOut && interrupted) error = systemError(ETIMEDOUT, slot.syscall, { path: slot.path })
-    else if (interrupted && this.#closing !== null) error = new AbortError(undefined, 'The ring was closed')
-    else error = systemError(res, slot.syscall, { path: slot.path, dest: slot.dest })
+    const error = this.#errorOf(slot)
     this.#release(slot)
     reject(error)
+  }
+
+  #errorOf(slot: Slot): Error {
+    const { res, syscall, path, dest } = slot
+    const interrupted = res === ECANCELED || res === EINTR
+    if (slot.voided || (slot.aborted && interrupted)) return new AbortError(slot.signal?.reason)
+    if (slot.timedOut && interrupted) return systemError(ETIMEDOUT, syscall, { path, dest })
+    if (this.#closing !== null && interrupted) return new AbortError(undefined, 'The ring was closed')
+    return systemError(res, syscall, { path, dest })
+  }
+
+  #errorWhileClosing(res: number, syscall: string): Error {
+    if (res === ECANCELED || res === EINTR) return new AbortError(undefined, 'The ring was closed')
+    return systemError(res, syscall)
   }
 
   /**
@@ -723,53 +1040,93 @@ export class Driver {
   }
 
   /** Rejects an operation, or a whole chain, that the kernel does not have. */
-  #dismiss(slot: Slot, error: unknown): void {
-    for (const member of slot.chain ?? [slot]) this.#settleError(member, error)
+  #dismissAll(slot: Slot, error: unknown): void {
+    for (const member of slot.chain ?? [slot]) this.#dismiss(member, error)
   }
 
-  /** Rejects an operation that the kernel does not have. */
-  #settleError(slot: Slot, error: unknown): void {
+  #dismiss(slot: Slot, error: unknown): void {
     const { reject, onCqe } = slot
+    this.#outstanding -= slot.remaining
     this.#active--
-    slot.remaining = 0
     slot.plain = false
     this.#release(slot)
-    if (onCqe !== null) onCqe(ECANCELED, 0, false)
-    else reject(error)
+    if (onCqe === null) {
+      reject(error)
+      return
+    }
+    try {
+      onCqe(ECANCELED, 0, false)
+    } catch (thrown) {
+      throwLater(thrown)
+    }
   }
 
   #release(slot: Slot): void {
     if (slot.block !== null) this.arena.free(slot.block)
     if (slot.block2 !== null) this.arena.free(slot.block2)
     if (slot.timeoutBlock !== null) this.arena.free(slot.timeoutBlock)
-    if (slot.onAbort !== null) slot.signal?.removeEventListener('abort', slot.onAbort)
+    if (slot.watch !== null) slot.watch.delete(slot, slot.signal!)
     slot.clear()
     this.#free.push(slot)
   }
 
   #watch(slot: Slot, signal: AbortSignal): void {
-    slot.signal = signal
-    slot.onAbort = () => {
-      slot.aborted = true
-      this.cancel(slot)
+    this.#watches ??= new WeakMap()
+    let watch = this.#watches.get(signal)
+    if (watch === undefined) {
+      watch = new AbortWatch(this.#onAbort)
+      this.#watches.set(signal, watch)
     }
-    signal.addEventListener('abort', slot.onAbort, { once: true })
+    slot.signal = signal
+    slot.watch = watch
+    watch.add(slot, signal)
   }
 
-  /** Cancels an operation that still waits for room. */
-  #forget(slot: Slot): void {
-    const head = slot.chain?.[0] ?? slot
-    const at = this.#waiting.indexOf(head, this.#waitingAt)
-    if (at < 0) return
-    this.#waiting.splice(at, 1)
-    this.#dismiss(head, new AbortError(slot.signal?.reason))
+  readonly #onAbort = (slot: Slot): void => {
+    slot.aborted = true
+    this.cancel(slot)
   }
 
   #updateRef(): void {
-    const wanted = this.#active + this.#listeners > 0 && !this.#unrefByUser
+    const isBusy = this.#active + this.#listeners > 0
+    // Closing must come to its end.
+    const wanted = isBusy && (!this.#unrefByUser || this.#closing !== null)
     if (wanted === this.#referenced) return
     this.#referenced = wanted
     if (wanted) this.#wakeup.ref()
     else this.#wakeup.unref()
   }
+}
+
+/** A `struct __kernel_timespec` of that many milliseconds. */
+export function timespec(arena: Arena, ms: number): Block {
+  const block = arena.alloc(16)
+  const seconds = Math.floor(ms / 1000)
+  block.view.setBigInt64(0, BigInt(seconds), true)
+  block.view.setBigInt64(8, BigInt(Math.floor((ms - seconds * 1000) * 1e6)), true)
+  return block
+}
+
+/** Where the two words of user_data are in an entry. */
+const USER_DATA_WORD = 8
+
+function canMute(ring: Ring): boolean {
+  try {
+    ring.eventfdEnabled = true
+    return true
+  } catch {
+    // Linux 5.7 and older: a wakeup too many now and then.
+    return false
+  }
+}
+
+function tooFewEntries(entries: number): Error {
+  return outOfRange('sqEntries', `at least ${entries} for this operation`, entries - 1)
+}
+
+/** Reports what a handler threw as an uncaught exception; the completions behind it are not its victims. */
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

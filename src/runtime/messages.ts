@@ -1,7 +1,7 @@
 // Messages between the rings of this process, in whatever thread they live: two numbers, or a registered file. The
 // kernel posts them straight into the receiver's completion queue, where they wake its event loop like any completion.
 //
-// user_data of a message, low word: the role (bits 24-25), whether it brings a file (bit 23), the receiver's key (bits
+// user_data of a message, low word: the role (bits 24-26), whether it brings a file (bit 23), the receiver's key (bits
 // 0-22). Descriptors are used again when a ring closes, so a message may reach a ring it was not meant for: the key tells
 // those. High word: `value`. `res`: `extra`, or the slot of the file.
 

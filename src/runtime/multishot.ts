@@ -68,7 +68,8 @@ interface Waiter<Item> {
  * The items of a multishot operation, for one `for await`. Nothing is submitted before the first `next()`.
  *
  * An error ends the stream, after the items before it. Leaving the loop (`return()`, `throw()`) cancels the operation,
- * awaits its last completion and releases what was not delivered.
+ * awaits its last completion and releases what was not delivered; so do an abort and the closing of the ring, which
+ * then reject with AbortError.
  */
 export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
   readonly #driver: Driver
@@ -161,7 +162,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
 
   readonly #onDriverClose = (): void => {
     if (this.#ended) return
-    this.#error = { reason: ringClosed() }
+    this.#error = { reason: new AbortError(undefined, 'The ring was closed') }
     this.#stop()
   }
 
@@ -276,7 +277,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     }
     if (isTransient?.(res) && this.#retries++ < MAX_RETRIES) return
     if (this.#prepareError !== null) this.#failWith(this.#prepareError.reason)
-    else if (this.#driver.closed) this.#failWith(ringClosed())
+    else if (this.#driver.closed) this.#onDriverClose()
     else this.#failWith(systemError(res, syscall))
   }
 
@@ -326,8 +327,4 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     this.#error = null
     return error === null ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(error.reason)
   }
-}
-
-function ringClosed(): AbortError {
-  return new AbortError(undefined, 'The ring was closed')
 }

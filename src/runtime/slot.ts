@@ -2,9 +2,10 @@
 // user_data carries is the slot's index and its generation.
 
 import type { Sqe } from '../ring/index.js'
+import type { AbortWatch } from './abort-watch.js'
 import type { Block } from './arena.js'
 
-/** Fills a submission queue entry. It must not keep it. */
+/** Fills a submission queue entry. It is called once, at once, and must not keep the entry. */
 export type Prepare = (sqe: Sqe) => void
 
 /** Turns a successful `res` into what the promise resolves to. Runs before the operation's blocks are freed. */
@@ -18,7 +19,7 @@ export type MessageHandler = (bits: number, high: number, res: number) => void
 
 const nothing = (): void => {}
 
-// user_data low word: the slot's index, and in bits 24-25 whose CQE it is.
+// user_data low word: the slot's index, and above it whose CQE it is.
 export const SLOT_BITS = 24
 export const MAX_SLOTS = 1 << SLOT_BITS
 export const SLOT_MASK = MAX_SLOTS - 1
@@ -26,10 +27,15 @@ export const SLOT_MASK = MAX_SLOTS - 1
 export const ROLE_OPERATION = 0
 /** The linked timeout of the operation. */
 export const ROLE_TIMEOUT = 1 << SLOT_BITS
-/** A cancel that was sent for the operation. */
+/** The driver's own attempt to cancel the operation; with slot 0, to cancel all. */
 export const ROLE_CANCEL = 2 << SLOT_BITS
+/** An entry that could not be prepared: it counts, and nobody waits for it. */
+export const ROLE_NOBODY = 3 << SLOT_BITS
 /** No operation of this ring: another ring has sent it. What is below is the sender's. */
-export const ROLE_MESSAGE = 3 << SLOT_BITS
+export const ROLE_MESSAGE = 4 << SLOT_BITS
+
+/** No `res` is this: it stands for "no negative result is a success". */
+export const NO_RESULT = 1
 
 /** @internal */
 export class Slot {
@@ -40,6 +46,33 @@ export class Slot {
   reject: (error: unknown) => void = nothing
   /** What the kernel may read or write: referenced until the final CQE. */
   memory: unknown = null
+  /** Name of the call in error messages. */
+  syscall = ''
+  /** Fast path: exactly one CQE, its `res` is the result. */
+  plain = true
+  /** CQEs still to come; 0 while the kernel has nothing of the operation. */
+  remaining = 0
+
+  // What follows keeps its initial value while `plain`.
+
+  res = 0
+  /** The operation stands in line for room in the ring. Its entry is kept as an image until then. */
+  waiting = false
+  next: Slot | null = null
+  previous: Slot | null = null
+  /** The entry in the submission queue, and the batch that it goes with: until that is gone it can be taken back. */
+  sqe: Sqe | null = null
+  batch = 0
+  /** Taken back: what is in the submission queue is a NOP. */
+  voided = false
+  /** A zero-copy send has one CQE more, its notification. */
+  zeroCopy = false
+  timedOut = false
+  aborted = false
+  /** Milliseconds, or -1. */
+  timeoutMs = -1
+  /** A negative `res` that is a success. */
+  expected: number = NO_RESULT
   /** Driver-owned memory, freed after the final CQE. */
   block: Block | null = null
   /** A second block: the bounce buffer of a worker, or an operation's second path. */
@@ -48,28 +81,12 @@ export class Slot {
   timeoutBlock: Block | null = null
   finish: Finish | null = null
   onCqe: CqeHandler | null = null
-  /** Set while the operation waits for room in the ring. */
-  prepare: Prepare | null = null
-  /** CQEs still to come: 1, or 2 with a linked timeout or a zero-copy notification. */
-  remaining = 0
-  res = 0
-  /** Fast path: exactly one CQE, its `res` is the result. */
-  plain = true
-  timedOut = false
-  aborted = false
-  /** Cancels that missed. */
-  cancels = 0
-  /** Once the SQE is in the submission queue a cancel must go through the kernel. */
-  queued = false
-  timeoutMs = -1
   /** All members of the operation's chain, in order. */
   chain: readonly Slot[] | null = null
   /** `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK` when another member follows. */
   linkFlags = 0
   signal: AbortSignal | null = null
-  onAbort: (() => void) | null = null
-  /** For error messages, as Node has them. */
-  syscall = ''
+  watch: AbortWatch | null = null
   path: string | undefined = undefined
   dest: string | undefined = undefined
 
@@ -82,29 +99,42 @@ export class Slot {
     return this.timeoutMs >= 0 ? 2 : 1
   }
 
+  /** The kernel, or the submission queue, has the operation. */
+  get queued(): boolean {
+    return this.remaining > 0
+  }
+
   /** Drops every reference; the next use starts clean. */
   clear(): void {
     this.generation = (this.generation + 1) & 0x3fff_ffff
     this.resolve = nothing
     this.reject = nothing
     this.memory = null
+    this.remaining = 0
     if (this.plain) return
+    this.plain = true
+    this.res = 0
+    this.waiting = false
+    this.next = null
+    this.previous = null
+    this.sqe = null
+    this.batch = 0
+    this.voided = false
+    this.zeroCopy = false
+    this.timedOut = false
+    this.aborted = false
+    this.timeoutMs = -1
+    this.expected = NO_RESULT
     this.block = null
     this.block2 = null
     this.timeoutBlock = null
     this.finish = null
     this.onCqe = null
-    this.prepare = null
-    this.timedOut = false
-    this.aborted = false
-    this.cancels = 0
-    this.timeoutMs = -1
     this.chain = null
     this.linkFlags = 0
     this.signal = null
-    this.onAbort = null
+    this.watch = null
     this.path = undefined
     this.dest = undefined
-    this.plain = true
   }
 }

@@ -61,6 +61,17 @@ test('a closed ring refuses every call, and makes no system call', () => {
   fake.dispose()
 })
 
+test('every method is among those that a closed ring refuses, but for the ones that are harmless', () => {
+  const harmless = ['constructor', 'close', 'hold', 'held']
+  const methods = Object.entries(Object.getOwnPropertyDescriptors(Ring.prototype))
+    .filter(([, { value }]) => typeof value === 'function')
+    .map(([name]) => name)
+  assert.equal(
+    methods.filter((name) => !(name in REFUSED) && !harmless.includes(name)),
+    [],
+  )
+})
+
 test(
   'a closed ring answers what it was, and that nothing is there',
   needs({ ring: true }, () => {

@@ -254,6 +254,19 @@ test(
 )
 
 test(
+  'the kernel tells a bad flag, a stranger and a closed descriptor apart',
+  needs({ linux: '6.0' }, () => {
+    const [EBADF, EINVAL, EOPNOTSUPP] = [-9, -22, -95]
+    const ring = Ring.open({ entries: 4 })
+    const { fd } = ring
+    assert.is(kernelCalls.enter(fd, 0, 0, 0x8000, 0, 0), EINVAL)
+    assert.is(kernelCalls.enter(2, 0, 0, 0, 0, 0), EOPNOTSUPP)
+    ring.close()
+    assert.is(kernelCalls.enter(fd, 0, 0, 0, 0, 0), EBADF)
+  }),
+)
+
+test(
   'close() repeats an interrupted cancel within a bound, and closes',
   needs({ ring: true }, () => {
     const calls = spied({

@@ -1,16 +1,25 @@
 // A ring with every promise method, and what tests of sockets and descriptors keep needing.
 
 import { readdirSync } from 'node:fs'
-import { buildRing, type IoUringConfig } from '../../src/config/index.js'
 import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
-import { AF_INET, type Fd, SOCK_DGRAM, SOCK_STREAM } from '../../src/ring/index.js'
+import {
+  AF_INET,
+  type Fd,
+  IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SUBMIT_ALL,
+  Ring,
+  type RingOptions,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 
 export class TestUring extends RingOperations {
-  constructor(config: Partial<IoUringConfig>, copies: boolean) {
-    super(new Driver(buildRing(config as IoUringConfig).ring, new Arena()), false)
+  constructor(options: RingOptions, copies: boolean) {
+    super(new Driver(Ring.open(options), new Arena()), false)
     if (copies) Object.assign(this, { copies })
   }
 
@@ -28,8 +37,10 @@ export class TestUring extends RingOperations {
 }
 
 /** @param options - `copies`: data goes through driver memory, as in a worker. */
-export function openUring(config: Partial<IoUringConfig> = {}, options: { copies?: boolean } = {}): TestUring {
-  return new TestUring(config, options.copies ?? false)
+export function openUring(options: Partial<RingOptions> & { copies?: boolean } = {}): TestUring {
+  const { copies = false, ...ring } = options
+  const flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL
+  return new TestUring({ entries: 64, flags, ...ring }, copies)
 }
 
 /** How many descriptors this process has. */

@@ -175,7 +175,7 @@ test('getsockopt() and setsockopt()', needs({ linux: '6.7', opcode: 'IORING_OP_L
 }))
 
 test('a ring that copies, as in a worker, carries the same data through driver memory', here(async () => {
-  await using uring = openUring({}, { copies: true })
+  await using uring = openUring({ copies: true })
   const [client, server] = await connectPair(uring)
   const data = Buffer.from('through the middle')
   const [one, two] = [Buffer.alloc(7), Buffer.alloc(20)]

@@ -55,7 +55,7 @@ export abstract class FileDataOperations extends Operations {
         try {
           prepRead(sqe, fd, address, length, offset)
         } catch (error) {
-          this.driver.abandon()
+          this.driver.abandon(sqe)
           throw error
         }
         return this.driver.issue(sqe, buffer, 'read')
@@ -89,7 +89,7 @@ export abstract class FileDataOperations extends Operations {
         try {
           prepWrite(sqe, fd, address, length, offset)
         } catch (error) {
-          this.driver.abandon()
+          this.driver.abandon(sqe)
           throw error
         }
         return this.driver.issue(sqe, buffer, 'write')

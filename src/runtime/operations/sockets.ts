@@ -183,7 +183,7 @@ export abstract class SocketOperations extends ControlOperations {
         try {
           prepSend(sqe, fd, address, length, flags)
         } catch (error) {
-          this.driver.abandon()
+          this.driver.abandon(sqe)
           throw error
         }
         return this.driver.issue(sqe, buffer, 'send')
@@ -241,7 +241,7 @@ export abstract class SocketOperations extends ControlOperations {
         try {
           prepRecv(sqe, fd, address, length, flags)
         } catch (error) {
-          this.driver.abandon()
+          this.driver.abandon(sqe)
           throw error
         }
         return this.driver.issue(sqe, buffer, 'recv')

@@ -1,0 +1,255 @@
+// Files past the page cache. O_DIRECT wants memory, offsets and lengths that are multiples of the disk's blocks: the
+// data goes through page-aligned memory of the driver, so the caller need not know.
+
+import { constants } from 'node:fs'
+import {
+  AT_EMPTY_PATH,
+  IORING_FSYNC_DATASYNC,
+  prepFsync,
+  prepRead,
+  prepStatx,
+  prepWrite,
+  systemError,
+} from '../ring/index.js'
+import { AbortError, type Uring } from '../runtime/index.js'
+import { fcntl } from '../syscalls/libc.js'
+import { isPieces } from './arguments.js'
+import { call } from './call.js'
+import { closeFd } from './descriptor.js'
+import type { FileData } from './file-handle.js'
+import { nextTurn } from './next-turn.js'
+import { fileTooLarge, withCloseError } from './node-errors.js'
+import { openOnRing } from './open.js'
+import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
+import type { Durability } from './write-lane.js'
+
+const { O_APPEND, O_DIRECT = 0 } = constants
+/** One transfer. Blocks of this size are page-aligned and kept by the driver for the next. */
+const CHUNK_BYTES = 262_144
+/** Transfers in flight. */
+const DEPTH = 4
+/** A multiple of every logical block size in use. */
+const UNIT_BYTES = 4096
+const MAX_FILE_BYTES = 2 ** 31 - 1
+const F_GETFL = 3
+const F_SETFL = 4
+
+interface DirectRequest {
+  readonly uring: Uring
+  readonly path: string | Buffer
+  readonly flags: number
+  readonly mode: number
+  readonly resolveBits: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** Opens with O_DIRECT; without it where the file system has none (EINVAL). */
+async function openDirect(request: DirectRequest): Promise<{ fd: number; direct: boolean }> {
+  const { uring, path, flags, mode, resolveBits } = request
+  const wanted = (flags & O_APPEND) === 0
+  if (wanted) {
+    try {
+      return { fd: await openOnRing(uring, path, flags | O_DIRECT, mode, resolveBits), direct: true }
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINVAL') throw error
+    }
+  }
+  return { fd: await openOnRing(uring, path, flags, mode, resolveBits), direct: false }
+}
+
+async function withFile<T>(
+  request: DirectRequest,
+  work: (fd: number, direct: boolean) => Promise<T>,
+): Promise<T> {
+  if (request.signal !== undefined) await nextTurn(request.signal)
+  const { fd, direct } = await openDirect(request)
+  let value: T
+  try {
+    value = await work(fd, direct)
+  } catch (error) {
+    await closeFd(fd).catch((closeError) => {
+      throw withCloseError(error, closeError)
+    })
+    throw error
+  }
+  await closeFd(fd)
+  return value
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason)
+}
+
+/** Reads a whole file. */
+export function readDirectly(
+  request: DirectRequest & { readonly encoding: BufferEncoding | undefined },
+): Promise<string | Buffer> {
+  const { uring, encoding, signal } = request
+  return withFile(request, async (fd) => {
+    const size = await sizeOf(uring, fd)
+    if (size > MAX_FILE_BYTES) throw fileTooLarge(size)
+    const data = size < 0 ? await readUnsized(uring, fd, signal) : await readSized(uring, fd, size, signal)
+    return encoding === undefined ? data : data.toString(encoding)
+  })
+}
+
+function sizeOf(uring: Uring, fd: number): Promise<number> {
+  const block = uring.driver.arena.alloc(2 * STATX_BYTES)
+  // The empty path of AT_EMPTY_PATH.
+  block.bytes[STATX_BYTES] = 0
+  return call(uring, {
+    syscall: 'fstat',
+    prepare: (sqe) =>
+      prepStatx(sqe, fd, block.address + STATX_BYTES, AT_EMPTY_PATH, STATX_MASK, block.address),
+    finish: () => regularSize(block.view),
+    block,
+  })
+}
+
+/** Reads `target.length` bytes, or as many as there are, from `offset` on; the file's position is not used. */
+function readChunk(uring: Uring, fd: number, target: Buffer, offset: number): Promise<number> {
+  const block = uring.driver.arena.alloc(CHUNK_BYTES)
+  const length = Math.ceil(target.length / UNIT_BYTES) * UNIT_BYTES
+  return call(uring, {
+    syscall: 'read',
+    prepare: (sqe) => prepRead(sqe, fd, block.address, length, offset),
+    finish: (res) => block.bytes.copy(target, 0, 0, Math.min(res, target.length)),
+    block,
+  })
+}
+
+async function readSized(
+  uring: Uring,
+  fd: number,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const whole = Buffer.allocUnsafeSlow(size)
+  let end = size
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < end) {
+      throwIfAborted(signal)
+      const offset = next
+      next += CHUNK_BYTES
+      const part = whole.subarray(offset, Math.min(offset + CHUNK_BYTES, size))
+      const count = await readChunk(uring, fd, part, offset)
+      // The file has shrunk: a direct read is short at the end of a file only.
+      if (count < part.length) end = Math.min(end, offset + count)
+    }
+  }
+  await Promise.all(Array.from({ length: DEPTH }, worker))
+  return end === size ? whole : whole.subarray(0, end)
+}
+
+/** Anything but a regular file: /proc, a block device. */
+async function readUnsized(uring: Uring, fd: number, signal: AbortSignal | undefined): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for (let total = 0; ; ) {
+    throwIfAborted(signal)
+    const part = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    const count = await readChunk(uring, fd, part, -1)
+    if (count === 0) return Buffer.concat(parts, total)
+    parts.push(part.subarray(0, count))
+    total += count
+    if (total > MAX_FILE_BYTES) throw fileTooLarge(total)
+  }
+}
+
+/** Writes a whole file. With O_APPEND, whose end is seldom aligned, the page cache is used. */
+export function writeDirectly(
+  request: DirectRequest & {
+    readonly data: FileData
+    readonly encoding: BufferEncoding
+    readonly durability: Durability
+  },
+): Promise<void> {
+  const { uring, data, encoding, durability, signal } = request
+  return withFile(request, async (fd, direct) => {
+    const writer = new AlignedWriter(uring, fd, direct)
+    try {
+      if (isPieces(data)) {
+        for await (const piece of data) {
+          throwIfAborted(signal)
+          await writer.write(bytesOf(piece, encoding))
+        }
+      } else {
+        const bytes = bytesOf(data, encoding)
+        for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+          throwIfAborted(signal)
+          await writer.write(bytes.subarray(at, at + CHUNK_BYTES))
+        }
+      }
+      await writer.finish()
+    } finally {
+      writer.free()
+    }
+    if (durability === 'none') return
+    const flags = durability === 'fdatasync' ? IORING_FSYNC_DATASYNC : 0
+    await call(uring, {
+      syscall: durability,
+      prepare: (sqe) => prepFsync(sqe, fd, flags),
+      finish: () => undefined,
+    })
+  })
+}
+
+function bytesOf(data: string | ArrayBufferView, encoding: BufferEncoding): Buffer {
+  if (typeof data === 'string') return Buffer.from(data, encoding)
+  if (!ArrayBuffer.isView(data)) return Buffer.from(data)
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/** Gathers data in one aligned block and writes that whenever it is full. */
+class AlignedWriter {
+  readonly #uring: Uring
+  readonly #fd: number
+  readonly #direct: boolean
+  readonly #block
+  #filled = 0
+
+  constructor(uring: Uring, fd: number, direct: boolean) {
+    this.#uring = uring
+    this.#fd = fd
+    this.#direct = direct
+    this.#block = uring.driver.arena.alloc(CHUNK_BYTES)
+  }
+
+  async write(data: Buffer): Promise<void> {
+    for (let at = 0; at < data.length; ) {
+      const count = data.copy(this.#block.bytes, this.#filled, at)
+      at += count
+      this.#filled += count
+      if (this.#filled === this.#block.bytes.length) await this.#flush(this.#filled)
+    }
+  }
+
+  /** Writes what is left. The last piece, of no whole blocks, goes through the page cache. */
+  async finish(): Promise<void> {
+    await this.#flush(this.#filled - (this.#filled % UNIT_BYTES))
+    if (this.#filled === 0) return
+    if (this.#direct) {
+      const flags = fcntl(this.#fd, F_GETFL, 0)
+      const result = flags < 0 ? flags : fcntl(this.#fd, F_SETFL, flags & ~O_DIRECT)
+      if (result < 0) throw systemError(result, 'fcntl')
+    }
+    await this.#flush(this.#filled)
+  }
+
+  free(): void {
+    this.#uring.driver.arena.free(this.#block)
+  }
+
+  async #flush(length: number): Promise<void> {
+    const { address, bytes } = this.#block
+    for (let at = 0; at < length; ) {
+      at += await call(this.#uring, {
+        syscall: 'write',
+        prepare: (sqe) => prepWrite(sqe, this.#fd, address + at, length - at, -1),
+        finish: (res) => res,
+      })
+    }
+    bytes.copyWithin(0, length, this.#filled)
+    this.#filled -= length
+  }
+}

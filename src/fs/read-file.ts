@@ -1,0 +1,129 @@
+// readFile(), by path.
+
+import nodeFs from 'node:fs/promises'
+import { AbortError, type PathLike } from '../runtime/index.js'
+import { openFlags, plainEncoding, plainPath, type ResolveName, resolveBits } from './arguments.js'
+import { readDirectly } from './direct-io.js'
+import { FileHandle } from './file-handle.js'
+import type { LaneRequest } from './lane.js'
+import { requireBoolean } from './node-errors.js'
+import { open } from './open.js'
+import { readLanes } from './read-lane.js'
+import { ringFor } from './ring-choice.js'
+
+/** Options of `readFile`. */
+export interface ReadFileOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  /** A string such as `'r+'`, or `O_*` bits. Default: `'r'`. */
+  readonly flag?: string | number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Past the page cache (O_DIRECT), where the file system can; a hint otherwise. Not in Node. */
+  readonly direct?: boolean | undefined
+  /** How far the path may lead; see `OpenExtras`. Not in Node. */
+  readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
+}
+
+// Options that this module does not know are Node's to judge: a newer one may give them a meaning.
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['encoding', 'flag', 'signal', 'direct', 'resolve'])
+const NONE: ReadFileOptions = {}
+
+let takenResolve: (value: never) => void
+let takenReject: (error: unknown) => void
+function takeResolvers(resolve: (value: never) => void, reject: (error: unknown) => void): void {
+  takenResolve = resolve
+  takenReject = reject
+}
+
+/**
+ * Reads a whole file: a Buffer, or a string with an encoding.
+ *
+ * It rejects with `ERR_FS_FILE_TOO_LARGE` for a file over 2 GiB, and with AbortError when the signal is aborted before
+ * the end. A file that is replaced, grows or shrinks meanwhile may be seen in part, as in Node.
+ *
+ * @param path - A path, or a FileHandle, which is read from its current position and stays open.
+ */
+export function readFile(
+  path: PathLike | FileHandle,
+  options?: (ReadFileOptions & { readonly encoding?: null | undefined }) | null,
+): Promise<Buffer>
+export function readFile(
+  path: PathLike | FileHandle,
+  options: (ReadFileOptions & { readonly encoding: BufferEncoding }) | BufferEncoding,
+): Promise<string>
+export function readFile(
+  path: PathLike | FileHandle,
+  options?: ReadFileOptions | BufferEncoding | null,
+): Promise<string | Buffer>
+export function readFile(path: unknown, options?: unknown): Promise<string | Buffer> {
+  const given = givenOptions(options)
+  const plain = plainPath(path)
+  if (plain !== null && given !== null) {
+    const encoding = plainEncoding(given.encoding)
+    const flags = given.flag ? openFlags(given.flag) : 0
+    const { signal } = given
+    if (encoding !== null && flags !== null && (signal === undefined || signal instanceof AbortSignal)) {
+      return start(plain, flags, encoding, given)
+    }
+  }
+  if (path instanceof FileHandle) return path.readFile(options as ReadFileOptions)
+  return nodeFs.readFile(path as PathLike, options as BufferEncoding)
+}
+
+/** The options in the form they have in most calls, or null. */
+function givenOptions(options: unknown): ReadFileOptions | null {
+  if (options === undefined || options === null) return NONE
+  if (typeof options === 'string') return { encoding: options as BufferEncoding }
+  if (typeof options !== 'object') return null
+  for (const key in options) if (!KNOWN_OPTIONS.has(key)) return null
+  return options
+}
+
+function start(
+  path: string | Buffer,
+  flags: number,
+  encoding: BufferEncoding | undefined,
+  options: ReadFileOptions,
+): Promise<string | Buffer> {
+  const { signal, direct, resolve } = options
+  if (signal?.aborted) return Promise.reject(new AbortError(signal.reason))
+  let bits = 0
+  try {
+    if (resolve !== undefined) bits = resolveBits(resolve)
+    if (direct !== undefined) requireBoolean('options.direct', direct)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+  const uring = ringFor('readFile')
+  if (uring === null || (bits !== 0 && ringFor('openResolving') === null)) {
+    if (bits !== 0) return refuse(path, flags, bits)
+    // Without a ring there is no memory that O_DIRECT can be given, so `direct` stays a hint.
+    return nodeFs.readFile(path, { encoding, flag: flags, signal } as { encoding: BufferEncoding })
+  }
+  const request = {
+    uring,
+    path,
+    fd: -1,
+    flags,
+    mode: 0o666,
+    resolveBits: bits,
+    signal,
+    encoding,
+    resolve: takenResolve,
+    reject: takenReject,
+    lane: null as LaneRequest['lane'],
+  }
+  if (direct) return readDirectly(request)
+  const promise = new Promise<never>(takeResolvers)
+  request.resolve = takenResolve
+  request.reject = takenReject
+  if (signal === undefined) readLanes.start(request)
+  else readLanes.startWithSignal(request, signal)
+  return promise
+}
+
+/** `open` has the error for a limit on paths that cannot be kept. */
+async function refuse(path: string | Buffer, flags: number, resolve: number): Promise<never> {
+  const handle = await open(path, flags, 0o666, { resolve })
+  await handle.close()
+  throw new Error('openat2 is there after all')
+}

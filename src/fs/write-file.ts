@@ -1,0 +1,193 @@
+// writeFile() and appendFile(), by path.
+
+import nodeFs from 'node:fs/promises'
+import { AbortError, type PathLike } from '../runtime/index.js'
+import {
+  fileMode,
+  isPieces,
+  openFlags,
+  plainEncoding,
+  plainPath,
+  type ResolveName,
+  resolveBits,
+} from './arguments.js'
+import { writeDirectly } from './direct-io.js'
+import { type FileData, FileHandle } from './file-handle.js'
+import type { LaneRequest } from './lane.js'
+import { nextTurn } from './next-turn.js'
+import { requireBoolean, withCloseError } from './node-errors.js'
+import { open } from './open.js'
+import { ringFor } from './ring-choice.js'
+import { type Durability, writeLanes } from './write-lane.js'
+
+/** Options of `writeFile` and `appendFile`. */
+export interface WriteFileOptions {
+  readonly encoding?: BufferEncoding | null | undefined
+  /** Permissions of a file that is made, before the umask. Default: 0o666. */
+  readonly mode?: number | string | undefined
+  /** A string such as `'wx'`, or `O_*` bits. Default: `'w'`, in appendFile `'a'`. */
+  readonly flag?: string | number | undefined
+  /** Have data and metadata on the disk before the promise resolves (fsync(2)). Node knows it from 21 on. */
+  readonly flush?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Have the data on the disk before the promise resolves (fdatasync(2)), in the system call of the write. Not in Node.
+   */
+  readonly durable?: boolean | undefined
+  /** Past the page cache (O_DIRECT), where the file system can; a hint otherwise. Not in Node. */
+  readonly direct?: boolean | undefined
+  /** How far the path may lead; see `OpenExtras`. Not in Node. */
+  readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
+}
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
+  'encoding',
+  'mode',
+  'flag',
+  'flush',
+  'signal',
+  'durable',
+  'direct',
+  'resolve',
+])
+const NONE: WriteFileOptions = {}
+
+let takenResolve: (value: never) => void
+let takenReject: (error: unknown) => void
+function takeResolvers(resolve: (value: never) => void, reject: (error: unknown) => void): void {
+  takenResolve = resolve
+  takenReject = reject
+}
+
+/**
+ * Writes a whole file, which is made, or emptied first.
+ *
+ * @param path - A path, or a FileHandle, which is written from its current position and stays open.
+ * @param data - Text, a Buffer or any view, or pieces of these: an iterable, an async iterable, a stream.
+ */
+export function writeFile(
+  path: PathLike | FileHandle,
+  data: FileData,
+  options?: WriteFileOptions | BufferEncoding | null,
+): Promise<void> {
+  return write(path, data, options, 'w')
+}
+
+/** As `writeFile`, at the end of the file. */
+export function appendFile(
+  path: PathLike | FileHandle,
+  data: string | Uint8Array,
+  options?: WriteFileOptions | BufferEncoding | null,
+): Promise<void> {
+  return write(path, data, options, 'a')
+}
+
+function write(path: unknown, data: unknown, options: unknown, flag: 'w' | 'a'): Promise<void> {
+  const given = givenOptions(options)
+  const plain = plainPath(path)
+  if (plain !== null && given !== null) {
+    const encoding = plainEncoding(given.encoding)
+    const flags = openFlags(given.flag || flag)
+    const mode = fileMode(given.mode, 0o666)
+    const { signal, flush } = given
+    if (
+      encoding !== null &&
+      flags !== null &&
+      mode !== null &&
+      (signal === undefined || signal instanceof AbortSignal) &&
+      (flush === undefined || flush === null || typeof flush === 'boolean') &&
+      (typeof data === 'string' || ArrayBuffer.isView(data) || isPieces(data))
+    ) {
+      return start(plain, data, flags, mode, encoding ?? 'utf8', given)
+    }
+  }
+  if (path instanceof FileHandle) return path.writeFile(data as FileData, options as WriteFileOptions)
+  const node = flag === 'w' ? nodeFs.writeFile : nodeFs.appendFile
+  return node(path as PathLike, data as string, options as BufferEncoding)
+}
+
+function givenOptions(options: unknown): WriteFileOptions | null {
+  if (options === undefined || options === null) return NONE
+  if (typeof options === 'string') return { encoding: options as BufferEncoding }
+  if (typeof options !== 'object') return null
+  for (const key in options) if (!KNOWN_OPTIONS.has(key)) return null
+  return options
+}
+
+function start(
+  path: string | Buffer,
+  data: FileData,
+  flags: number,
+  mode: number,
+  encoding: BufferEncoding,
+  options: WriteFileOptions,
+): Promise<void> {
+  const { signal, flush, durable, direct, resolve } = options
+  let bits = 0
+  try {
+    if (resolve !== undefined) bits = resolveBits(resolve)
+    if (durable !== undefined) requireBoolean('options.durable', durable)
+    if (direct !== undefined) requireBoolean('options.direct', direct)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+  if (signal?.aborted) return Promise.reject(new AbortError(signal.reason))
+  let durability: Durability = 'none'
+  if (flush) durability = 'fsync'
+  else if (durable) durability = 'fdatasync'
+  const uring = ringFor('writeFile')
+  const request = {
+    path,
+    fd: -1,
+    flags,
+    mode,
+    resolveBits: bits,
+    signal,
+    encoding,
+    durability,
+  }
+  if (uring !== null && direct) return writeDirectly({ ...request, uring, data })
+  if (uring === null || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
+    return inSteps(request, data)
+  }
+  const promise = new Promise<never>(takeResolvers)
+  const task = {
+    ...request,
+    uring,
+    data: typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    resolve: takenResolve,
+    reject: takenReject,
+    lane: null as LaneRequest['lane'],
+  }
+  if (signal === undefined) writeLanes.start(task)
+  else writeLanes.startWithSignal(task, signal)
+  return promise
+}
+
+interface Steps {
+  readonly path: string | Buffer
+  readonly flags: number
+  readonly mode: number
+  readonly resolveBits: number
+  readonly signal: AbortSignal | undefined
+  readonly encoding: BufferEncoding
+  readonly durability: Durability
+}
+
+/** Through a handle: data that comes piece by piece, or no ring. */
+async function inSteps(steps: Steps, data: FileData): Promise<void> {
+  const { path, flags, mode, resolveBits: resolve, signal, encoding, durability } = steps
+  if (signal !== undefined) await nextTurn(signal)
+  const handle = await open(path, flags, mode, { resolve })
+  try {
+    const durable = durability === 'fdatasync'
+    await handle.writeFile(data, { encoding, signal, durable })
+    if (durability === 'fsync') await handle.sync()
+  } catch (error) {
+    await handle.close().catch((closeError) => {
+      throw withCloseError(error, closeError)
+    })
+    throw error
+  }
+  await handle.close()
+}
