@@ -2,8 +2,8 @@
 // JavaScript as published, so it first builds the library into .bench/dist.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Contender, ROOT } from '../harness/contender.js'
 import { measureCase } from '../harness/measure.js'
@@ -24,15 +24,10 @@ const REPORT = `require('node:fs').writeSync(1, JSON.stringify(process.cpuUsage(
 /** Builds `dist` afresh: a number for yesterday's code would be worse than none. @returns The folder. */
 function buildLibrary(): string {
   const folder = join(BUILD_FOLDER, 'dist')
-  rmSync(folder, { recursive: true, force: true })
-  const tsc = join(ROOT, 'node_modules', '.bin', 'tsc')
-  const { error, stdout } = spawnSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', folder], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  })
+  const script = [join(ROOT, 'scripts', 'build.mjs'), relative(ROOT, folder), '--js-only']
+  const { error, status, stderr } = spawnSync(process.execPath, script, { cwd: ROOT, encoding: 'utf8' })
   if (error !== undefined) throw error
-  // A type error does not keep tsc from writing files; `npm run check` is where it counts.
-  if (!existsSync(folder)) throw new Error(`tsc built nothing:\n${stdout}`)
+  if (status !== 0) throw new Error(`The build failed:\n${stderr}`)
   return folder
 }
 

@@ -52,10 +52,16 @@ const FLAG_STRINGS: ReadonlyMap<unknown, number> = new Map([
   ['sa+', O_APPEND | O_CREAT | O_RDWR | O_SYNC],
 ])
 
+/**
+ * UTF-8 of any path this long is within PATH_MAX. With two paths, the ring finds an empty or overlong second one before
+ * it looks at what the first one leads to, the system calls afterwards.
+ */
+const MAX_PATH_LENGTH = 1365
+
 /** The path as the kernel gets it, or null. A Buffer is copied: its owner may change it before it is looked at. */
 export function plainPath(path: unknown): string | Buffer | null {
-  if (typeof path === 'string') return path.includes('\0') ? null : path
-  if (path instanceof Uint8Array) return path.includes(0) ? null : Buffer.from(path)
+  if (typeof path === 'string') return isPlain(path) && !path.includes('\0') ? path : null
+  if (path instanceof Uint8Array) return isPlain(path) && !path.includes(0) ? Buffer.from(path) : null
   if (path instanceof URL) {
     try {
       return plainPath(fileURLToPath(path))
@@ -64,6 +70,10 @@ export function plainPath(path: unknown): string | Buffer | null {
     }
   }
   return null
+}
+
+function isPlain({ length }: string | Uint8Array): boolean {
+  return length > 0 && length <= MAX_PATH_LENGTH
 }
 
 /** The path as an error shows it. */

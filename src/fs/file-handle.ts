@@ -21,6 +21,7 @@ import {
 } from './file-streams.js'
 import type { LanePool, LaneRequest } from './lane.js'
 import {
+  fileTooLarge,
   handleClosed,
   outOfBounds,
   requireBoolean,
@@ -77,6 +78,8 @@ const STRICT_POSITIONS = NODE_MAJOR >= 21
 const MAX_BIG_POSITION = 2n ** 63n - 1n
 const DEFAULT_READ_BYTES = 16_384
 const MAX_INT32 = 0x7fff_ffff
+/** What one Buffer is allowed to hold here, as in Node. */
+const MAX_FILE_BYTES = MAX_INT32
 
 /** @internal What readFile and writeFile must be able to do with a handle of their own. */
 export const descriptorOf = Symbol('descriptor')
@@ -463,12 +466,30 @@ export class FileHandle extends EventEmitter {
     encoding: BufferEncoding | undefined,
     signal: AbortSignal | undefined,
   ): Promise<string | Buffer> {
-    const descriptor = this[descriptorOf]
-    return inDescriptor<string | Buffer>(descriptor, (done) => {
-      fs.readFile(descriptor.fd, { encoding, signal } as { encoding: BufferEncoding }, (error, data) => {
-        done(error, data)
-      })
-    })
+    throwIfAborted(signal)
+    const stats = await this.stat()
+    const size = stats.isFile() ? stats.size : 0
+    if (size > MAX_FILE_BYTES) throw fileTooLarge(size)
+    const parts: Buffer[] = []
+    let total = 0
+    for (;;) {
+      throwIfAborted(signal)
+      // One byte more than a known size, so that the end is seen without another read in between.
+      const buffer = Buffer.allocUnsafeSlow(parts.length === 0 && size > 0 ? size + 1 : PIECE_BYTES)
+      let filled = 0
+      let count = 0
+      do {
+        const length = Math.min(PIECE_BYTES, buffer.length - filled)
+        ;({ bytesRead: count } = await this.read(buffer, filled, length))
+        filled += count
+        throwIfAborted(signal)
+      } while (count > 0 && filled < buffer.length)
+      parts.push(buffer.subarray(0, filled))
+      total += filled
+      if (count === 0) break
+    }
+    const whole = parts.length === 1 ? parts[0]! : Buffer.concat(parts, total)
+    return encoding === undefined ? whole : whole.toString(encoding)
   }
 
   async #writeAll(
@@ -510,7 +531,7 @@ export class FileHandle extends EventEmitter {
     const descriptor = this[descriptorOf]
     let at = 0
     while (at < piece.byteLength) {
-      const length = Math.min(WRITE_CHUNK_BYTES, piece.byteLength - at)
+      const length = Math.min(PIECE_BYTES, piece.byteLength - at)
       const { bytesWritten = 0 } = await transfer('write', descriptor, piece, at, length, -1, piece)
       at += bytesWritten
       throwIfAborted(signal)
@@ -518,7 +539,8 @@ export class FileHandle extends EventEmitter {
   }
 }
 
-const WRITE_CHUNK_BYTES = 524_288
+/** One transfer of a whole-file operation without a ring, and of data that comes in pieces. */
+const PIECE_BYTES = 524_288
 
 function writeText(
   descriptor: Descriptor,
@@ -599,7 +621,7 @@ function checkedOptions(options: unknown): GivenOptions {
   if (options === undefined || options === null || typeof options === 'function') return NONE
   const given: GivenOptions = typeof options === 'string' ? { encoding: options } : options
   if (typeof given !== 'object') {
-    throw wrongType('options', 'of type string or an instance of Object', options)
+    throw wrongType('options', 'one of type string or object', options)
   }
   const { encoding, signal } = given
   if (encoding !== 'buffer' && plainEncoding(encoding) === null) {

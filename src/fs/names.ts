@@ -182,7 +182,11 @@ function isPlainRm(options: RmOptions | undefined): boolean {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
   const { force = false, recursive = false, maxRetries = 0, retryDelay = 0 } = options
   if (typeof force !== 'boolean' || typeof recursive !== 'boolean') return false
-  return maxRetries >>> 0 === maxRetries && (retryDelay | 0) === retryDelay && retryDelay >= 0
+  return isCount(maxRetries, 0xffff_ffff) && isCount(retryDelay, 0x7fff_ffff)
+}
+
+function isCount(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max
 }
 
 /**

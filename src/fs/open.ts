@@ -1,6 +1,7 @@
 // open() on the ring.
 
 import fs from 'node:fs'
+import nodeFs from 'node:fs/promises'
 import { AT_FDCWD, IOSQE_ASYNC, prepOpenat, prepOpenat2, systemError } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
 import { fileMode, openFlags, pathText, plainPath, type ResolveName, resolveBits } from './arguments.js'
@@ -47,6 +48,8 @@ export async function open(
   }
   // A limit on where a path may lead must not be dropped in silence.
   if (resolve !== 0 && known) throw systemError(ENOSYS, 'openat2', { path: pathText(plain) })
+  // `fs.open` would take it for its callback.
+  if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
   const fd = await new Promise<number>((settle, fail) => {
     fs.open(path, (flags ?? undefined) as string, mode, (error, opened) => {
       if (error) fail(error)

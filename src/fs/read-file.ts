@@ -5,10 +5,9 @@ import { AbortError, type PathLike } from '../runtime/index.js'
 import { openFlags, plainEncoding, plainPath, type ResolveName, resolveBits } from './arguments.js'
 import { readDirectly } from './direct-io.js'
 import { FileHandle } from './file-handle.js'
-import type { LaneRequest } from './lane.js'
 import { requireBoolean } from './node-errors.js'
 import { open } from './open.js'
-import { readLanes } from './read-lane.js'
+import { type ReadRequest, readLanes } from './read-lane.js'
 import { ringFor } from './ring-choice.js'
 
 /** Options of `readFile`. */
@@ -99,7 +98,9 @@ function start(
     // Without a ring there is no memory that O_DIRECT can be given, so `direct` stays a hint.
     return nodeFs.readFile(path, { encoding, flag: flags, signal } as { encoding: BufferEncoding })
   }
-  const request = {
+  if (direct) return readDirectly({ uring, path, flags, mode: 0o666, resolveBits: bits, signal, encoding })
+  const promise = new Promise<never>(takeResolvers)
+  const request: ReadRequest = {
     uring,
     path,
     fd: -1,
@@ -110,12 +111,8 @@ function start(
     encoding,
     resolve: takenResolve,
     reject: takenReject,
-    lane: null as LaneRequest['lane'],
+    lane: null,
   }
-  if (direct) return readDirectly(request)
-  const promise = new Promise<never>(takeResolvers)
-  request.resolve = takenResolve
-  request.reject = takenReject
   if (signal === undefined) readLanes.start(request)
   else readLanes.startWithSignal(request, signal)
   return promise

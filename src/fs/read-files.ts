@@ -63,31 +63,85 @@ export function readFiles<P extends PathLike>(
   ) {
     throw wrongType('paths', 'an iterable or async iterable of paths', paths)
   }
-  return readAhead(paths, concurrency, (path) => readFile(path, { encoding, signal }))
+  const read = (path: P): Promise<string | Buffer> => readFile(path, { encoding, signal })
+  return Symbol.asyncIterator in paths
+    ? readAsTheyCome(paths, concurrency, read)
+    : readAhead(paths, concurrency, read)
 }
 
+/** For paths that are there already. */
 async function* readAhead<P extends PathLike>(
-  paths: Iterable<P> | AsyncIterable<P>,
+  paths: Iterable<P>,
   concurrency: number,
   read: (path: P) => Promise<string | Buffer>,
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
-  const ahead: Pending<P>[] = []
-  let first = 0
-  const take = async (): Promise<ReadFileResult<P, string | Buffer>> => {
-    const { path, data } = ahead[first++]!
-    // The front of the line is cut off now and then, not at each step.
-    if (first >= concurrency) {
-      ahead.splice(0, first)
-      first = 0
+  const source = paths[Symbol.iterator]()
+  // New reads begin when half of those before are consumed, all at once: one by one, each would be a system call.
+  const least = concurrency >> 1
+  let ahead: Pending<P>[] = []
+  let isOver = false
+  try {
+    while (!isOver) {
+      while (!isOver && ahead.length < concurrency) {
+        const { done, value } = source.next()
+        if (done) isOver = true
+        else ahead.push(pendingRead(value, read))
+      }
+      const consumed = isOver ? ahead.length : ahead.length - least
+      for (let index = 0; index < consumed; index++) {
+        const { path, data } = ahead[index]!
+        yield { path, data: await data }
+      }
+      ahead = ahead.slice(consumed)
     }
-    return { path, data: await data }
+  } finally {
+    if (!isOver) source.return?.()
   }
-  for await (const path of paths) {
-    const data = read(path)
-    // Whether it failed is asked when its turn has come.
-    data.catch(() => {})
-    ahead.push({ path, data })
-    if (ahead.length - first >= concurrency) yield await take()
+}
+
+/** For paths that come one after the other, perhaps in answer to what was read. */
+async function* readAsTheyCome<P extends PathLike>(
+  paths: AsyncIterable<P>,
+  concurrency: number,
+  read: (path: P) => Promise<string | Buffer>,
+): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
+  const source = paths[Symbol.asyncIterator]()
+  const ahead: Pending<P>[] = []
+  let coming: Promise<IteratorResult<P>> | null = null
+  let isOver = false
+  try {
+    while (!isOver || ahead.length > 0) {
+      if (!isOver && ahead.length < concurrency) coming ??= source.next()
+      const [head] = ahead
+      if (coming !== null) {
+        // Whichever is first: the next path, or the data of the file whose turn it is.
+        const settled = head === undefined ? coming : Promise.race([coming, head.data.then(noPath, noPath)])
+        const result: IteratorResult<P> | null = await settled
+        if (result !== null) {
+          coming = null
+          if (result.done) isOver = true
+          else ahead.push(pendingRead(result.value, read))
+          continue
+        }
+      }
+      if (head === undefined) continue
+      ahead.shift()
+      yield { path: head.path, data: await head.data }
+    }
+  } finally {
+    if (!isOver) await source.return?.()
   }
-  while (first < ahead.length) yield await take()
+}
+
+function pendingRead<P extends PathLike>(path: P, read: (path: P) => Promise<string | Buffer>): Pending<P> {
+  const data = read(path)
+  // Whether it failed is asked when its turn has come.
+  data.catch(ignore)
+  return { path, data }
+}
+
+function ignore(): void {}
+
+function noPath(): null {
+  return null
 }

@@ -33,10 +33,9 @@ class ReadLane extends Lane<ReadRequest> {
 
   protected override transfer(): void {
     this.#total = 0
-    this.#inBlock = 0
     this.#target = null
     this.#parts = null
-    this.block = this.request.uring.driver.arena.alloc(FIRST_BYTES)
+    this.#useBlock(FIRST_BYTES)
     this.issue(this.#prepareBlock, this.#onBlock, 'read')
   }
 
@@ -46,7 +45,7 @@ class ReadLane extends Lane<ReadRequest> {
   }
 
   readonly #onBlock = (res: number): void => {
-    if (res < 0) this.fail(this.stepError(res, 'read'))
+    if (res < 0) this.#onBlockError(res)
     else if (res === 0) this.#finish()
     else if (this.aborted) this.fail(this.abortError())
     else {
@@ -56,6 +55,23 @@ class ReadLane extends Lane<ReadRequest> {
       else if (this.#parts === null) this.#askSize()
       else this.#nextPart()
     }
+  }
+
+  /** A file that is too large is called so by Node even if it cannot be read: there, size comes first. */
+  #onBlockError(res: number): void {
+    const error = this.stepError(res, 'read')
+    if (this.#total > 0 || this.aborted) {
+      this.fail(error)
+      return
+    }
+    this.#useBlock(2 * STATX_BYTES)
+    // The empty path of AT_EMPTY_PATH.
+    this.block!.bytes[STATX_BYTES] = 0
+    const judge = (answer: number): void => {
+      const size = answer < 0 ? 0 : regularSize(this.block!.view)
+      this.fail(size > MAX_FILE_BYTES ? fileTooLarge(size) : error)
+    }
+    this.issue(this.#prepareStatx, judge, 'fstat')
   }
 
   /** The end of a file all of which is in the block and in the parts. */
@@ -83,21 +99,23 @@ class ReadLane extends Lane<ReadRequest> {
     this.done(value)
   }
 
-  #nextPart(): void {
-    this.#parts!.push(Buffer.from(this.block!.bytes))
+  #useBlock(bytes: number): void {
     this.freeBlock()
     this.#inBlock = 0
-    this.block = this.request.uring.driver.arena.alloc(UNSIZED_BYTES)
+    this.block = this.request.uring.driver.arena.alloc(bytes)
+  }
+
+  #nextPart(): void {
+    this.#parts!.push(Buffer.from(this.block!.bytes))
+    this.#useBlock(UNSIZED_BYTES)
     this.issue(this.#prepareBlock, this.#onBlock, 'read')
   }
 
   #askSize(): void {
     this.#parts = [Buffer.from(this.block!.bytes)]
-    this.freeBlock()
-    const block = this.request.uring.driver.arena.alloc(2 * STATX_BYTES)
+    this.#useBlock(2 * STATX_BYTES)
     // The empty path of AT_EMPTY_PATH.
-    block.bytes[STATX_BYTES] = 0
-    this.block = block
+    this.block!.bytes[STATX_BYTES] = 0
     this.issue(this.#prepareStatx, this.#onStatx, 'fstat')
   }
 
@@ -121,8 +139,7 @@ class ReadLane extends Lane<ReadRequest> {
     }
     if (size <= this.#total) {
       // No regular file, or one that says nothing of its size, or one that ends just here.
-      this.#inBlock = 0
-      this.block = this.request.uring.driver.arena.alloc(UNSIZED_BYTES)
+      this.#useBlock(UNSIZED_BYTES)
       this.issue(this.#prepareBlock, this.#onBlock, 'read')
       return
     }

@@ -13,12 +13,11 @@ import {
 } from './arguments.js'
 import { writeDirectly } from './direct-io.js'
 import { type FileData, FileHandle } from './file-handle.js'
-import type { LaneRequest } from './lane.js'
 import { nextTurn } from './next-turn.js'
 import { requireBoolean, withCloseError } from './node-errors.js'
 import { open } from './open.js'
 import { ringFor } from './ring-choice.js'
-import { type Durability, writeLanes } from './write-lane.js'
+import { type Durability, type WriteRequest, writeLanes } from './write-lane.js'
 
 /** Options of `writeFile` and `appendFile`. */
 export interface WriteFileOptions {
@@ -136,32 +135,34 @@ function start(
   if (flush) durability = 'fsync'
   else if (durable) durability = 'fdatasync'
   const uring = ringFor('writeFile')
-  const request = {
+  if (uring === null || direct || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
+    const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability }
+    return uring !== null && direct ? writeDirectly({ ...steps, uring, data }) : inSteps(steps, data)
+  }
+  const promise = new Promise<never>(takeResolvers)
+  const request: WriteRequest = {
+    uring,
     path,
     fd: -1,
     flags,
     mode,
     resolveBits: bits,
     signal,
+    data: bytesOf(data),
     encoding,
     durability,
-  }
-  if (uring !== null && direct) return writeDirectly({ ...request, uring, data })
-  if (uring === null || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
-    return inSteps(request, data)
-  }
-  const promise = new Promise<never>(takeResolvers)
-  const task = {
-    ...request,
-    uring,
-    data: typeof data === 'string' ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
     resolve: takenResolve,
     reject: takenReject,
-    lane: null as LaneRequest['lane'],
+    lane: null,
   }
-  if (signal === undefined) writeLanes.start(task)
-  else writeLanes.startWithSignal(task, signal)
+  if (signal === undefined) writeLanes.start(request)
+  else writeLanes.startWithSignal(request, signal)
   return promise
+}
+
+function bytesOf(data: string | ArrayBufferView): string | Uint8Array {
+  if (typeof data === 'string' || data instanceof Uint8Array) return data
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
 interface Steps {

@@ -248,6 +248,11 @@ export class Ring {
     return this.#closed ? -1 : this.#layout.fd
   }
 
+  /** @internal What is mapped: a thread that ends without closing its ring leaves it behind. */
+  get regions(): readonly MappedRegion[] {
+    return this.#closed ? [] : this.#layout.regions
+  }
+
   /** `IORING_FEAT_*` bits that the kernel reported. */
   get features(): number {
     return this.#layout.features

@@ -2,32 +2,35 @@
 // iovecs, timespecs and statx areas live here until their operation's final CQE; in a worker data does too, because a
 // terminated worker frees its ArrayBuffers while the kernel may still write.
 
-import { MappedRegion, PAGE_BYTES } from '../ring/index.js'
+import { addressOf, MappedRegion, PAGE_BYTES } from '../ring/index.js'
 
 const SMALLEST = 64
 const REGION_BYTES = 1 << 20
-/** Larger blocks have a mapping of their own, unmapped when freed. */
+/** Larger blocks have a mapping of their own. */
 const LARGEST_SHARED = REGION_BYTES / 4
+/** Still larger ones are unmapped when freed; those in between are kept, as long as they are no more than this in all. */
+const LARGEST_KEPT = 1 << 24
+const MOST_KEPT = 1 << 25
 
 /** A piece of mapped memory. It belongs to its holder from `Arena.alloc` to `Arena.free`. */
 export class Block {
   readonly address: number
   /** The whole block, which may be longer than was asked for. */
   readonly bytes: Buffer
-  /** @internal Index of the free list, or -1 for a mapping of its own. */
+  /** @internal Index of the free list, or -1 for none. */
   readonly sizeClass: number
-  /** @internal */
-  readonly region: MappedRegion
+  /** @internal The mapping, where it is the block's own. */
+  readonly region: MappedRegion | null
   /** @internal Guards against freeing twice. */
   inUse = true
   #view: DataView | null = null
 
   /** @internal */
-  constructor(region: MappedRegion, offset: number, length: number, sizeClass: number) {
-    this.region = region
-    this.address = region.address + offset
-    this.bytes = Buffer.from(region.buffer, offset, length)
+  constructor(address: number, bytes: Buffer, sizeClass: number, region: MappedRegion | null) {
+    this.address = address
+    this.bytes = bytes
     this.sizeClass = sizeClass
+    this.region = region
   }
 
   /** The block for field access; made once. */
@@ -43,19 +46,22 @@ function sizeClassOf(bytes: number): number {
 
 /** @internal */
 export class Arena {
-  /** Regions that blocks are cut from, then those of large blocks. */
   readonly #regions = new Set<MappedRegion>()
+  /** Freed blocks, by size class. */
   readonly #free: Block[][] = []
+  /** The region that small blocks are cut from, and how much of it is used. */
   #current: MappedRegion | null = null
   #used = 0
   #blocksInUse = 0
+  /** Bytes of freed blocks with a mapping of their own. */
+  #keptBytes = 0
   #closed = false
   readonly #onRegion: ((region: MappedRegion, mapped: boolean) => void) | null
 
   /** @param onRegion - Told of each mapping made and unmade: a worker announces them, to be reclaimed after its death. */
   constructor(onRegion: ((region: MappedRegion, mapped: boolean) => void) | null = null) {
     this.#onRegion = onRegion
-    for (let bytes = SMALLEST; bytes <= LARGEST_SHARED; bytes *= 2) this.#free.push([])
+    for (let bytes = SMALLEST; bytes <= LARGEST_KEPT; bytes *= 2) this.#free.push([])
   }
 
   /** Blocks handed out and not freed. */
@@ -70,45 +76,53 @@ export class Arena {
     return sum
   }
 
-  /** A block of at least `bytes` bytes, 64-byte aligned (page-aligned from 4096 up). Its content is undefined. */
+  /**
+   * A block of at least `bytes` bytes, 64-byte aligned (page-aligned from 4096 up). Its content is undefined.
+   *
+   * @throws SystemError `mmap` when memory is short.
+   */
   alloc(bytes: number): Block {
-    if (this.#closed) throw new Error('The arena is closed')
-    this.#blocksInUse++
-    if (bytes > LARGEST_SHARED) {
-      const region = this.#map(Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES)
-      return new Block(region, 0, region.length, -1)
-    }
-    const sizeClass = sizeClassOf(bytes)
-    const block = this.#free[sizeClass]!.pop()
+    // Whoever prepares an operation for a closed ring hears of that from the driver, which tells the kernel nothing: any
+    // memory will do.
+    if (this.#closed) return ordinaryBlock(bytes)
+    const sizeClass = bytes > LARGEST_KEPT ? -1 : sizeClassOf(bytes)
+    const block = sizeClass < 0 ? undefined : this.#free[sizeClass]!.pop()
     if (block !== undefined) {
+      if (block.region !== null) this.#keptBytes -= block.bytes.length
       block.inUse = true
+      this.#blocksInUse++
       return block
     }
-    return this.#cut(sizeClass)
+    const made = bytes > LARGEST_SHARED ? this.#mapBlock(bytes, sizeClass) : this.#cut(sizeClass)
+    this.#blocksInUse++
+    return made
   }
 
   /** Takes a block back. Only after the final CQE of the operation that used it. */
   free(block: Block): void {
     if (!block.inUse) throw new Error('A block was freed twice')
     block.inUse = false
-    this.#blocksInUse--
+    // The memory of a closed arena is gone.
     if (this.#closed) return
-    if (block.sizeClass >= 0) {
-      this.#free[block.sizeClass]!.push(block)
-      return
-    }
-    this.#regions.delete(block.region)
-    this.#onRegion?.(block.region, false)
-    block.region.unmap()
+    this.#blocksInUse--
+    const { region, sizeClass } = block
+    if (region === null) {
+      this.#free[sizeClass]!.push(block)
+    } else if (sizeClass >= 0 && this.#keptBytes + region.length <= MOST_KEPT) {
+      this.#keptBytes += region.length
+      this.#free[sizeClass]!.push(block)
+    } else this.#unmap(region)
   }
 
   /** Unmaps everything; blocks still held turn empty. Only once the kernel has let go of all of them. */
   close(): void {
+    if (this.#closed) return
     this.#closed = true
-    for (const region of this.#regions) region.unmap()
-    this.#regions.clear()
+    for (const region of this.#regions) this.#unmap(region)
     for (const list of this.#free) list.length = 0
     this.#current = null
+    this.#blocksInUse = 0
+    this.#keptBytes = 0
   }
 
   #cut(sizeClass: number): Block {
@@ -121,7 +135,14 @@ export class Arena {
       offset = 0
     }
     this.#used = offset + length
-    return new Block(this.#current, offset, length, sizeClass)
+    const { address, buffer } = this.#current
+    return new Block(address + offset, Buffer.from(buffer, offset, length), sizeClass, null)
+  }
+
+  #mapBlock(bytes: number, sizeClass: number): Block {
+    const length = sizeClass < 0 ? Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES : SMALLEST << sizeClass
+    const region = this.#map(length)
+    return new Block(region.address, Buffer.from(region.buffer), sizeClass, region)
   }
 
   #map(bytes: number): MappedRegion {
@@ -130,4 +151,15 @@ export class Arena {
     this.#onRegion?.(region, true)
     return region
   }
+
+  #unmap(region: MappedRegion): void {
+    this.#regions.delete(region)
+    this.#onRegion?.(region, false)
+    region.unmap()
+  }
+}
+
+function ordinaryBlock(bytes: number): Block {
+  const memory = Buffer.alloc(Math.max(1, bytes))
+  return new Block(addressOf(memory), memory, -1, null)
 }

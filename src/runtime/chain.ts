@@ -2,7 +2,7 @@
 // What may be linked is every promise method of the ring: a recorder stands in for the driver while the caller's
 // function runs, and what it has recorded is submitted as one chain.
 
-import { IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from '../ring/index.js'
+import { IORING_SETUP_SQE128, IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from '../ring/index.js'
 import { Sqe } from '../ring/sqe.js'
 import {
   checkBoolean,
@@ -37,8 +37,6 @@ class Recorder {
   readonly members: ChainMember[] = []
   readonly #driver: Driver
   readonly #signal: AbortSignal | undefined
-  /** Each entry is prepared here once to see that it can be, before anything is submitted. */
-  readonly #trial = new Sqe(new Int32Array(32))
   #sealed = false
 
   constructor(driver: Driver, signal: AbortSignal | undefined) {
@@ -64,10 +62,11 @@ class Recorder {
   }
 
   submit<T>(prepare: Prepare, options: SubmitOptions<T> = {}): Promise<T> {
+    const entry = new Sqe(new Int32Array(this.ring.flags & IORING_SETUP_SQE128 ? 32 : 16))
     try {
       if (this.#sealed) throw invalidState('The chain was submitted already')
-      this.#trial.words.fill(0)
-      prepare(this.#trial)
+      // The caller's mistakes surface here, at the member that has them.
+      prepare(entry)
     } catch (error) {
       this.#free(options)
       throw error
@@ -75,7 +74,7 @@ class Recorder {
     const promise = new Promise<T>((resolve, reject) => {
       const signal = bothSignals(options.signal, this.#signal)
       this.members.push({
-        prepare,
+        prepare: (sqe) => sqe.words.set(entry.words),
         options: { ...options, signal } as SubmitOptions<unknown>,
         resolve: resolve as (value: unknown) => void,
         reject,

@@ -1,28 +1,42 @@
 // The one ring that modules of this package share in a thread, opened on first use.
 
+import { announceFallback } from './diagnostics.js'
 import { Uring } from './uring.js'
 
+/** How long after a failed build the next one is tried: one that waits for memory takes its time. */
+const RETRY_MS = 1000
+
 let shared: Uring | null = null
+let retryAt = 0
+let lastReason = ''
 
 /**
  * The thread's shared ring, or null where none can be had (`Uring.available` says why): callers then use Node's own
  * modules. `URING_DISABLE` is looked at on every call.
  */
 export function defaultUring(): Uring | null {
-  if (!Uring.available.available) return null
-  if (shared === null || shared.closed) {
-    try {
-      shared = Uring.open()
-    } catch {
-      // The probe succeeded and the build did not (no memory, no descriptors): the fallback serves, and the next call
-      // tries again.
-      return null
-    }
+  const { available, reason } = Uring.available
+  if (!available) return withoutRing(reason)
+  if (shared !== null && !shared.closed) return shared
+  if (performance.now() < retryAt) return null
+  try {
+    shared = Uring.open()
+    lastReason = ''
+    return shared
+  } catch (error) {
+    // The probe succeeded and the build did not (no memory, no descriptors): the fallback serves for a while.
+    retryAt = performance.now() + RETRY_MS
+    return withoutRing((error as Error).message)
   }
-  return shared
 }
 
 /** The shared ring if it has been opened already. */
 export function openedDefaultUring(): Uring | null {
   return shared
+}
+
+function withoutRing(reason: string): null {
+  if (reason !== lastReason) announceFallback('all', reason)
+  lastReason = reason
+  return null
 }

@@ -31,7 +31,7 @@ import { AbortError } from './abort-error.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Arena, Block } from './arena.js'
 import { log, overflowed } from './diagnostics.js'
-import { announceFd, closeAtExit, forgetAtExit } from './lifetime.js'
+import { announceFd, announceRegion, closeAtExit, forgetAtExit } from './lifetime.js'
 import {
   type CqeHandler,
   type Finish,
@@ -112,7 +112,8 @@ const BUDGET_MS = 3
 const MAX_STRIDE = 64
 const QUICK_MS = 0.5
 
-/** How long after a cancel that found nothing it is tried again, and how many are at a time. */
+/** A cancel that found nothing is tried again in the next turns, and later at this interval, so many at a time. */
+const EAGER_CANCELS = 4
 const NAG_MS = 20
 const NAG_COUNT = 256
 /** How long after a refused batch with nothing to reap it is tried again. */
@@ -171,6 +172,8 @@ export class Driver {
   #active = 0
   /** Counts submits: an entry of the current batch has not been seen by the kernel. */
   #batch = 0
+  /** An entry was made since the last submit. With SQPOLL nothing else tells those that its thread has yet to be shown. */
+  #hasFresh = false
   #flushQueued = false
   #armed = false
   #referenced = false
@@ -229,11 +232,8 @@ export class Driver {
       throw error
     }
     if (this.#mutes) ring.eventfdEnabled = false
-    const registered = ring.registerRingFd()
-    if (registered < 0) log(`ring ${ring.fd} goes without a registered descriptor: ${registered}`)
     closeAtExit(this)
-    announceFd(ring.fd, true)
-    announceFd(this.#wakeup.fd, true)
+    this.#announce(true)
   }
 
   /** Operations not settled yet, those that wait for room included. */
@@ -529,11 +529,18 @@ export class Driver {
     forgetAtExit(this)
     if (this.#nagTimer !== null) clearTimeout(this.#nagTimer)
     if (this.ring.closed) return
-    announceFd(this.ring.fd, false)
-    announceFd(this.#wakeup.fd, false)
+    this.#announce(false)
     this.ring.close()
     this.#wakeup.close()
     this.arena.close()
+  }
+
+  /** In a worker: tells what is to be reclaimed should the worker be terminated, or that it is no more. */
+  #announce(isPresent: boolean): void {
+    const { fd, regions } = this.ring
+    announceFd(fd, isPresent)
+    announceFd(this.#wakeup.fd, isPresent)
+    for (const region of regions) announceRegion(region, isPresent)
   }
 
   #tellClosed(): void {
@@ -658,6 +665,7 @@ export class Driver {
     slot.remaining = slot.zeroCopy ? 2 : 1
     slot.sqe = sqe
     slot.batch = this.#batch
+    this.#hasFresh = true
     this.#outstanding += slot.remaining
   }
 
@@ -713,8 +721,15 @@ export class Driver {
     } else if ((res === ENOENT || res === EALREADY) && this.#isCurrent(index, generation)) {
       // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or
       // where it cannot be stopped at the moment.
-      this.#missed.push(index, generation)
-      this.#nag()
+      const slot = this.#slots[index]!
+      if (++slot.cancels > EAGER_CANCELS) {
+        this.#missed.push(index, generation)
+        this.#nag()
+        return
+      }
+      setImmediate(() => {
+        if (this.#isCurrent(index, generation)) this.cancel(slot)
+      })
     }
   }
 
@@ -797,7 +812,7 @@ export class Driver {
         this.#updateRef()
         return
       }
-      if (wasFed || (!this.#sqpoll && ring.sqPending > 0) || (this.#cancels.length > 0 && count > 0)) {
+      if (wasFed || (this.#sqpoll ? this.#hasFresh : ring.sqPending > 0) || (this.#cancels.length > 0 && count > 0)) {
         if (this.#budget > 0) continue
         isAfterwardsDue = true
         break
@@ -838,6 +853,7 @@ export class Driver {
     if (this.ring.sqPending === 0) return true
     this.#enters++
     this.#batch = (this.#batch + 1) | 0
+    this.#hasFresh = false
     try {
       this.ring.submit()
       return true

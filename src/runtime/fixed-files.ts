@@ -144,6 +144,8 @@ export class FileTable {
    * the table is full. Linux 6.0.
    */
   add(fd: Fd, options: OperationOptions = {}): Promise<FixedFile> {
+    // -1 and -2 have meanings of their own here: to empty a slot, to leave it.
+    checkInteger('fd', fd, 0, 0x7fff_ffff)
     return this.#fill('files_update', async (direct) => {
       const { driver } = this.#uring
       const block = driver.arena.alloc(4)

@@ -2,14 +2,22 @@
 //
 // - Normal end, process.exit(), an uncaught exception: the 'exit' event still runs JavaScript, which cancels and waits
 //   in place, so that the kernel writes no ArrayBuffer that is about to be freed.
-// - worker.terminate(): no JavaScript runs in the worker any more. Its ring descriptor and mappings stay behind (60 of
-//   60 when tried), so each worker announces them to the main thread, which reclaims them when the worker has gone.
-//   Data was in driver memory, so the kernel writes nothing that was freed with the worker.
+// - worker.terminate(): no JavaScript runs in the worker any more. Its descriptors and mappings stay behind, so each
+//   worker announces them, and the thread that made the worker reclaims them when it has gone. Data was in driver
+//   memory, so the kernel writes nothing that was freed with the worker.
 // - Garbage collection of an open driver: closed with a warning, as Node does for a FileHandle.
 
-import { BroadcastChannel, isMainThread, threadId, type Worker } from 'node:worker_threads'
+import {
+  BroadcastChannel,
+  isMainThread,
+  type MessagePort,
+  receiveMessageOnPort,
+  threadId,
+  type Worker,
+} from 'node:worker_threads'
 import type { MappedRegion } from '../ring/index.js'
 import { close, munmap } from '../syscalls/libc.js'
+import { log } from './diagnostics.js'
 
 /** Something to close in place at exit. */
 export interface ClosedAtExit {
@@ -19,24 +27,29 @@ export interface ClosedAtExit {
 const CHANNEL = 'uring:rings-of-workers'
 
 type Announcement =
-  | { readonly kind: 'fd'; readonly thread: number; readonly fd: number; readonly present: boolean }
+  | { readonly kind: 'fd'; readonly thread: number; readonly fd: number; readonly isPresent: boolean }
   | {
       readonly kind: 'region'
       readonly thread: number
       readonly address: number
       readonly length: number
-      readonly present: boolean
+      readonly isPresent: boolean
     }
+  /** `thread` has started a worker, and reclaims it as long as it lives itself. */
+  | { readonly kind: 'child'; readonly thread: number; readonly child: number }
+  /** `thread` has ended; nothing of it is left to reclaim. */
+  | { readonly kind: 'reclaimed'; readonly thread: number }
 
 const open = new Set<ClosedAtExit>()
-let listening = false
+let isListeningForExit = false
 
 function closeAll(): void {
   for (const ring of open) {
     try {
       ring.closeNow()
-    } catch {
+    } catch (error) {
       // The process ends; the kernel cleans up what could not be closed.
+      log(`a ring could not be closed at exit: ${(error as Error).message}`)
     }
   }
   open.clear()
@@ -44,8 +57,8 @@ function closeAll(): void {
 
 /** Closes `ring` in place if this thread exits before `forgetAtExit`. */
 export function closeAtExit(ring: ClosedAtExit): void {
-  if (!listening) {
-    listening = true
+  if (!isListeningForExit) {
+    isListeningForExit = true
     process.on('exit', closeAll)
   }
   open.add(ring)
@@ -66,66 +79,90 @@ function announcements(): BroadcastChannel {
   return channel
 }
 
+function announce(announcement: Announcement): void {
+  if (!isMainThread) announcements().postMessage(announcement)
+}
+
 /** In a worker: tells the threads above of a descriptor that is to be closed should this worker be terminated. */
-export function announceFd(fd: number, present: boolean): void {
-  if (isMainThread) return
-  announcements().postMessage({ kind: 'fd', thread: threadId, fd, present } satisfies Announcement)
+export function announceFd(fd: number, isPresent: boolean): void {
+  announce({ kind: 'fd', thread: threadId, fd, isPresent })
 }
 
 /** In a worker: the same for a mapping. */
-export function announceRegion({ address, length }: MappedRegion, present: boolean): void {
-  if (isMainThread) return
-  announcements().postMessage({
-    kind: 'region',
-    thread: threadId,
-    address,
-    length,
-    present,
-  } satisfies Announcement)
+export function announceRegion({ address, length }: MappedRegion, isPresent: boolean): void {
+  announce({ kind: 'region', thread: threadId, address, length, isPresent })
 }
 
 interface Holdings {
   readonly fds: Set<number>
   /** Length by address. */
   readonly regions: Map<number, number>
+  /** Workers that it has started. */
+  readonly children: Set<number>
 }
 
+/** What other threads hold, by thread. */
 const holdings = new Map<number, Holdings>()
 
 function note(message: Announcement): void {
-  let held = holdings.get(message.thread)
-  if (held === undefined) {
-    held = { fds: new Set(), regions: new Map() }
-    holdings.set(message.thread, held)
+  const { kind, thread } = message
+  if (kind === 'reclaimed') {
+    holdings.delete(thread)
+    return
   }
-  if (message.kind === 'fd') {
-    if (message.present) held.fds.add(message.fd)
+  let held = holdings.get(thread)
+  if (held === undefined) {
+    held = { fds: new Set(), regions: new Map(), children: new Set() }
+    holdings.set(thread, held)
+  }
+  if (kind === 'child') held.children.add(message.child)
+  else if (kind === 'fd') {
+    if (message.isPresent) held.fds.add(message.fd)
     else held.fds.delete(message.fd)
-  } else if (message.present) held.regions.set(message.address, message.length)
+  } else if (message.isPresent) held.regions.set(message.address, message.length)
   else held.regions.delete(message.address)
 }
 
-/** Closes and unmaps what a worker left behind. Descriptors first: they end what the kernel still does there. */
+/** Takes in every announcement that has been made: what a thread said before its end is there when its end is known. */
+function catchUp(): void {
+  // Every kind of port has this, whatever the type declarations know of it.
+  const port = announcements() as unknown as MessagePort
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    note(next.message as Announcement)
+  }
+}
+
+/**
+ * Closes and unmaps what a worker left behind, and its own workers, which ended with it.
+ *
+ * Nothing writes these mappings any more. A thread of the kernel's that worked for the worker was awaited at its exit;
+ * what waits for readiness would be carried out by the worker's own thread; a disk writes to pages that it holds itself.
+ */
 function reclaim(thread: number): void {
   const held = holdings.get(thread)
   if (held === undefined) return
   holdings.delete(thread)
+  for (const child of held.children) reclaim(child)
+  // Announced before it is done: should this thread be terminated in between, something leaks. The other way round, the
+  // thread above would close a number that may be another file's by then.
+  announce({ kind: 'reclaimed', thread })
   for (const fd of held.fds) close(fd)
-  // A thread does not end before its operations have: the kernel cancels and awaits them at its exit. So nothing writes
-  // these mappings any more.
   for (const [address, length] of held.regions) munmap(address, length)
+  log(`reclaimed of thread ${thread}: ${held.fds.size} descriptors, ${held.regions.size} mappings`)
 }
 
 /** Watches for workers of this thread that end, and for what they announce. Called once, on import. */
 export function watchWorkers(): void {
   process.on('worker', (worker: Worker) => {
     // Listening starts with the first worker, so that a program without any does not pay for a channel.
-    const listener = announcements()
-    listener.onmessage = (event: unknown) => note((event as { data: Announcement }).data)
+    const port = announcements()
+    port.onmessage = (event: unknown) => note((event as { data: Announcement }).data)
+    port.unref()
     const { threadId: thread } = worker
+    announce({ kind: 'child', thread: threadId, child: thread })
     worker.once('exit', () => {
-      // What the worker announced last may still be on its way; messages are delivered before the next immediate.
-      setImmediate(() => setImmediate(() => reclaim(thread)))
+      catchUp()
+      reclaim(thread)
     })
   })
 }

@@ -68,7 +68,6 @@ export class Mailbox {
 
   /** @internal */
   constructor(driver: Driver) {
-    if (driver.closed) throw driver.closedError('msg_ring')
     if (driver.ring.flags & IORING_SETUP_REGISTERED_FD_ONLY) {
       throw invalidState(
         'A ring without a descriptor (IORING_SETUP_REGISTERED_FD_ONLY) cannot be sent messages',

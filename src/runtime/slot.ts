@@ -65,6 +65,8 @@ export class Slot {
   batch = 0
   /** Taken back: what is in the submission queue is a NOP. */
   voided = false
+  /** Cancels that found nothing. */
+  cancels = 0
   /** A zero-copy send has one CQE more, its notification. */
   zeroCopy = false
   timedOut = false
@@ -120,6 +122,7 @@ export class Slot {
     this.sqe = null
     this.batch = 0
     this.voided = false
+    this.cancels = 0
     this.zeroCopy = false
     this.timedOut = false
     this.aborted = false

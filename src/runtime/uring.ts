@@ -1,10 +1,24 @@
 // The promise driver's public face: one ring per thread, opened by hand or on first use.
 
-import { availability, buildRing, type IoUringConfig, type RingReport } from '../config/index.js'
+import {
+  type Availability,
+  availability,
+  buildRing,
+  type IoUringConfig,
+  type RingReport,
+} from '../config/index.js'
+import {
+  IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SUBMIT_ALL,
+  IORING_SETUP_TASKRUN_FLAG,
+} from '../ring/index.js'
+import { checkBoolean, invalidType } from '../syscalls/argument-errors.js'
 import { Arena } from './arena.js'
+import { log } from './diagnostics.js'
 import { type Counters, Driver } from './driver.js'
 import { announceRegion, watchWorkers } from './lifetime.js'
-import { ControlOperations } from './operations/control.js'
+import { RingOperations } from './operations/ring.js'
 
 /** What `Uring.open` takes besides the ring's configuration. */
 export interface UringOptions extends Partial<IoUringConfig> {
@@ -14,6 +28,21 @@ export interface UringOptions extends Partial<IoUringConfig> {
    */
   readonly zeroCopy?: boolean | undefined
 }
+
+/** What a ring of the driver gets unless `setupFlags` says otherwise; docs/decisions/default-setup-flags.md. */
+const SETUP_FLAGS: number =
+  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL
+
+/**
+ * Entries of the two queues by default, and what is tried where RLIMIT_MEMLOCK (Linux 5.11 and older) has no room for
+ * them. A batch is submitted when the submission queue is full; operations beyond the completion queue wait in line.
+ */
+const SIZES: readonly (readonly [sqEntries: number, cqEntries: number])[] = [
+  [256, 4096],
+  [64, 512],
+  [16, 64],
+]
+const MAX_CQ_ENTRIES = 65536
 
 watchWorkers()
 
@@ -25,13 +54,48 @@ const abandoned = new FinalizationRegistry<Driver>((driver) => {
   driver.closeWhenIdle()
 })
 
+/** Builds the ring that `config` asks for; a smaller one where memory is short and its size was left open. */
+function build(config: Partial<IoUringConfig>): ReturnType<typeof buildRing> {
+  const { setupFlags = SETUP_FLAGS, sqEntries, cqEntries } = config
+  if (sqEntries !== undefined || cqEntries !== undefined) {
+    const [defaultSq, defaultCq] = SIZES[0]!
+    return buildRing({
+      ...config,
+      setupFlags,
+      sqEntries: sqEntries ?? Math.min(defaultSq, powerOfTwoBelow(cqEntries!)),
+      cqEntries: cqEntries ?? Math.min(Math.max(defaultCq, 2 * sqEntries!), MAX_CQ_ENTRIES),
+    })
+  }
+  for (let attempt = 0; ; attempt++) {
+    const [sq, cq] = SIZES[attempt]!
+    try {
+      return buildRing({ ...config, setupFlags, sqEntries: sq, cqEntries: cq })
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOMEM' || attempt === SIZES.length - 1) throw error
+      log(`no memory for a ring of ${sq} and ${cq} entries: trying a smaller one`)
+    }
+  }
+}
+
+function powerOfTwoBelow(value: number): number {
+  // What is no such number is left to the validation of the config.
+  return value >= 1 ? 2 ** Math.floor(Math.log2(value)) : 1
+}
+
+/** The error for a machine, or a wish of its user, without io_uring. */
+function unavailableError({ reason, errno, code = 'ERR_URING_UNAVAILABLE' }: Availability): Error {
+  return Object.assign(new Error(reason), { code, ...(errno !== undefined && { errno }) })
+}
+
 /**
  * io_uring as promises in Node's event loop.
  *
  * Operations issued in one turn go to the kernel in one system call; what is complete on return settles at once, the
  * rest wakes the event loop. Memory given to an operation is the kernel's until its promise settles.
  */
-export class Uring extends ControlOperations {
+export class Uring extends RingOperations {
+  /** What carries out the operations. */
+  readonly backend = 'io_uring'
   /** How the ring came to be: what was granted, refused and dropped. */
   readonly report: RingReport
 
@@ -44,12 +108,18 @@ export class Uring extends ControlOperations {
   /**
    * Builds a ring and starts its driver.
    *
-   * @throws TypeError, RangeError for a bad option; SystemError when this machine gives no ring (`Uring.available`
-   *   tells beforehand).
+   * @throws TypeError, RangeError for a bad option; SystemError when this machine gives no ring, and
+   *   `ERR_URING_UNAVAILABLE` when `URING_DISABLE` forbids it (`Uring.available` tells beforehand).
    */
   static open(options: UringOptions = {}): Uring {
+    if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
     const { zeroCopy = false, ...config } = options
-    const { ring, report } = buildRing(config as IoUringConfig)
+    checkBoolean('options.zeroCopy', zeroCopy)
+    // Only for the variable: what the kernel thinks of it, the build finds out without a ring just for the question.
+    if (process.env['URING_DISABLE'] !== undefined && !availability().available) {
+      throw unavailableError(availability())
+    }
+    const { ring, report } = build(config)
     const arena = new Arena(announceRegion)
     try {
       return new Uring(new Driver(ring, arena), report, zeroCopy)
@@ -61,7 +131,7 @@ export class Uring extends ControlOperations {
   }
 
   /** Whether a ring can be built here, and exactly why not. */
-  static get available(): ReturnType<typeof availability> {
+  static get available(): Availability {
     return availability()
   }
 
@@ -72,11 +142,16 @@ export class Uring extends ControlOperations {
 
   /** Counts since the ring was opened; a copy. */
   get counters(): Counters {
-    return { ...this.driver.counters }
+    return this.driver.counters
   }
 
   get closed(): boolean {
     return this.driver.closed
+  }
+
+  /** Operations of those that wait for room in the ring: beyond `cqEntries` in flight. */
+  get waiting(): number {
+    return this.driver.waiting
   }
 
   /** Lets the process end although operations are in flight. */

@@ -30,7 +30,8 @@ export class Wakeup {
     let socket: Socket | null = null
     try {
       efd = checkResult(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), 'eventfd')
-      const counter = new Uint8Array(8)
+      // Longer than the counter's eight bytes: a full buffer would have libuv read a second time, for nothing.
+      const counter = new Uint8Array(16)
       const callback = (): boolean => {
         onWake()
         return true

@@ -6,14 +6,17 @@ import { prepRead } from '../../src/ring/prep/read-write.js'
 import { Ring } from '../../src/ring/ring.js'
 import type { RingOptions } from '../../src/ring/setup.js'
 import {
+  IORING_REGISTER_FILES,
+  IORING_REGISTER_SYNC_CANCEL,
   IORING_SETUP_NO_MMAP,
   IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SQPOLL,
 } from '../../src/syscalls/abi/index.js'
 import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
+import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
-import { census, nextSqe, openPipe, queueNops, ringDescriptors, sameAs } from './drive.js'
+import { census, nextSqe, openPipe, queueNops, ringDescriptors, sameAs, spied } from './drive.js'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -61,8 +64,15 @@ test(
   needs({ linux: '6.0' }, async () => {
     const { readEnd, writeEnd } = openPipe()
     let memory: WeakRef<Uint8Array> | undefined
+    const opcodes: number[] = []
+    const calls = spied({
+      register(fd, opcode, arg, count) {
+        opcodes.push(opcode)
+        return kernelCalls.register(fd, opcode, arg, count)
+      },
+    })
     const openAndForget = (): void => {
-      const ring = Ring.open({ entries: 4 })
+      const ring = Ring.open({ entries: 4 }, calls)
       const bytes = new Uint8Array(new ArrayBuffer(1 << 16))
       memory = new WeakRef(bytes)
       ring.hold('bytes', bytes)
@@ -79,6 +89,9 @@ test(
     }
     assert.is(aliveAtWarning, true)
     assert.is(ringDescriptors().length, 0)
+    // It was cancelled, and waited for.
+    assert.ok(opcodes.includes(IORING_REGISTER_SYNC_CANCEL))
+    assert.ok(opcodes.includes(IORING_REGISTER_FILES))
     assert.is(write(writeEnd, addressOf(Buffer.from('late')), 4), 4)
     close(readEnd)
     close(writeEnd)

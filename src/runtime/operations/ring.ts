@@ -122,6 +122,7 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   #openMailbox(): Mailbox {
+    if (this.driver.closed) throw this.driver.closedError('msg_ring')
     this.#mailbox ??= new Mailbox(this.driver)
     return this.#mailbox
   }

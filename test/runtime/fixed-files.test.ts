@@ -1,0 +1,156 @@
+// The table of registered files: allocation, a full table, use after close, moving between the two tables.
+
+import { fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AF_INET, SOCK_STREAM } from '../../src/ring/index.js'
+import { close } from '../../src/syscalls/libc.js'
+import { assert, needs, test } from '../harness.js'
+import { descriptorCount, openUring } from './open-uring.js'
+
+const here = needs.bind(null, { linux: '6.8', opcode: 'IORING_OP_FIXED_FD_INSTALL' } as const)
+const folder = mkdtempSync(join(tmpdir(), 'uring-files-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+const path = join(folder, 'file')
+writeFileSync(path, 'registered file')
+
+for (const explicitSlots of [false, true]) {
+  const kind = explicitSlots ? 'explicit slots' : 'slots of the kernel'
+
+  test(
+    `files are opened, read, installed and closed in ${kind}`,
+    here(async () => {
+      await using uring = openUring()
+      using table = uring.registerFileTable({ size: 4, explicitSlots })
+      assert.is(uring.fileTable, table)
+      const before = descriptorCount()
+      const file = await table.open(path)
+      assert.is(descriptorCount(), before, 'no descriptor is made')
+      assert.is(table.used, 1)
+      const buffer = Buffer.alloc(32)
+      assert.is(await uring.read(file.index, buffer, { fixedFile: true, offset: 11 }), 4)
+      assert.is(buffer.toString('utf8', 0, 4), 'file')
+      const fd = await file.install()
+      assert.is(readSync(fd, buffer, 0, 10, 0), 10)
+      close(fd)
+      assert.is(await uring.read(file.index, buffer, { fixedFile: true, offset: 0 }), 15)
+      await file.close()
+      assert.is(table.used, 0)
+      const socket = await table.socket(AF_INET, SOCK_STREAM)
+      await socket.close()
+      const descriptor = openSync(path, 'r')
+      const added = await table.add(descriptor)
+      close(descriptor)
+      assert.is(await uring.read(added.index, buffer, { fixedFile: true, offset: 0 }), 15)
+      await added.close()
+    }),
+  )
+
+  test(
+    `a full table rejects with ENFILE and has room again after a close, with ${kind}`,
+    here(async () => {
+      await using uring = openUring()
+      const table = uring.registerFileTable({ size: 3, explicitSlots })
+      const files = await Promise.all([table.open(path), table.open(path), table.open(path)])
+      assert.is(new Set(files.map(({ index }) => index)).size, 3)
+      await assert.rejects(table.open(path), { code: 'ENFILE', syscall: 'open', message: /all 3 slots/ })
+      await assert.rejects(table.add(0), { code: 'ENFILE', syscall: 'files_update' })
+      await files[1]!.close()
+      await assert.rejects(table.open(join(folder, 'missing')), { code: 'ENOENT', syscall: 'open' })
+      const again = await table.open(path)
+      assert.is(again.index, 1)
+      assert.is(table.used, 3)
+    }),
+  )
+}
+
+test(
+  'a file that was closed is of no use any more',
+  here(async () => {
+    await using uring = openUring()
+    const table = uring.registerFileTable({ size: 4 })
+    const file = await table.open(path)
+    const { index } = file
+    await file.close()
+    assert.is(file.closed, true)
+    assert.throws(() => file.index, { code: 'EBADF', message: /registered file was closed/ })
+    await assert.rejects(file.close(), { code: 'EBADF', syscall: 'close' })
+    await assert.rejects(file.install(), { code: 'EBADF' })
+    await assert.rejects(uring.read(index, Buffer.alloc(1), { fixedFile: true }), { code: 'EBADF' })
+    await file[Symbol.asyncDispose]()
+    {
+      await using scoped = await table.open(path)
+      assert.is(scoped.index, 0)
+    }
+    assert.is(table.used, 0)
+  }),
+)
+
+test(
+  'a ring has one table; closing it closes its files and makes room for another',
+  here(async () => {
+    await using uring = openUring()
+    const table = uring.registerFileTable({ size: 4 })
+    assert.throws(() => uring.registerFileTable(), { code: 'EBUSY', syscall: 'io_uring_register' })
+    assert.is(uring.fileTable, table)
+    const file = await table.open(path)
+    table.close()
+    table.close()
+    assert.is(uring.fileTable, null)
+    assert.is(file.closed, true)
+    assert.throws(() => file.index, { code: 'EBADF' })
+    await assert.rejects(file.close(), { code: 'EBADF' })
+    await assert.rejects(table.open(path), { code: 'ERR_INVALID_STATE', message: /table is closed/ })
+    const next = uring.registerFileTable({ size: 8 })
+    assert.is((await next.open(path)).index, 0)
+  }),
+)
+
+test(
+  'adopt() takes charge of a slot that an operation filled',
+  here(async () => {
+    await using uring = openUring()
+    const table = uring.registerFileTable({ size: 4 })
+    const index = await uring.open(path, { direct: true })
+    const file = table.adopt(index)
+    const fd = await file.install()
+    assert.is(fstatSync(fd).size, 15)
+    close(fd)
+    await file.close()
+    assert.throws(() => table.adopt(4), { code: 'ERR_OUT_OF_RANGE' })
+  }),
+)
+
+test(
+  'a table of a closed ring is closed, and so are its files',
+  here(async () => {
+    const uring = openUring()
+    const table = uring.registerFileTable({ size: 4 })
+    const file = await table.open(path)
+    await uring.close()
+    assert.equal([table.closed, file.closed, uring.fileTable], [true, true, null])
+    await assert.rejects(file.close(), { code: 'EBADF' })
+    await assert.rejects(table.open(path), { code: 'ERR_INVALID_STATE' })
+    await file[Symbol.asyncDispose]()
+    table.close()
+    assert.throws(() => uring.registerFileTable(), { code: 'EBADF' })
+  }),
+)
+
+test(
+  'bad options throw',
+  here(async () => {
+    await using uring = openUring()
+    for (const options of [{ size: 0 }, { size: 2 ** 20 + 1 }, { size: 1.5 }]) {
+      assert.throws(() => uring.registerFileTable(options), { code: 'ERR_OUT_OF_RANGE' })
+    }
+    assert.throws(() => uring.registerFileTable({ slots: 1 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
+    const table = uring.registerFileTable({ size: 2, explicitSlots: true })
+    assert.throws(() => table.adopt(0), { code: 'ERR_INVALID_STATE' })
+    assert.throws(() => table.add(-2), { code: 'ERR_OUT_OF_RANGE' })
+    await assert.rejects(table.add(999_999), { code: 'EBADF', syscall: 'files_update' })
+    assert.is(table.used, 0)
+  }),
+)
+
+test.run()
