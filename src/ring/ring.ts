@@ -583,6 +583,7 @@ export class Ring {
   close(): void {
     if (this.#closed) return
     cancelAll(this.#remains)
+    this.#cq.forEach(ignore)
     let busy = this.#inFlight() !== 0
     if (busy) {
       // The completions of what was just cancelled may be held back.

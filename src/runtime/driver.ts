@@ -58,17 +58,17 @@ export interface SubmitOptions<T = number> {
   /** Milliseconds until the kernel cancels the operation, which then rejects with ETIMEDOUT. Linux 5.5. */
   readonly timeoutMs?: number | undefined
   /** Name of the call in error messages. */
-  readonly syscall?: string
+  readonly syscall?: string | undefined
   readonly path?: string | undefined
   readonly dest?: string | undefined
   /** Turns `res` (not negative, or `expected`) into the promise's value. */
-  readonly finish?: (res: number) => T
+  readonly finish?: ((res: number) => T) | undefined
   /** A negative `res` that is no error. */
-  readonly expected?: number
+  readonly expected?: number | undefined
   /** @internal Driver memory that the SQE points to, freed after the final CQE (and after `finish`). */
-  readonly block?: Block | null
+  readonly block?: Block | null | undefined
   /** @internal */
-  readonly block2?: Block | null
+  readonly block2?: Block | null | undefined
 }
 
 /** One operation of a chain, and who hears of its outcome. */
@@ -208,7 +208,9 @@ export class Driver {
   constructor(ring: Ring, arena: Arena) {
     const { flags } = ring
     if (!(ring.features & IORING_FEAT_NODROP)) {
-      throw systemError(EOPNOTSUPP, 'io_uring_setup', { hint: 'the driver needs IORING_FEAT_NODROP (Linux 5.5)' })
+      throw systemError(EOPNOTSUPP, 'io_uring_setup', {
+        hint: 'the driver needs IORING_FEAT_NODROP (Linux 5.5)',
+      })
     }
     if (flags & (IORING_SETUP_IOPOLL | IORING_SETUP_R_DISABLED)) {
       const reason = 'has IORING_SETUP_IOPOLL or IORING_SETUP_R_DISABLED: such a ring wakes no event loop'
@@ -812,7 +814,11 @@ export class Driver {
         this.#updateRef()
         return
       }
-      if (wasFed || (this.#sqpoll ? this.#hasFresh : ring.sqPending > 0) || (this.#cancels.length > 0 && count > 0)) {
+      if (
+        wasFed ||
+        (this.#sqpoll ? this.#hasFresh : ring.sqPending > 0) ||
+        (this.#cancels.length > 0 && count > 0)
+      ) {
         if (this.#budget > 0) continue
         isAfterwardsDue = true
         break
@@ -842,8 +848,11 @@ export class Driver {
     const flags = ring.sqFlags
     if (flags & IORING_SQ_CQ_OVERFLOW) {
       this.#overflows++
-      if (overflowed.hasSubscribers) overflowed.publish({ ring, cqEntries: ring.cqEntries, inFlight: this.#active })
-      log(`the completion queue of ring ${ring.fd} overflowed (${ring.cqEntries} entries); the kernel keeps the rest`)
+      if (overflowed.hasSubscribers)
+        overflowed.publish({ ring, cqEntries: ring.cqEntries, inFlight: this.#active })
+      log(
+        `the completion queue of ring ${ring.fd} overflowed (${ring.cqEntries} entries); the kernel keeps the rest`,
+      )
     }
     return ring.cqReady > 0 || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) !== 0
   }
@@ -924,7 +933,8 @@ export class Driver {
         this.#active--
         this.#completed++
         if (res >= 0) resolve(res)
-        else reject(this.#closing === null ? systemError(res, syscall) : this.#errorWhileClosing(res, syscall))
+        else
+          reject(this.#closing === null ? systemError(res, syscall) : this.#errorWhileClosing(res, syscall))
         return
       }
     }

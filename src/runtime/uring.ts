@@ -112,7 +112,8 @@ export class Uring extends RingOperations {
    *   `ERR_URING_UNAVAILABLE` when `URING_DISABLE` forbids it (`Uring.available` tells beforehand).
    */
   static open(options: UringOptions = {}): Uring {
-    if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+    if (typeof options !== 'object' || options === null)
+      throw invalidType('options', 'of type object', options)
     const { zeroCopy = false, ...config } = options
     checkBoolean('options.zeroCopy', zeroCopy)
     // Only for the variable: what the kernel thinks of it, the build finds out without a ring just for the question.

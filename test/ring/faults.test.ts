@@ -4,7 +4,12 @@
 import { spawn } from 'node:child_process'
 import { prepTimeout } from '../../src/ring/prep/timeouts.js'
 import { Ring } from '../../src/ring/ring.js'
-import { IORING_ENTER_GETEVENTS, IORING_SETUP_IOPOLL, KERNEL_TIMESPEC } from '../../src/syscalls/abi/index.js'
+import {
+  IORING_ENTER_GETEVENTS,
+  IORING_SETUP_IOPOLL,
+  IOSQE_CQE_SKIP_SUCCESS,
+  KERNEL_TIMESPEC,
+} from '../../src/syscalls/abi/index.js'
 import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
@@ -197,14 +202,20 @@ test(
   }),
 )
 
-test('an IOPOLL wait that the kernel ends early is not repeated', () => {
-  const fake = new FakeRing()
-  const ring = Ring.open({ entries: 4, flags: IORING_SETUP_IOPOLL }, fake)
-  queueNops(ring, 1)
-  assert.is(ring.submitAndWait(4), 1)
-  assert.is(fake.enters.length, 1)
-  ring.close()
-  fake.dispose()
-})
+for (const [name, flags, enters] of [
+  ['is repeated within a bound', 0, BOUND + 1],
+  ['of an IOPOLL ring is left at that', IORING_SETUP_IOPOLL, 1],
+] as const) {
+  test(`a wait that ends with nothing there ${name}`, () => {
+    const fake = new FakeRing()
+    const ring = Ring.open({ entries: 4, flags }, fake)
+    // The fake takes it and posts nothing.
+    nextSqe(ring).setFlags(IOSQE_CQE_SKIP_SUCCESS)
+    assert.is(ring.submitAndWait(1), 1)
+    assert.is(fake.enters.length, enters)
+    ring.close()
+    fake.dispose()
+  })
+}
 
 test.run()

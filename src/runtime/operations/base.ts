@@ -1,8 +1,10 @@
 // What every family of operations stands on: options, entry flags, paths and buffers as the kernel wants them.
 
+import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import {
   AT_FDCWD,
+  addressOf,
   type Fd,
   IOSQE_ASYNC,
   IOSQE_FIXED_FILE,
@@ -47,7 +49,14 @@ function entryFlags(options: OperationOptions): number {
   return flags
 }
 
-function optionsMistake({ timeoutMs, signal, personality }: OperationOptions): Error | null {
+/** What is wrong with `options`, or null. */
+function optionsMistake(options: OperationOptions): Error | null {
+  if (typeof options !== 'object' || options === null)
+    return invalidType('options', 'of type object', options)
+  const { timeoutMs, signal, personality } = options
+  if (timeoutMs !== undefined && typeof timeoutMs !== 'number') {
+    return invalidType('options.timeoutMs', 'of type number', timeoutMs)
+  }
   if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 0xffff_ffff)) {
     return outOfRange('options.timeoutMs', '>= 0 and <= 4294967295', timeoutMs)
   }
@@ -64,10 +73,13 @@ interface StartDetails<T> {
   readonly memory?: unknown
   readonly path?: string | undefined
   readonly dest?: string | undefined
-  readonly finish?: (res: number) => T
-  readonly block?: Block | null
-  readonly block2?: Block | null
+  readonly finish?: ((res: number) => T) | undefined
+  readonly expected?: number | undefined
+  readonly block?: Block | null | undefined
+  readonly block2?: Block | null | undefined
 }
+
+const NO_DETAILS: StartDetails<never> = {}
 
 /** @internal */
 export abstract class Operations {
@@ -85,20 +97,25 @@ export abstract class Operations {
     this.copies = !isMainThread && !zeroCopy
   }
 
-  /** @internal Issues an operation with the common options. */
+  /**
+   * @internal Issues an operation with the common options. It owns the blocks from here on.
+   *
+   * @throws The caller's mistakes, those that `prepare` finds included.
+   */
   start<T = number>(
     syscall: string,
     options: OperationOptions,
     prepare: Prepare,
-    details: StartDetails<T> = {},
+    details: StartDetails<T> = NO_DETAILS,
   ): Promise<T> {
-    const { timeoutMs, signal, personality } = options
+    const { block, block2 } = details
     const mistake = optionsMistake(options)
     if (mistake !== null) {
-      if (details.block) this.driver.arena.free(details.block)
-      if (details.block2) this.driver.arena.free(details.block2)
+      this.free(block)
+      this.free(block2)
       throw mistake
     }
+    const { timeoutMs, signal, personality } = options
     const flags = entryFlags(options)
     const decorated =
       flags === 0 && personality === undefined
@@ -108,12 +125,30 @@ export abstract class Operations {
             if (flags !== 0) sqe.addFlags(flags)
             if (personality !== undefined) sqe.setPersonality(personality)
           }
-    return this.driver.submit<T>(decorated, { ...details, syscall, signal, timeoutMs })
+    const { memory, path, dest, finish, expected } = details
+    return this.driver.submit<T>(decorated, {
+      syscall,
+      signal,
+      timeoutMs,
+      memory,
+      path,
+      dest,
+      finish,
+      expected,
+      block,
+      block2,
+    })
+  }
+
+  /** @internal Gives a block back that no operation has. */
+  free(block: Block | null | undefined): void {
+    if (block) this.driver.arena.free(block)
   }
 
   /** @internal The path as a NUL-terminated string in driver memory. */
-  pathBlock(path: PathLike, name = 'path'): Block {
+  pathBlock(given: PathLike, name = 'path'): Block {
     const { arena } = this.driver
+    const path = given instanceof URL ? fileURLToPath(given) : given
     if (typeof path === 'string') {
       if (path.includes('\0'))
         throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
@@ -133,21 +168,42 @@ export abstract class Operations {
   }
 }
 
-/** Checks a buffer and the part of it to use. @returns The length, in bytes. */
+/** A path in error messages, as Node shows it. */
+export function pathText(path: PathLike): string {
+  if (typeof path === 'string') return path
+  return path instanceof URL ? fileURLToPath(path) : path.toString()
+}
+
+/**
+ * Checks a buffer and the part of it to use.
+ *
+ * @returns The length, in bytes.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` (shared memory included), `ERR_INVALID_ARG_VALUE` for a detached buffer;
+ *   RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
+ */
 export function checkedLength(buffer: Bytes, length: number | undefined, name = 'length'): number {
-  if (!ArrayBuffer.isView(buffer) && !(buffer instanceof ArrayBuffer)) {
-    throw invalidType('buffer', 'an instance of ArrayBuffer, Buffer, TypedArray, or DataView', buffer)
-  }
-  if (length === undefined) return Math.min(buffer.byteLength, MAX_TRANSFER)
-  return checkInteger(name, length, 0, Math.min(buffer.byteLength, MAX_TRANSFER))
+  const isView = ArrayBuffer.isView(buffer)
+  if (!isView && !(buffer instanceof ArrayBuffer)) throw noBytes(buffer)
+  const { byteLength } = buffer
+  // Only what is empty can be detached.
+  if (byteLength === 0) addressOf(buffer)
+  if (length === undefined) return Math.min(byteLength, MAX_TRANSFER)
+  return checkInteger(name, length, 0, Math.min(byteLength, MAX_TRANSFER))
 }
 
-/** The bytes of any view. */
-export function asBytes(buffer: Bytes): Uint8Array {
+function noBytes(value: unknown): TypeError {
+  return invalidType('buffer', 'an instance of ArrayBuffer, Buffer, TypedArray, or DataView', value)
+}
+
+/** The bytes of any view. @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory. */
+export function asBytes(buffer: Bytes): Uint8Array<ArrayBuffer> {
   if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer)
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+  const memory = buffer.buffer
+  if (!(memory instanceof ArrayBuffer)) throw noBytes(buffer)
+  return new Uint8Array(memory, buffer.byteOffset, buffer.byteLength)
 }
 
+/** The directory that a relative path starts at. */
 export function dirFd(fd: Fd | undefined): Fd {
   return fd === undefined ? AT_FDCWD : fd
 }

@@ -20,12 +20,14 @@ import {
   prepWaitid,
   type Sqe,
 } from '../../ring/index.js'
-import { outOfRange } from '../../syscalls/argument-errors.js'
+import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { timespec } from '../driver.js'
 import type { Prepare } from '../slot.js'
 import type { Bytes, OperationOptions } from './base.js'
 import { PathOperations } from './paths.js'
 
 const NO_OPTIONS: OperationOptions = {}
+const ENOENT = -2
 const ETIME = -62
 const SIGINFO_BYTES = 128
 const O_CLOEXEC = 0o2000000
@@ -43,15 +45,18 @@ export interface ChildStatus {
 /** @internal */
 export abstract class ControlOperations extends PathOperations {
   /**
-   * Any operation of the raw ring as a promise of its `res`. `prepare` fills the entry with a `prep*` function; it may
-   * be called later, when the ring has room. user_data is the driver's.
+   * Any operation of the raw ring as a promise of its `res`. `prepare` fills the entry with a `prep*` function; it is
+   * called once, at once. user_data is the driver's.
    *
-   * @param options - `memory` is everything that the entry points to: it is held until the final CQE.
+   * @param options - `memory` is everything that the entry points to: it is held until the final CQE. In a worker it
+   *   must not be memory of an ArrayBuffer, should the worker ever be terminated.
+   * @throws What `prepare` throws.
    */
   submit(
     prepare: Prepare,
     options: OperationOptions & { readonly memory?: unknown; readonly syscall?: string } = NO_OPTIONS,
   ): Promise<number> {
+    if (typeof prepare !== 'function') throw invalidType('prepare', 'of type function', prepare)
     return this.start(options.syscall ?? 'io_uring_enter', options, prepare, { memory: options.memory })
   }
 
@@ -65,18 +70,17 @@ export abstract class ControlOperations extends PathOperations {
   }
 
   /** Resolves after `ms` milliseconds, by the kernel's timer. Linux 5.4. @see io_uring_prep_timeout(3) */
-  async timeout(ms: number, options: OperationOptions = NO_OPTIONS): Promise<void> {
+  timeout(ms: number, options: OperationOptions = NO_OPTIONS): Promise<void> {
+    if (typeof ms !== 'number') throw invalidType('ms', 'of type number', ms)
     if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER))
       throw outOfRange('ms', `>= 0 and <= ${Number.MAX_SAFE_INTEGER}`, ms)
-    const block = this.driver.arena.alloc(16)
-    block.view.setBigInt64(0, BigInt(Math.floor(ms / 1000)), true)
-    block.view.setBigInt64(8, BigInt(Math.round((ms % 1000) * 1e6)), true)
-    try {
-      await this.start('timeout', options, (sqe) => prepTimeout(sqe, block.address, 0, 0), { block })
-    } catch (error) {
-      // The kernel answers -ETIME when the time has come.
-      if ((error as { errno?: number }).errno !== ETIME) throw error
-    }
+    const block = timespec(this.driver.arena, ms)
+    // The kernel answers -ETIME when the time has come.
+    return this.start('timeout', options, (sqe) => prepTimeout(sqe, block.address, 0, 0), {
+      block,
+      expected: ETIME,
+      finish: () => {},
+    })
   }
 
   /** Resolves to the `POLL*` bits that came true on `fd`. Linux 5.1. @see io_uring_prep_poll_add(3) */
@@ -90,16 +94,13 @@ export abstract class ControlOperations extends PathOperations {
    *
    * @see io_uring_prep_cancel_fd(3)
    */
-  async cancelFd(fd: Fd, options: OperationOptions = NO_OPTIONS): Promise<number> {
+  cancelFd(fd: Fd, options: OperationOptions = NO_OPTIONS): Promise<number> {
     const fixed = options.fixedFile ? IORING_ASYNC_CANCEL_FD_FIXED : 0
     const flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL | fixed
-    try {
-      const plain = { ...options, fixedFile: false }
-      return await this.start('cancel', plain, (sqe) => prepCancelFd(sqe, fd, flags))
-    } catch (error) {
-      if ((error as { code?: string }).code === 'ENOENT') return 0
-      throw error
-    }
+    return this.start('cancel', { ...options, fixedFile: false }, (sqe) => prepCancelFd(sqe, fd, flags), {
+      expected: ENOENT,
+      finish: (res) => Math.max(0, res),
+    })
   }
 
   /**
@@ -178,11 +179,14 @@ export abstract class ControlOperations extends PathOperations {
     event: { readonly events: number; readonly data: bigint } | null,
     options: OperationOptions = NO_OPTIONS,
   ): Promise<number> {
+    const events = checkInteger('event.events', event?.events ?? 0, 0, 0xffff_ffff)
+    const data = event?.data ?? 0n
+    if (typeof data !== 'bigint') throw invalidType('event.data', 'of type bigint', data)
     const block = this.driver.arena.alloc(16)
     // The struct is packed on x64 alone.
     const dataAt = process.arch === 'x64' ? 4 : 8
-    block.view.setUint32(0, event?.events ?? 0, true)
-    block.view.setBigUint64(dataAt, event?.data ?? 0n, true)
+    block.view.setUint32(0, events, true)
+    block.view.setBigUint64(dataAt, data, true)
     return this.start(
       'epoll_ctl',
       options,

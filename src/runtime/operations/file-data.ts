@@ -33,6 +33,8 @@ export interface TransferOptions extends OperationOptions {
 }
 
 const NO_OPTIONS: TransferOptions = {}
+/** IOV_MAX. */
+const MAX_VECTORS = 1024
 
 /** @internal */
 export abstract class FileDataOperations extends Operations {
@@ -46,10 +48,10 @@ export abstract class FileDataOperations extends Operations {
    */
   read(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
     const length = checkedLength(buffer, options.length, 'options.length')
-    const offset = options.offset ?? -1
+    const { offset = -1 } = options
     if (this.copies) return this.#readByCopy(fd, buffer, length, offset, options)
     const address = addressOf(buffer)
-    if (options === NO_OPTIONS || isPlain(options)) {
+    if (isPlain(options)) {
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -80,10 +82,10 @@ export abstract class FileDataOperations extends Operations {
    */
   write(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
     const length = checkedLength(buffer, options.length, 'options.length')
-    const offset = options.offset ?? -1
+    const { offset = -1 } = options
     if (this.copies) return this.#writeByCopy(fd, buffer, length, offset, options)
     const address = addressOf(buffer)
-    if (options === NO_OPTIONS || isPlain(options)) {
+    if (isPlain(options)) {
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -108,7 +110,7 @@ export abstract class FileDataOperations extends Operations {
 
   /** Reads into several buffers, one after the other. Resolves to the bytes read in all. Linux 5.1. @see readv(2) */
   readv(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
-    const offset = options.offset ?? -1
+    const { offset = -1 } = options
     const vectors = this.#vectors(buffers, false)
     const finish =
       vectors.bounce === null ? undefined : (res: number) => scatter(vectors.bounce!, buffers, res)
@@ -120,14 +122,14 @@ export abstract class FileDataOperations extends Operations {
         memory: buffers,
         block: vectors.block,
         block2: vectors.bounce,
-        ...(finish && { finish }),
+        finish,
       },
     )
   }
 
   /** Writes several buffers, one after the other. Resolves to the bytes written in all. Linux 5.1. @see writev(2) */
   writev(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
-    const offset = options.offset ?? -1
+    const { offset = -1 } = options
     const vectors = this.#vectors(buffers, true)
     return this.start(
       'writev',
@@ -228,11 +230,12 @@ export abstract class FileDataOperations extends Operations {
     options: TransferOptions,
   ): Promise<number> {
     refuseRegistered(options)
+    const target = asBytes(buffer)
     const block = this.driver.arena.alloc(length)
     return this.start('read', options, (sqe) => prepRead(sqe, fd, block.address, length, offset), {
       block,
       finish: (res) => {
-        asBytes(buffer).set(block.bytes.subarray(0, res))
+        target.set(block.bytes.subarray(0, res))
         return res
       },
     })
@@ -246,24 +249,36 @@ export abstract class FileDataOperations extends Operations {
     options: TransferOptions,
   ): Promise<number> {
     refuseRegistered(options)
+    const data = asBytes(buffer)
     const block = this.driver.arena.alloc(length)
-    block.bytes.set(asBytes(buffer).subarray(0, length))
+    block.bytes.set(length === data.length ? data : data.subarray(0, length))
     return this.start('write', options, (sqe) => prepWrite(sqe, fd, block.address, length, offset), { block })
   }
 
   /** The iovec array for `buffers`, and in a worker the block that stands for all of them. */
   #vectors(buffers: readonly Bytes[], fill: boolean): { block: Block; bounce: Block | null } {
     if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
-    checkInteger('buffers.length', buffers.length, 0, 1024)
+    checkInteger('buffers.length', buffers.length, 0, MAX_VECTORS)
+    // Everything that can be wrong is found before memory is taken.
     let total = 0
-    for (const buffer of buffers) total += checkedLength(buffer, undefined)
+    const addresses: number[] = []
+    for (const buffer of buffers) {
+      total += checkedLength(buffer, undefined)
+      addresses.push(addressOf(buffer))
+    }
     const { arena } = this.driver
-    const bounce = this.copies ? arena.alloc(total) : null
     const block = arena.alloc(Math.max(buffers.length, 1) * 16)
+    let bounce: Block | null = null
+    try {
+      if (this.copies) bounce = arena.alloc(total)
+    } catch (error) {
+      arena.free(block)
+      throw error
+    }
     let at = 0
     buffers.forEach((buffer, index) => {
       if (bounce !== null && fill) bounce.bytes.set(asBytes(buffer), at)
-      const address = bounce === null ? addressOf(buffer) : bounce.address + at
+      const address = bounce === null ? addresses[index]! : bounce.address + at
       block.view.setBigUint64(index * 16, BigInt(address), true)
       block.view.setBigUint64(index * 16 + 8, BigInt(buffer.byteLength), true)
       at += buffer.byteLength
@@ -272,7 +287,9 @@ export abstract class FileDataOperations extends Operations {
   }
 }
 
+/** Nothing in `options` but `offset` and `length`. */
 function isPlain(options: TransferOptions): boolean {
+  if (options === NO_OPTIONS) return true
   return (
     options.signal === undefined &&
     options.timeoutMs === undefined &&

@@ -23,8 +23,9 @@ import {
   STATX_BASIC_STATS,
   STATX_BTIME,
 } from '../../ring/index.js'
+import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
-import { dirFd, type OperationOptions, type PathLike } from './base.js'
+import { dirFd, type OperationOptions, type PathLike, pathText } from './base.js'
 import { FileDataOperations } from './file-data.js'
 
 const STATX_BYTES = 256
@@ -92,9 +93,9 @@ export abstract class PathOperations extends FileDataOperations {
    */
   open(path: PathLike, options: OpenOptions = NO_OPTIONS): Promise<Fd> {
     const { flags = O_RDONLY, mode = 0o666, resolve, direct } = options
-    const name = this.pathBlock(path)
     const at = dirFd(options.dirFd)
-    const details = { block: name, path: String(path) }
+    const name = this.pathBlock(path)
+    const details = { block: name, path: pathText(path) }
     if (resolve !== undefined) return this.#openat2(at, name, flags, mode, resolve, options, details)
     if (direct === undefined || direct === false) {
       // CLOEXEC on a direct descriptor would be an error: it is not in the descriptor table at all.
@@ -147,11 +148,11 @@ export abstract class PathOperations extends FileDataOperations {
     read: (area: DataView) => T,
     syscall = 'statx',
   ): Promise<T> {
-    const name = this.pathBlock(path)
-    const area = this.driver.arena.alloc(STATX_BYTES)
     const flags = (options.flags ?? 0) | (path === '' ? AT_EMPTY_PATH : 0)
     const mask = options.mask ?? STATX_BASIC_STATS | STATX_BTIME
     const at = dirFd(options.dirFd)
+    const name = this.pathBlock(path)
+    const area = this.driver.arena.alloc(STATX_BYTES)
     return this.start(
       syscall,
       options,
@@ -159,7 +160,7 @@ export abstract class PathOperations extends FileDataOperations {
       {
         block: name,
         block2: area,
-        path: path === '' ? undefined : String(path),
+        path: path === '' ? undefined : pathText(path),
         finish: () => read(area.view),
       },
     )
@@ -167,9 +168,9 @@ export abstract class PathOperations extends FileDataOperations {
 
   /** Renames. `flags` are `RENAME_*`. Linux 5.11. @see renameat2(2) */
   rename(from: PathLike, to: PathLike, options: MoveOptions = NO_OPTIONS): Promise<number> {
-    const [a, b] = this.#twoPaths(from, to)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
+    const [a, b] = this.#twoPaths(from, to)
     return this.start(
       'rename',
       options,
@@ -177,8 +178,8 @@ export abstract class PathOperations extends FileDataOperations {
       {
         block: a,
         block2: b,
-        path: String(from),
-        dest: String(to),
+        path: pathText(from),
+        dest: pathText(to),
       },
     )
   }
@@ -188,11 +189,11 @@ export abstract class PathOperations extends FileDataOperations {
     path: PathLike,
     options: AtOptions & { readonly flags?: number | undefined } = NO_OPTIONS,
   ): Promise<number> {
-    const name = this.pathBlock(path)
     const at = dirFd(options.dirFd)
     const flags = options.flags ?? 0
+    const name = this.pathBlock(path)
     const call = flags === 0 ? 'unlink' : 'rmdir'
-    const details = { block: name, path: String(path) }
+    const details = { block: name, path: pathText(path) }
     return this.start(call, options, (sqe) => prepUnlinkat(sqe, at, name.address, flags), details)
   }
 
@@ -201,39 +202,39 @@ export abstract class PathOperations extends FileDataOperations {
     path: PathLike,
     options: AtOptions & { readonly mode?: number | undefined } = NO_OPTIONS,
   ): Promise<number> {
-    const name = this.pathBlock(path)
     const at = dirFd(options.dirFd)
+    const name = this.pathBlock(path)
     const mode = options.mode ?? 0o777
-    const details = { block: name, path: String(path) }
+    const details = { block: name, path: pathText(path) }
     return this.start('mkdir', options, (sqe) => prepMkdirat(sqe, at, name.address, mode), details)
   }
 
   /** Makes a symbolic link at `path` that says `target`. Linux 5.15. @see symlinkat(2) */
   symlink(target: PathLike, path: PathLike, options: AtOptions = NO_OPTIONS): Promise<number> {
-    const [a, b] = this.#twoPaths(target, path)
     const at = dirFd(options.dirFd)
-    const details = { block: a, block2: b, path: String(target), dest: String(path) }
+    const [a, b] = this.#twoPaths(target, path)
+    const details = { block: a, block2: b, path: pathText(target), dest: pathText(path) }
     return this.start('symlink', options, (sqe) => prepSymlinkat(sqe, a.address, at, b.address), details)
   }
 
   /** Gives a file one more name. Linux 5.15. @see linkat(2) */
   link(from: PathLike, to: PathLike, options: MoveOptions = NO_OPTIONS): Promise<number> {
-    const [a, b] = this.#twoPaths(from, to)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
+    const [a, b] = this.#twoPaths(from, to)
     return this.start('link', options, (sqe) => prepLinkat(sqe, fromFd, a.address, toFd, b.address, flags), {
       block: a,
       block2: b,
-      path: String(from),
-      dest: String(to),
+      path: pathText(from),
+      dest: pathText(to),
     })
   }
 
   /** Reads an extended attribute, of at most 64 KiB. Linux 5.19. @see getxattr(2) */
   getxattr(target: PathLike | Fd, name: string, options: OperationOptions = NO_OPTIONS): Promise<Buffer> {
+    const key = this.#keyBlock(name, target)
     const value = this.driver.arena.alloc(MAX_XATTR)
     const finish = (res: number): Buffer => Buffer.from(value.bytes.subarray(0, res))
-    const key = this.pathBlock(name, 'name')
     if (typeof target === 'number') {
       const details = { block: key, block2: value, finish }
       return this.start(
@@ -243,14 +244,12 @@ export abstract class PathOperations extends FileDataOperations {
         details,
       )
     }
-    // The path shares the name's block: an operation holds two.
-    const both = this.#joined(key, this.pathBlock(target))
-    const details = { block: both.block, block2: value, finish, path: String(target) }
+    const pathAddress = key.address + key.bytes.indexOf(0) + 1
     return this.start(
       'getxattr',
       options,
-      (sqe) => prepGetxattr(sqe, both.first, value.address, both.second, MAX_XATTR),
-      details,
+      (sqe) => prepGetxattr(sqe, key.address, value.address, pathAddress, MAX_XATTR),
+      { block: key, block2: value, finish, path: pathText(target) },
     )
   }
 
@@ -263,9 +262,10 @@ export abstract class PathOperations extends FileDataOperations {
     options: OperationOptions = NO_OPTIONS,
   ): Promise<number> {
     const data = Buffer.from(value as string)
+    checkInteger('value.length', data.length, 0, MAX_XATTR)
+    const key = this.#keyBlock(name, target)
     const area = this.driver.arena.alloc(Math.max(1, data.length))
     area.bytes.set(data)
-    const key = this.pathBlock(name, 'name')
     if (typeof target === 'number') {
       return this.start(
         'fsetxattr',
@@ -274,12 +274,12 @@ export abstract class PathOperations extends FileDataOperations {
         { block: key, block2: area },
       )
     }
-    const both = this.#joined(key, this.pathBlock(target))
+    const pathAddress = key.address + key.bytes.indexOf(0) + 1
     return this.start(
       'setxattr',
       options,
-      (sqe) => prepSetxattr(sqe, both.first, area.address, both.second, flags, data.length),
-      { block: both.block, block2: area, path: String(target) },
+      (sqe) => prepSetxattr(sqe, key.address, area.address, pathAddress, flags, data.length),
+      { block: key, block2: area, path: pathText(target) },
     )
   }
 
@@ -292,8 +292,17 @@ export abstract class PathOperations extends FileDataOperations {
     options: OpenOptions,
     details: { block: Block; path: string },
   ): Promise<Fd> {
-    const how = this.driver.arena.alloc(24)
     const direct = options.direct !== undefined && options.direct !== false
+    let how: Block
+    try {
+      checkInteger('options.flags', flags, 0, 0x7fff_ffff)
+      checkInteger('options.mode', mode, 0, 0xffff)
+      checkInteger('options.resolve', resolve, 0, Number.MAX_SAFE_INTEGER)
+      how = this.driver.arena.alloc(24)
+    } catch (error) {
+      this.free(name)
+      throw error
+    }
     how.view.setBigUint64(0, BigInt(direct ? flags : flags | O_CLOEXEC), true)
     // openat2 refuses a mode where nothing is created.
     how.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode : 0), true)
@@ -320,15 +329,25 @@ export abstract class PathOperations extends FileDataOperations {
     }
   }
 
-  #joined(first: Block, second: Block): { block: Block; first: number; second: number } {
+  /** The name of an attribute, and behind it the path that it is for: an operation holds two blocks, and needs both. */
+  #keyBlock(name: string, target: PathLike | Fd): Block {
+    if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
+    const key = this.pathBlock(name, 'name')
+    if (typeof target === 'number') return key
     const { arena } = this.driver
-    const [a, b] = [first.bytes.indexOf(0) + 1, second.bytes.indexOf(0) + 1]
-    const block = arena.alloc(a + b)
-    block.bytes.set(first.bytes.subarray(0, a), 0)
-    block.bytes.set(second.bytes.subarray(0, b), a)
-    arena.free(first)
-    arena.free(second)
-    return { block, first: block.address, second: block.address + a }
+    let path: Block | null = null
+    try {
+      path = this.pathBlock(target)
+      const nameLength = key.bytes.indexOf(0) + 1
+      const pathLength = path.bytes.indexOf(0) + 1
+      const both = arena.alloc(nameLength + pathLength)
+      both.bytes.set(key.bytes.subarray(0, nameLength))
+      both.bytes.set(path.bytes.subarray(0, pathLength), nameLength)
+      return both
+    } finally {
+      arena.free(key)
+      this.free(path)
+    }
   }
 }
 
