@@ -88,7 +88,7 @@ export function readDirectly(
   return withFile(request, async (fd) => {
     const size = await sizeOf(uring, fd)
     if (size > MAX_FILE_BYTES) throw fileTooLarge(size)
-    const data = size < 0 ? await readUnsized(uring, fd, signal) : await readSized(uring, fd, size, signal)
+    const data = size <= 0 ? await readUnsized(uring, fd, signal) : await readSized(uring, fd, size, signal)
     return encoding === undefined ? data : data.toString(encoding)
   })
 }
@@ -142,7 +142,7 @@ async function readSized(
   return end === size ? whole : whole.subarray(0, end)
 }
 
-/** Anything but a regular file: /proc, a block device. */
+/** What has no size, or says that it is 0: a block device, /proc. */
 async function readUnsized(uring: Uring, fd: number, signal: AbortSignal | undefined): Promise<Buffer> {
   const parts: Buffer[] = []
   for (let total = 0; ; ) {

@@ -114,7 +114,11 @@ function streamOver<S extends ReadStream | WriteStream>(
   // The stream keeps the file open until it has closed itself, which the handle's close() makes it do.
   held = true
   descriptor.ref()
-  handle.on('close', stream.close.bind(stream))
+  handle.on('close', () => {
+    // Node's close() of a stream that has finished without closing would wait for ever.
+    if ((stream as WriteStream).writableFinished) stream.destroy()
+    else stream.close()
+  })
   return stream
 }
 

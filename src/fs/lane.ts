@@ -17,6 +17,7 @@ import {
 import type { Block } from '../runtime/arena.js'
 import { AbortError, type Uring } from '../runtime/index.js'
 import type { Slot } from '../runtime/slot.js'
+import { addAbortListener, removeAbortListener } from './abort-listeners.js'
 import { pathText } from './arguments.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
 import { withCloseError } from './node-errors.js'
@@ -91,7 +92,7 @@ export abstract class Lane<R extends LaneRequest> {
     this.#openAsync = false
     this.fd = request.fd
     if (request.fd >= 0) {
-      this.transfer()
+      this.#beginTransfer()
       return
     }
     const { path, flags, mode, resolveBits, uring } = request
@@ -173,7 +174,16 @@ export abstract class Lane<R extends LaneRequest> {
     this.freeBlock()
     this.fd = res
     if (this.#aborted) this.fail(this.abortError())
-    else this.transfer()
+    else this.#beginTransfer()
+  }
+
+  #beginTransfer(): void {
+    try {
+      this.transfer()
+    } catch (error) {
+      // A buffer that was detached meanwhile, or no memory.
+      this.fail(error)
+    }
   }
 
   protected freeBlock(): void {
@@ -270,7 +280,7 @@ export class LanePool<R extends LaneRequest> {
       if (request.lane !== null) request.lane.abort()
       else this.#drop(request)
     }
-    const settled = (): void => signal.removeEventListener('abort', onAbort)
+    const settled = (): void => removeAbortListener(signal, onAbort)
     const { resolve, reject } = request as unknown as {
       resolve: (value: unknown) => void
       reject: (error: unknown) => void
@@ -287,7 +297,7 @@ export class LanePool<R extends LaneRequest> {
       },
     } as R
     request = watched
-    signal.addEventListener('abort', onAbort, { once: true })
+    addAbortListener(signal, onAbort)
     setImmediate(() => {
       if (signal.aborted) return
       this.start(request)

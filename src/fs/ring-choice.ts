@@ -2,6 +2,7 @@
 
 import { probe } from '../config/index.js'
 import type { OpcodeName } from '../ring/index.js'
+import { announceFallback } from '../runtime/diagnostics.js'
 import { defaultUring, type Uring } from '../runtime/index.js'
 
 /** What a call needs of the kernel. */
@@ -36,10 +37,15 @@ const forget = (): void => {
   known = undefined
 }
 
-let lacking: ReadonlySet<Need> | null = null
+/** The calls that the kernel has no ring operation for, and what it lacks. */
+let lacking: ReadonlyMap<Need, string> | null = null
+
+// Node's permission model is kept by Node's own functions; the ring would go past it.
+const isRestricted = (process as { permission?: unknown }).permission !== undefined
 
 /** The thread's shared ring, or null where Node's own fs is to be used. */
 export function currentRing(): Uring | null {
+  if (isRestricted) return null
   if (known !== undefined && (known === null || !known.closed)) return known
   known = defaultUring()
   settled.then(forget)
@@ -51,12 +57,19 @@ export function ringFor(need: Need): Uring | null {
   const ring = currentRing()
   if (ring === null) return null
   lacking ??= lackingWith(probe().opcodes)
-  return lacking.has(need) ? null : ring
+  const missing = lacking.get(need)
+  if (missing === undefined) return ring
+  announceFallback(`fs ${need}`, `the kernel lacks ${missing}`)
+  return null
 }
 
-function lackingWith(opcodes: readonly string[]): ReadonlySet<Need> {
-  const needs = Object.keys(NEEDS) as Need[]
-  return new Set(needs.filter((need) => NEEDS[need].some((opcode) => !opcodes.includes(opcode))))
+function lackingWith(opcodes: readonly string[]): ReadonlyMap<Need, string> {
+  const lacks = new Map<Need, string>()
+  for (const need of Object.keys(NEEDS) as Need[]) {
+    const missing = NEEDS[need].find((opcode) => !opcodes.includes(opcode))
+    if (missing !== undefined) lacks.set(need, missing)
+  }
+  return lacks
 }
 
 /** @internal For tests: as if the kernel had no other opcodes than these; null asks the kernel again. */

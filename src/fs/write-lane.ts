@@ -49,7 +49,8 @@ class WriteLane extends Lane<WriteRequest> {
       const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data
       this.#data = bytes
       this.#length = bytes.byteLength
-      if (uring.copies && bytes.byteLength > 0) {
+      // Memory that threads share has no address that could be had.
+      if ((uring.copies || !(bytes.buffer instanceof ArrayBuffer)) && bytes.byteLength > 0) {
         this.block = uring.driver.arena.alloc(Math.min(IN_PLACE_BYTES, bytes.byteLength))
       } else {
         this.#address = addressOf(bytes)

@@ -174,6 +174,8 @@ export class Driver {
   #batch = 0
   /** An entry was made since the last submit. With SQPOLL nothing else tells those that its thread has yet to be shown. */
   #hasFresh = false
+  /** Something waits for room in the submission queue, which only the SQPOLL thread can make. */
+  #wantsSpace = false
   #flushQueued = false
   #armed = false
   #referenced = false
@@ -622,7 +624,8 @@ export class Driver {
     if (this.#outstanding + entries > this.#maxOutstanding) return false
     if (this.ring.sqSpaceLeft >= entries) return true
     this.#submitNow()
-    return this.ring.sqSpaceLeft >= entries
+    this.#wantsSpace = this.ring.sqSpaceLeft < entries
+    return !this.#wantsSpace
   }
 
   #makeRoom(): Sqe | null {
@@ -698,7 +701,10 @@ export class Driver {
       const generation = pairs[at + 1]!
       if (index !== 0 && !this.#isCurrent(index, generation)) continue
       const sqe = this.ring.getSqe() ?? this.#makeRoom()
-      if (sqe === null) break
+      if (sqe === null) {
+        this.#wantsSpace = true
+        break
+      }
       const all = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
       prepCancel64(sqe, index | ROLE_OPERATION, generation, all)
       sqe.setUserData(index | ROLE_CANCEL, generation)
@@ -800,6 +806,7 @@ export class Driver {
       ring.eventfdEnabled = false
     }
     for (;;) {
+      this.#wantsSpace = false
       if (this.#cancels.length > 0) this.#sendCancels()
       const enters = this.#enters
       const wasTaken = this.#submitNow()
@@ -834,6 +841,12 @@ export class Driver {
         isAfterwardsDue = true
         break
       }
+    }
+    if (this.#wantsSpace && !isAfterwardsDue) {
+      // The SQPOLL thread tells nobody that it has made room in the queue.
+      setTimeout(this.#flushInNewTurn, RETRY_MS)
+      this.#updateRef()
+      return
     }
     this.#flushQueued = false
     if (isAfterwardsDue) this.#queueFlush()

@@ -13,6 +13,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
 
 // Numbers that libuv, and so Node, has no name for but that io_uring can answer with.
 const LINUX_ONLY: ReadonlyMap<number, readonly [name: string, message: string]> = new Map([
+  [53, ['EBADR', 'invalid request descriptor']],
   [77, ['EBADFD', 'file descriptor in bad state']],
   [117, ['EUCLEAN', 'structure needs cleaning']],
   [121, ['EREMOTEIO', 'remote I/O error']],

@@ -18,18 +18,22 @@ import type { Address, Fd } from './numbers.js'
 /** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
 export const PAGE_BYTES = 4096
 
+const MAX_FLAG_RACES = 100
+
 type Transfer = (this: ArrayBuffer) => ArrayBuffer
 
 /** `ArrayBuffer.prototype.transfer`, by name from Node 22 on; Node 20 has it behind a flag, which is set for a moment. */
 function findTransfer(): Transfer {
   const own = (ArrayBuffer.prototype as { transfer?: Transfer }).transfer
   if (own !== undefined) return own
-  setFlagsFromString('--harmony-rab-gsab-transfer')
-  try {
-    return runInNewContext('ArrayBuffer.prototype.transfer') as Transfer
-  } finally {
+  // The flag is one for the whole process: another thread may take it away between our two steps, so they are repeated.
+  for (let attempt = 0; attempt < MAX_FLAG_RACES; attempt++) {
+    setFlagsFromString('--harmony-rab-gsab-transfer')
+    const found = runInNewContext('ArrayBuffer.prototype.transfer') as Transfer | undefined
     setFlagsFromString('--no-harmony-rab-gsab-transfer')
+    if (found !== undefined) return found
   }
+  throw new Error('ArrayBuffer.prototype.transfer is not to be had: Node 20.11 or later is needed')
 }
 
 let transfer: Transfer | undefined

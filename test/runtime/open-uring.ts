@@ -21,7 +21,6 @@ export class TestUring extends RingOperations {
   constructor(options: RingOptions, copies: boolean) {
     super(new Driver(Ring.open(options), new Arena()), false)
     if (copies) Object.assign(this, { copies })
-    process.prependListener('exit', () => { const d = this.driver; if (!d.ring.closed) console.log('OPEN', d.inFlight, d.closed, JSON.stringify(d.counters), d.waiting, d.ring.sqPending, d.ring.cqReady, d.ring.sqFlags, d.ring.eventfdEnabled) })
   }
 
   get inFlight(): number {

@@ -1,0 +1,63 @@
+// A kernel that lacks some operations: those calls alone are Node's, with the same outcome.
+
+import nodeSync from 'node:fs'
+import { open, readFile, writeFile } from '../../src/fs/index.js'
+import { NEEDS, pretendOpcodes, ringFor } from '../../src/fs/ring-choice.js'
+import { defaultUring } from '../../src/runtime/index.js'
+import { assert, needs, test } from '../harness.js'
+import { compareSequences } from './random-operations.js'
+import { scratch } from './scratch.js'
+
+const ALL = [...new Set(Object.values(NEEDS).flat())]
+
+async function lacking(opcodes: readonly string[], body: () => Promise<unknown>): Promise<void> {
+  pretendOpcodes(ALL.filter((opcode) => !opcodes.includes(opcode)))
+  try {
+    await body()
+  } finally {
+    pretendOpcodes(null)
+  }
+}
+
+test(
+  'a call has a ring where the kernel has all that it needs',
+  needs({ linux: '6.9' }, () => {
+    for (const need of Object.keys(NEEDS) as (keyof typeof NEEDS)[]) assert.ok(ringFor(need), need)
+  }),
+)
+
+test(
+  'without any of its operations a call is served all the same',
+  needs({ ring: true }, async () => {
+    for (const opcode of ALL) await lacking([opcode], () => compareSequences(77, 400))
+  }),
+)
+
+test(
+  'with none at all everything is Node’s',
+  needs({ ring: true }, async () => {
+    await lacking(ALL, async () => {
+      const before = defaultUring()!.counters.submitted
+      await compareSequences(78, 600)
+      assert.is(defaultUring()!.counters.submitted, before)
+    })
+  }),
+)
+
+test(
+  'durable and direct hold without the ring’s operations',
+  needs({ ring: true }, async () => {
+    const path = scratch('fallback')
+    await lacking(ALL, async () => {
+      await writeFile(path, 'durable', { durable: true })
+      await writeFile(path, '!', { durable: true, flag: 'a' })
+      assert.is(await readFile(path, { direct: true, encoding: 'utf8' }), 'durable!')
+      const handle = await open(path, 'a')
+      await handle.appendFile('?', { durable: true })
+      await handle.close()
+      assert.is(nodeSync.readFileSync(path, 'utf8'), 'durable!?')
+    })
+  }),
+)
+
+test.run()
