@@ -1,7 +1,7 @@
 // An open file: its descriptor, who uses it, when it is closed, and whose turn it is with the file's current position.
 
 import fs from 'node:fs'
-import { prepClose } from '../ring/index.js'
+import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
 import { call } from './call.js'
 import { ringFor } from './ring-choice.js'
 
@@ -20,6 +20,23 @@ export function closeFd(fd: number): Promise<void> {
   })
 }
 
+function syncFd(fd: number, syscall: 'fsync' | 'fdatasync'): Promise<void> {
+  const uring = ringFor('fsync')
+  if (uring === null) {
+    return new Promise((resolve, reject) => {
+      fs[syscall](fd, (error) => (error ? reject(error) : resolve()))
+    })
+  }
+  const flags = syscall === 'fdatasync' ? IORING_FSYNC_DATASYNC : 0
+  return call(uring, { syscall, prepare: (sqe) => prepFsync(sqe, fd, flags), finish: () => undefined })
+}
+
+/** The sync in progress, and the one that follows it. */
+interface SyncGroup {
+  running: Promise<void> | null
+  waiting: Promise<void> | null
+}
+
 /** Held by a FileHandle, and by each of its operations while it runs. */
 export class Descriptor {
   /** -1 once closed. */
@@ -34,6 +51,10 @@ export class Descriptor {
   #positionTaken = false
   #positionWaiters: (() => void)[] = []
   #seekable: boolean | null = null
+  readonly #syncs: Readonly<Record<'fsync' | 'fdatasync', SyncGroup>> = {
+    fsync: { running: null, waiting: null },
+    fdatasync: { running: null, waiting: null },
+  }
 
   /** @param onClosed - Called when the descriptor is given back to the kernel. */
   constructor(fd: number, flags: number, onClosed: () => void) {
@@ -85,6 +106,36 @@ export class Descriptor {
     this.fd = -1
     this.#onClosed()
     return closeFd(fd)
+  }
+
+  /**
+   * Makes what was written before the call durable. Calls that come while another is on its way share the next one: it
+   * begins after their writes, so it covers them.
+   */
+  sync(syscall: 'fsync' | 'fdatasync'): Promise<void> {
+    const group = this.#syncs[syscall]
+    group.waiting ??= this.#runSync(syscall, group, group.running)
+    return group.waiting
+  }
+
+  async #runSync(
+    syscall: 'fsync' | 'fdatasync',
+    group: SyncGroup,
+    before: Promise<void> | null,
+  ): Promise<void> {
+    this.ref()
+    // Writes that end together are made durable together: those who wait for them have their say first.
+    if (before === null) await new Promise<void>((resolve) => process.nextTick(resolve))
+    else await before.catch(() => {})
+    const running = syncFd(this.fd, syscall)
+    group.waiting = null
+    group.running = running
+    try {
+      await running
+    } finally {
+      if (group.running === running) group.running = null
+      this.unref()
+    }
   }
 
   /**

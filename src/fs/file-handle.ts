@@ -6,7 +6,7 @@ import fs, { type BigIntStats, type ReadStream, type Stats, type WriteStream } f
 import { createInterface, type Interface } from 'node:readline'
 import type { ReadableStream } from 'node:stream/web'
 import { StringDecoder } from 'node:string_decoder'
-import { AT_EMPTY_PATH, IORING_FSYNC_DATASYNC, prepFsync, prepFtruncate, prepStatx } from '../ring/index.js'
+import { AT_EMPTY_PATH, prepFtruncate, prepStatx } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
 import { isPieces, plainEncoding } from './arguments.js'
 import { call } from './call.js'
@@ -34,7 +34,7 @@ import { type ReadRequest, readLanes } from './read-lane.js'
 import { ringFor } from './ring-choice.js'
 import { bigStatsOf, STATX_BYTES, STATX_MASK, statsOf } from './stats.js'
 import { inDescriptor, type Position, transfer, transferVectors } from './transfer.js'
-import { type Durability, type WriteRequest, writeLanes } from './write-lane.js'
+import { type WriteRequest, writeLanes } from './write-lane.js'
 
 /** Data for writeFile and appendFile: a whole, or pieces one after the other. */
 export type FileData =
@@ -327,10 +327,10 @@ export class FileHandle extends EventEmitter {
     const plain = plainEncoding(encoding)
     if (plain === null) Buffer.from('', encoding as BufferEncoding)
     throwIfAborted(signal)
-    const durability: Durability = durable ? 'fdatasync' : 'none'
-    await inDescriptorAsync(descriptor, () =>
-      this.#writeAll(data, plain ?? 'utf8', abortSignal(signal), durability),
-    )
+    await inDescriptorAsync(descriptor, async () => {
+      await this.#writeAll(data, plain ?? 'utf8', abortSignal(signal))
+      if (durable) await descriptor.sync('fdatasync')
+    })
   }
 
   /** As `writeFile`: the data goes to the current position, which is the end in a file opened for appending. */
@@ -387,12 +387,12 @@ export class FileHandle extends EventEmitter {
 
   /** Waits until data and metadata are on the disk. @see fsync(2) */
   async sync(): Promise<void> {
-    return this.#sync('fsync')
+    return this.#opened('fsync').sync('fsync')
   }
 
   /** Waits until the data, and what is needed to read it back, is on the disk. @see fdatasync(2) */
   async datasync(): Promise<void> {
-    return this.#sync('fdatasync')
+    return this.#opened('fdatasync').sync('fdatasync')
   }
 
   /** Changes the permissions. By way of Node: io_uring cannot. @see fchmod(2) */
@@ -448,19 +448,6 @@ export class FileHandle extends EventEmitter {
     return descriptor
   }
 
-  async #sync(syscall: 'fsync' | 'fdatasync'): Promise<void> {
-    const descriptor = this.#opened(syscall)
-    const { fd } = descriptor
-    const uring = ringFor('fsync')
-    if (uring === null) {
-      return inDescriptor<void>(descriptor, (done) => fs[syscall](fd, (error) => done(error)))
-    }
-    const flags = syscall === 'fdatasync' ? IORING_FSYNC_DATASYNC : 0
-    return inDescriptorAsync(descriptor, () =>
-      call(uring, { syscall, prepare: (sqe) => prepFsync(sqe, fd, flags), finish: () => undefined }),
-    )
-  }
-
   /** readFile without a ring. */
   async #readPlainly(
     encoding: BufferEncoding | undefined,
@@ -492,12 +479,7 @@ export class FileHandle extends EventEmitter {
     return encoding === undefined ? whole : whole.toString(encoding)
   }
 
-  async #writeAll(
-    data: FileData,
-    encoding: BufferEncoding,
-    signal: AbortSignal | undefined,
-    durability: Durability,
-  ): Promise<void> {
+  async #writeAll(data: FileData, encoding: BufferEncoding, signal: AbortSignal | undefined): Promise<void> {
     const descriptor = this[descriptorOf]
     const uring = ringFor('writeFile')
     if (uring !== null && !isPieces(data)) {
@@ -513,7 +495,7 @@ export class FileHandle extends EventEmitter {
           signal,
           data: bytes,
           encoding,
-          durability,
+          durability: 'none',
         })
       // A file opened for appending is written at its end whatever the position.
       return descriptor.flags & fs.constants.O_APPEND ? write() : descriptor.withPosition(write)
@@ -524,7 +506,6 @@ export class FileHandle extends EventEmitter {
         await this.#writePiece(ArrayBuffer.isView(piece) ? piece : Buffer.from(piece, encoding), signal)
       }
     } else await this.#writePiece(ArrayBuffer.isView(data) ? data : Buffer.from(data, encoding), signal)
-    if (durability !== 'none') await this.#sync(durability)
   }
 
   async #writePiece(piece: ArrayBufferView, signal: AbortSignal | undefined): Promise<void> {

@@ -2,7 +2,7 @@
 // asked for, since statx always takes a trip to a kernel thread, and would not be known for /proc, pipes and ttys.
 // A file that fills the first block is asked for its size and read into memory of that size.
 
-import { AT_EMPTY_PATH, addressOf, IOSQE_ASYNC, prepRead, prepStatx, type Sqe } from '../ring/index.js'
+import { AT_EMPTY_PATH, addressOf, prepRead, prepStatx, type Sqe } from '../ring/index.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { fileTooLarge } from './node-errors.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
@@ -11,9 +11,12 @@ import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 const FIRST_BYTES = 16_384
 /** Reads of a file without a known size. */
 const UNSIZED_BYTES = 65_536
-/** A read in place blocks this thread while it copies, so larger ones are left to a thread of the kernel. */
-const IN_PLACE_BYTES = 262_144
+/** The second read: beyond that, a size is worth its price. */
+const SECOND_BYTES = 131_072
+/** Reads of a file of known size. What is cached is copied in place, so other work has to wait for one of these. */
 const CHUNK_BYTES = 1_048_576
+/** The same through the driver's memory. */
+const COPIED_BYTES = 262_144
 /** What one Buffer is allowed to hold here, as in Node. */
 const MAX_FILE_BYTES = 2 ** 31 - 1
 
@@ -52,8 +55,9 @@ class ReadLane extends Lane<ReadRequest> {
       this.#total += res
       this.#inBlock += res
       if (this.#inBlock < this.block!.bytes.length) this.issue(this.#prepareBlock, this.#onBlock, 'read')
-      else if (this.#parts === null) this.#askSize()
-      else this.#nextPart()
+      else if (this.#parts !== null) this.#nextPart()
+      else if (this.#total < SECOND_BYTES) this.#widen()
+      else this.#askSize()
     }
   }
 
@@ -111,6 +115,17 @@ class ReadLane extends Lane<ReadRequest> {
     this.issue(this.#prepareBlock, this.#onBlock, 'read')
   }
 
+  /** Goes on in a larger block. */
+  #widen(): void {
+    const { arena } = this.request.uring.driver
+    const small = this.block!
+    const block = arena.alloc(SECOND_BYTES)
+    small.bytes.copy(block.bytes)
+    arena.free(small)
+    this.block = block
+    this.issue(this.#prepareBlock, this.#onBlock, 'read')
+  }
+
   #askSize(): void {
     this.#parts = [Buffer.from(this.block!.bytes)]
     this.#useBlock(2 * STATX_BYTES)
@@ -154,7 +169,7 @@ class ReadLane extends Lane<ReadRequest> {
     this.#parts = null
     this.memory = this.#target
     if (this.request.uring.copies) {
-      this.block = this.request.uring.driver.arena.alloc(Math.min(IN_PLACE_BYTES, size - this.#total))
+      this.block = this.request.uring.driver.arena.alloc(Math.min(COPIED_BYTES, size - this.#total))
     }
     this.issue(this.#prepareRest, this.#onRest, 'read')
   }
@@ -166,7 +181,6 @@ class ReadLane extends Lane<ReadRequest> {
     const most = block === null ? CHUNK_BYTES : block.bytes.length
     const length = Math.min(left, most)
     prepRead(sqe, this.fd, block === null ? addressOf(target) + this.#total : block.address, length, -1)
-    if (length > IN_PLACE_BYTES) sqe.addFlags(IOSQE_ASYNC)
   }
 
   readonly #onRest = (res: number): void => {

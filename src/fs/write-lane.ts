@@ -1,19 +1,16 @@
 // writeFile and appendFile on the ring, for data that is there as a whole: open, write, make durable if asked, close.
+//
+// The sync is not linked to the write, though the two would then go in one system call: a kernel thread that waits for
+// a sync holds up the writes behind it, and fewer of them share a commit of the file system's journal (measured with 64
+// writers on ext4: 90 us an append linked, 68 us in two steps).
 
-import {
-  addressOf,
-  IORING_FSYNC_DATASYNC,
-  IOSQE_ASYNC,
-  IOSQE_IO_LINK,
-  prepFsync,
-  prepWrite,
-  type Sqe,
-} from '../ring/index.js'
+import { addressOf, IORING_FSYNC_DATASYNC, prepFsync, prepWrite, type Sqe } from '../ring/index.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 
-/** Larger writes are left to a thread of the kernel: this one would wait while it copies. */
-const IN_PLACE_BYTES = 262_144
+/** One write. Where the file system copies in place, other work has to wait for it. */
 const CHUNK_BYTES = 1_048_576
+/** The same through the driver's memory. */
+const COPIED_BYTES = 262_144
 /** Text up to this length is encoded into the driver's memory, which saves a Buffer. */
 const SHORT_TEXT = 16_384
 
@@ -51,7 +48,7 @@ class WriteLane extends Lane<WriteRequest> {
       this.#length = bytes.byteLength
       // Memory that threads share has no address that could be had.
       if ((uring.copies || !(bytes.buffer instanceof ArrayBuffer)) && bytes.byteLength > 0) {
-        this.block = uring.driver.arena.alloc(Math.min(IN_PLACE_BYTES, bytes.byteLength))
+        this.block = uring.driver.arena.alloc(Math.min(COPIED_BYTES, bytes.byteLength))
       } else {
         this.#address = addressOf(bytes)
         this.memory = bytes
@@ -70,13 +67,11 @@ class WriteLane extends Lane<WriteRequest> {
       this.#address = this.block.address - this.#written
       this.#asked = part.length
     } else this.#asked = Math.min(left, CHUNK_BYTES)
-    if (this.request.durability === 'fdatasync' && this.#asked === left) this.#writeAndSync()
-    else this.issue(this.#prepareWrite, this.#onWritten, 'write')
+    this.issue(this.#prepareWrite, this.#onWritten, 'write')
   }
 
   readonly #prepareWrite = (sqe: Sqe): void => {
     prepWrite(sqe, this.fd, this.#address + this.#written, this.#asked, -1)
-    if (this.#asked > IN_PLACE_BYTES) sqe.addFlags(IOSQE_ASYNC)
   }
 
   readonly #onWritten = (res: number): void => {
@@ -93,53 +88,6 @@ class WriteLane extends Lane<WriteRequest> {
       this.#data = null
       this.fail(this.abortError())
     } else this.#write()
-  }
-
-  /** Both in one system call: the kernel starts the second when the first has written all of its bytes. */
-  #writeAndSync(): void {
-    let written = 0
-    let failure: { readonly error: unknown; readonly syscall: string } | null = null
-    let left = 2
-    const ended = (): void => {
-      if (--left > 0) return
-      // A short write breaks the chain without an error of its own: it is completed step by step.
-      if (written < this.#asked && (failure === null || failure.syscall === 'fdatasync'))
-        this.#onWritten(written)
-      else {
-        this.#data = null
-        if (failure !== null) this.fail(this.aborted ? this.abortError() : failure.error)
-        else this.done(undefined)
-      }
-    }
-    const failed = (error: unknown, syscall: string): void => {
-      // The first failure is the cause of the second.
-      failure ??= { error, syscall }
-      ended()
-    }
-    const { driver } = this.request.uring
-    const members = [
-      {
-        prepare: this.#prepareWrite,
-        options: { syscall: 'write', memory: this.memory },
-        resolve: (res: unknown) => {
-          written = res as number
-          ended()
-        },
-        reject: (error: unknown) => failed(error, 'write'),
-      },
-      {
-        prepare: this.#prepareDatasync,
-        options: { syscall: 'fdatasync' },
-        resolve: ended,
-        reject: (error: unknown) => failed(error, 'fdatasync'),
-      },
-    ]
-    try {
-      driver.submitChain(members, IOSQE_IO_LINK)
-    } catch (error) {
-      this.#data = null
-      this.fail(error)
-    }
   }
 
   #sync(): void {

@@ -38,6 +38,8 @@ export class SubmissionQueue {
   #tail = 0
   /** How far the kernel is known to have read. */
   #head = 0
+  /** The tail at which the queue is full, as far as is known: `entries` past the head. */
+  #limit = 0
   /** The head at which `takenCount` was 0. */
   #start = 0
 
@@ -60,6 +62,7 @@ export class SubmissionQueue {
     this.#head = Atomics.load(this.#words, this.#headAt)
     this.#tail = Atomics.load(this.#words, this.#tailAt)
     this.#start = this.#head
+    this.#limit = (this.#head + this.entries) | 0
     // The array maps ring positions to entries. Ours is the identity for the ring's whole life, so a bad index, for
     // which the kernel posts no CQE, cannot arise.
     if (layout.sqArrayAt >= 0) {
@@ -82,10 +85,7 @@ export class SubmissionQueue {
   /** The next free entry, zeroed, or null when the queue is full. */
   next(): Sqe | null {
     const tail = this.#tail
-    if ((tail - this.#head) >>> 0 >= this.entries) {
-      this.refreshHead()
-      if ((tail - this.#head) >>> 0 >= this.entries) return null
-    }
+    if (tail === this.#limit && !this.#hasMadeRoom()) return null
     const slot = tail & this.#mask
     const sqe = this.#sqes[slot] ?? this.#makeSqe(slot)
     const doubles = sqe.doubles
@@ -158,7 +158,7 @@ export class SubmissionQueue {
       this.#tail = rest
       return
     }
-    if (!this.#sqpoll) this.#head = (this.#head + count) | 0
+    if (!this.#sqpoll) this.#moveHead((this.#head + count) | 0)
   }
 
   /** Reads how far the kernel has come. */
@@ -167,7 +167,18 @@ export class SubmissionQueue {
     // Order: this load, then the words of the slots it frees.
     // Pairs with: the kernel's store-release of the head once it has copied the entries.
     // Without it: a slot is rewritten while the SQPOLL thread still reads it (3000 of 3000 wrong when tried).
-    this.#head = Atomics.load(this.#words, this.#headAt)
+    this.#moveHead(Atomics.load(this.#words, this.#headAt))
+  }
+
+  #moveHead(head: number): void {
+    this.#head = head
+    this.#limit = (head + this.entries) | 0
+  }
+
+  /** Looks whether a queue taken for full still is. */
+  #hasMadeRoom(): boolean {
+    this.refreshHead()
+    return this.#tail !== this.#limit
   }
 
   /** The flags word (`IORING_SQ_*`). */

@@ -18,11 +18,13 @@ import {
   IORING_SETUP_TASKRUN_FLAG,
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_TASKRUN,
+  IOSQE_IO_DRAIN,
   IOSQE_IO_LINK,
   prepCancel64,
   prepLinkTimeout,
   type Ring,
   registerEventfd,
+  registerSyncCancel,
   systemError,
 } from '../ring/index.js'
 import { Sqe } from '../ring/sqe.js'
@@ -190,6 +192,8 @@ export class Driver {
   #cancelsInFlight = 0
   /** Pairs whose cancel found nothing, although the operation is still there. */
   readonly #missed: number[] = []
+  /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
+  #hasDrained = false
   #nagTimer: NodeJS.Timeout | null = null
   #watches: WeakMap<AbortSignal, AbortWatch> | null = null
   #onMessage: MessageHandler | null = null
@@ -665,7 +669,9 @@ export class Driver {
   /** The prepared entry is the slot's. */
   #enter(slot: Slot, sqe: Sqe): void {
     sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
-    const opcode = sqe.words[0]! & 0xff
+    const head = sqe.words[0]!
+    const opcode = head & 0xff
+    if (head & (IOSQE_IO_DRAIN << 8)) this.#hasDrained = true
     slot.zeroCopy = opcode === IORING_OP_SEND_ZC || opcode === IORING_OP_SENDMSG_ZC
     slot.remaining = slot.zeroCopy ? 2 : 1
     slot.sqe = sqe
@@ -700,6 +706,10 @@ export class Driver {
       const index = pairs[at]!
       const generation = pairs[at + 1]!
       if (index !== 0 && !this.#isCurrent(index, generation)) continue
+      if (this.#hasDrained) {
+        this.#cancelInPlace(index, generation)
+        continue
+      }
       const sqe = this.ring.getSqe() ?? this.#makeRoom()
       if (sqe === null) {
         this.#wantsSpace = true
@@ -715,6 +725,28 @@ export class Driver {
     else pairs.splice(0, at)
   }
 
+  /** Cancels by a system call instead of an entry. Linux 6.0. */
+  #cancelInPlace(index: number, generation: number): void {
+    const match = index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
+    let found = 0
+    try {
+      found = registerSyncCancel(this.ring, match, { timeoutMs: 0 })
+    } catch (error) {
+      // ETIME: it is running where it cannot be stopped at the moment.
+      if ((error as { code?: string }).code !== 'ETIME') {
+        log(`no cancel in place: ${(error as Error).message}`)
+        this.#hasDrained = false
+      }
+    }
+    if (index === 0 || found === 0) this.#miss(index, generation)
+  }
+
+  /** Sees to it that the operation (0: all that there are) is cancelled once more. */
+  #miss(index: number, generation: number): void {
+    if (index !== 0) this.#missed.push(index, generation)
+    this.#nag()
+  }
+
   #isCurrent(index: number, generation: number): boolean {
     const slot = this.#slots[index]
     return slot !== undefined && slot.generation === generation && slot.remaining > 0
@@ -725,14 +757,13 @@ export class Driver {
     if (index === 0) {
       // Before 5.19 there is no cancel of all.
       if (res === EINVAL) for (const slot of this.#slots) if (slot.remaining > 0) this.cancel(slot)
-      if (this.#active > 0) this.#nag()
+      if (this.#active > 0) this.#miss(index, generation)
     } else if ((res === ENOENT || res === EALREADY) && this.#isCurrent(index, generation)) {
       // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or
       // where it cannot be stopped at the moment.
       const slot = this.#slots[index]!
       if (++slot.cancels > EAGER_CANCELS) {
-        this.#missed.push(index, generation)
-        this.#nag()
+        this.#miss(index, generation)
         return
       }
       setImmediate(() => {
@@ -877,8 +908,7 @@ export class Driver {
     this.#batch = (this.#batch + 1) | 0
     this.#hasFresh = false
     try {
-      this.ring.submit()
-      return true
+      return this.ring.submit() > 0
     } catch (error) {
       const { code } = error as { code?: string }
       if (code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR') {

@@ -42,7 +42,10 @@ const abandoned = new FinalizationRegistry<Abandoned>(({ uring, table, index }) 
   // With its table the file is gone, and the slot may be another file's.
   if (uring.driver.closed || table?.closed) return
   process.emitWarning(`Closing registered file ${index} on garbage collection; call file.close()`, 'RingLeak')
-  uring.closeDirect(index).catch(() => {})
+  uring.closeDirect(index).then(
+    () => table?.tookBack(index),
+    () => {},
+  )
 })
 
 /** A registered file. Use `index` as the descriptor of an operation, with `fixedFile: true`. */

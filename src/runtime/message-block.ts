@@ -7,19 +7,22 @@ import {
   AF_UNIX,
   AF_UNSPEC,
   addressOf,
+  type ControlMessage,
+  decodeControlMessages,
+  decodeSocketAddress,
+  encodeControlMessages,
   IOVEC,
+  MAX_VECTORS,
   MSGHDR,
   SOCKADDR_STORAGE,
+  type SocketAddress,
+  socketAddress,
 } from '../ring/index.js'
-import type { ControlMessage } from '../ring/memory/messages.js'
-import { decodeControlMessages, encodeControlMessages } from '../ring/memory/messages.js'
-import { decodeSocketAddress, type SocketAddress, socketAddress } from '../ring/memory/socket-addresses.js'
-import { invalidType } from '../syscalls/argument-errors.js'
+import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
 import { Struct } from '../syscalls/struct.js'
 import type { Arena, Block } from './arena.js'
 import { asBytes, type Bytes, checkedLength } from './operations/base.js'
 
-const MAX_VECTORS = 1024
 const CONTROL_ALIGN = 8
 
 /** What a message header is to say. */
@@ -51,8 +54,7 @@ export class MessageBlock {
   constructor(arena: Arena, parts: MessageParts) {
     const { buffers, copies, to, control } = parts
     if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
-    if (buffers.length > MAX_VECTORS)
-      throw invalidType('buffers', `an array of at most ${MAX_VECTORS}`, buffers)
+    checkInteger('buffers.length', buffers.length, 0, MAX_VECTORS)
     let total = 0
     for (const buffer of buffers) total += checkedLength(buffer, undefined)
     const name = to === undefined ? null : socketAddress(to)

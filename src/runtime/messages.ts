@@ -11,6 +11,7 @@ import {
   prepCloseDirect,
   prepMsgRing,
   prepMsgRingFdAlloc,
+  type Sqe,
 } from '../ring/index.js'
 import {
   checkInteger,
@@ -210,7 +211,7 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
 }
 
 /** Sends a message from the ring of `uring`. Resolves when it is in the other ring's completion queue. */
-export async function sendRingMessage(
+export function sendRingMessage(
   uring: SocketOperations,
   endpoint: RingEndpoint,
   message: OutgoingRingMessage,
@@ -226,15 +227,16 @@ export async function sendRingMessage(
   const { file } = message
   if (file === undefined) {
     const extra = checkInteger('message.extra', message.extra ?? 0, 0, MAX_U32)
-    await uring.start('msg_ring', options, (sqe) =>
-      prepMsgRing(sqe, ringFd, extra, ROLE_MESSAGE | key, value),
-    )
-    return
+    const prepare = (sqe: Sqe): Sqe => prepMsgRing(sqe, ringFd, extra, ROLE_MESSAGE | key, value)
+    return uring.start<void>('msg_ring', options, prepare, { finish: nothing })
   }
   if (!(file instanceof FixedFile)) throw invalidType('message.file', 'a FixedFile', file)
   if (message.extra !== undefined)
     throw invalidValue('message.extra', message.extra, 'cannot be sent beside a file')
   const { index } = file
   const low = ROLE_MESSAGE | BRINGS_FILE | key
-  await uring.start('msg_ring', options, (sqe) => prepMsgRingFdAlloc(sqe, ringFd, index, low, value))
+  const prepare = (sqe: Sqe): Sqe => prepMsgRingFdAlloc(sqe, ringFd, index, low, value)
+  return uring.start<void>('msg_ring', options, prepare, { finish: nothing })
 }
+
+function nothing(): void {}

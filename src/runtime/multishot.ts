@@ -222,13 +222,16 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     if (!more) {
       this.#armed = false
       this.#slot = null
-      this.#source.group?.leave()
     }
     if (res >= 0 || res === this.#source.expected) this.#onSuccess(res, flags, more)
     else this.#onFailure(res, flags)
     if (more) {
       if (this.#ended) this.#cancel()
-    } else if (this.#ended) this.#finish()
+      return
+    }
+    // After the last item: a group that was closed meanwhile gives its memory up now.
+    this.#source.group?.leave()
+    if (this.#ended) this.#finish()
     else this.#rearm()
   }
 
@@ -258,7 +261,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     const queue = this.#queue
     if (merge !== undefined && queue.length > 0) queue[0] = merge(queue[0]!, item)
     else queue.push(item)
-    if (more && queue.length >= this.#highWaterMark) this.#cancel()
+    if (more && merge === undefined && queue.length >= this.#highWaterMark) this.#cancel()
   }
 
   #onFailure(res: number, flags: number): void {

@@ -1,16 +1,13 @@
 // Provided buffers as leases: life of a lease, sharing, incremental use, the older way of providing, closing.
 
-import { type Fd, SHUT_WR } from '../../src/ring/index.js'
+import { SHUT_WR } from '../../src/ring/index.js'
 import { BufferGroup } from '../../src/runtime/buffer-group.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { connectPair, openUring, type TestUring, turns, until } from './open-uring.js'
+import { turns, until } from './fixture.js'
+import { bindUdp, connectPair, openUring, sendAll } from './open-uring.js'
 
 const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
-
-async function sendAll(uring: TestUring, fd: Fd, data: Buffer): Promise<void> {
-  for (let at = 0; at < data.length; ) at += await uring.send(fd, data.subarray(at))
-}
 
 test(
   'a lease has its bytes until it is released, once',
@@ -179,6 +176,29 @@ test(
     assert.is(uring.driver.arena.blocksInUse, 0)
     close(client)
     close(server)
+  }),
+)
+
+test(
+  'the last item of a stream is good, though its group was closed and nothing else holds it',
+  here(async () => {
+    await using uring = openUring()
+    const [a, b] = [await bindUdp(uring), await bindUdp(uring)]
+    const group = uring.createBufferGroup({ count: 2, size: 256 })
+    const messages = uring.recvmsgMultishot(b.fd, { group })
+    const first = messages.next()
+    await turns(1)
+    group.close()
+    // The kernel ends the operation with an empty datagram.
+    await uring.send(a.fd, Buffer.alloc(0), { to: { family: 'IPv4', address: '127.0.0.1', port: b.port } })
+    const message = (await first).value!
+    assert.is(message.length, 0)
+    assert.is(message.bytes.length, 0)
+    message.release()
+    await assert.rejects(messages.next(), { code: 'ERR_INVALID_STATE' })
+    assert.is(uring.driver.arena.blocksInUse, 0)
+    close(a.fd)
+    close(b.fd)
   }),
 )
 

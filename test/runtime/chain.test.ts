@@ -1,17 +1,15 @@
 // Chains of linked operations: one system call, the outcome of every member, breaks, aborts, time limits, bounds.
 
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { prepNop, prepNopResult } from '../../src/ring/index.js'
-import { close, pipe2 } from '../../src/syscalls/libc.js'
-import { addressOf } from '../../src/syscalls/memory.js'
+import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { openUring, turns } from './open-uring.js'
+import { pipe, temporaryFolder, turns } from './fixture.js'
+import { openUring } from './open-uring.js'
 
 const here = needs.bind(null, { linux: '5.19', ring: true } as const)
-const folder = mkdtempSync(join(tmpdir(), 'uring-chain-'))
-process.on('exit', () => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder()
 const POLLIN = 1
 
 function statuses(outcomes: readonly PromiseSettledResult<unknown>[]): string[] {
@@ -22,12 +20,6 @@ function statuses(outcomes: readonly PromiseSettledResult<unknown>[]): string[] 
         ? 'AbortError'
         : outcome.reason.code,
   )
-}
-
-function pipe(): [number, number] {
-  const pair = new Int32Array(2)
-  assert.is(pipe2(addressOf(pair), 0), 0)
-  return [pair[0]!, pair[1]!]
 }
 
 test(
@@ -136,7 +128,7 @@ test(
     assert.equal(statuses(hard), ['ETIMEDOUT', 'ok 0', 'ok 0'])
     const last = await uring.chain((op) => [op.nop(), op.poll(readEnd, POLLIN, { timeoutMs: 5 })])
     assert.equal(statuses(last), ['ok 0', 'ETIMEDOUT'])
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     assert.is(uring.driver.arena.blocksInUse, 0)
     close(readEnd)
     close(writeEnd)
@@ -179,7 +171,7 @@ test(
     await turns(2)
     controller.abort()
     assert.equal(statuses(await running), ['AbortError', 'ECANCELED'])
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(readEnd)
     close(writeEnd)
   }),
@@ -255,7 +247,7 @@ test(
     assert.equal(statuses(await waiting), ['AbortError', 'AbortError'])
     controller.abort()
     await Promise.all(blocking)
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(readEnd)
     close(writeEnd)
   }),

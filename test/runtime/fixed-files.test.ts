@@ -1,16 +1,17 @@
 // The table of registered files: allocation, a full table, use after close, moving between the two tables.
 
-import { fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { fstatSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { AF_INET, SOCK_STREAM } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
+import { temporaryFolder, until } from './fixture.js'
 import { descriptorCount, openUring } from './open-uring.js'
 
 const here = needs.bind(null, { linux: '6.8', opcode: 'IORING_OP_FIXED_FD_INSTALL' } as const)
-const folder = mkdtempSync(join(tmpdir(), 'uring-files-'))
-process.on('exit', () => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder()
 const path = join(folder, 'file')
 writeFileSync(path, 'registered file')
 
@@ -134,6 +135,24 @@ test(
     await file[Symbol.asyncDispose]()
     table.close()
     assert.throws(() => uring.registerFileTable(), { code: 'EBADF' })
+  }),
+)
+
+test(
+  'a file that nobody holds any more is closed with a warning',
+  here(async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await using uring = openUring()
+    const table = uring.registerFileTable({ size: 1 })
+    await table.open(path)
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
+    await until(() => {
+      collect()
+      return table.used === 0
+    }, 'the collection')
+    assert.match((await warned).message, 'Closing registered file 0 on garbage collection')
+    await (await table.open(path)).close()
   }),
 )
 

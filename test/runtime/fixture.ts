@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import {
   addressOf,
   type Fd,
-  IORING_SETUP_CQE32,
   IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_CQE32,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_SINGLE_ISSUER,
   IORING_SETUP_SQE128,
@@ -62,17 +62,19 @@ export class TestRing extends RingOperations {
 export class Signal {
   readonly fd: Fd
   readonly #one = new Uint8Array(new BigUint64Array([1n]).buffer)
+  #isClosed = false
 
   constructor() {
-    // Without O_NONBLOCK io_uring would still wait by poll; with it, a read of ours never blocks this thread.
     this.fd = eventfd(0, O_CLOEXEC)
   }
 
+  /** Does nothing after `close`: the number may be another file's by then. */
   raise(): void {
-    write(this.fd, addressOf(this.#one), 8)
+    if (!this.#isClosed) write(this.fd, addressOf(this.#one), 8)
   }
 
   close(): void {
+    this.#isClosed = true
     close(this.fd)
   }
 

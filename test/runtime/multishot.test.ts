@@ -4,18 +4,18 @@ import { openSync } from 'node:fs'
 import { connect as nodeConnect, type Socket } from 'node:net'
 import { type Fd, prepRecvMultishot, SHUT_WR } from '../../src/ring/index.js'
 import { Multishot } from '../../src/runtime/multishot.js'
-import { close, pipe2, write } from '../../src/syscalls/libc.js'
+import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
+import { KINDS, pipe, type TestRing, turns, until } from './fixture.js'
 import {
   bindUdp,
   connectPair,
   descriptorCount,
   listenTcp,
   openUring,
-  type TestUring,
-  turns,
-  until,
+  sendAll,
+  startWorker,
 } from './open-uring.js'
 
 const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
@@ -39,19 +39,13 @@ async function dial(port: number, count: number): Promise<Socket[]> {
   return sockets
 }
 
-function pipe(): [Fd, Fd] {
-  const pair = new Int32Array(2)
-  assert.is(pipe2(addressOf(pair), 0), 0)
-  return [pair[0]!, pair[1]!]
-}
-
 function put(fd: Fd, text: string): void {
   const bytes = Buffer.from(text)
   assert.is(write(fd, addressOf(bytes), bytes.length), bytes.length)
 }
 
 /** Counts the arms and cancels that the driver is asked for. */
-function watch(uring: TestUring): { arms: number; cancels: number } {
+function watch(uring: TestRing): { arms: number; cancels: number } {
   const counts = { arms: 0, cancels: 0 }
   const { driver } = uring
   const { submitMultishot, cancel } = driver
@@ -85,7 +79,7 @@ test(
     for (const fd of seen) close(fd)
     for (const socket of sockets) socket.destroy()
     await until(() => descriptorCount() === before, 'the descriptors being closed')
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(listener.fd)
   }),
 )
@@ -100,10 +94,10 @@ test(
     const first = connections.next()
     const sockets = await dial(listener.port, 200)
     const fds = [(await first).value as Fd]
-    await until(() => counts.cancels > 0 && uring.inFlight === 0, 'the cancel')
+    await until(() => counts.cancels > 0 && uring.driver.inFlight === 0, 'the cancel')
     await turns(20)
     // It is not armed again while the queue is full.
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     assert.ok(counts.arms <= 2, `${counts.arms} arms`)
     while (fds.length < 200) {
       fds.push((await connections.next()).value as Fd)
@@ -130,7 +124,7 @@ test(
     close((await first).value as Fd)
     await turns(5)
     assert.equal(await connections.return(), { value: undefined, done: true })
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     assert.equal(await connections.next(), { value: undefined, done: true })
     assert.equal(await connections.return(), { value: undefined, done: true })
     for (const socket of sockets) socket.destroy()
@@ -161,7 +155,7 @@ test(
     assert.is((await waiting).done, true)
     // Never started: nothing to cancel.
     await uring.acceptMultishot(listener.fd).return()
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(listener.fd)
   }),
 )
@@ -186,7 +180,7 @@ test(
       // Connections that the kernel still holds are taken by the next round or closed with the listener.
       for (const socket of sockets) socket.destroy()
     }
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(listener.fd)
     await until(() => descriptorCount() < before, 'the descriptors being closed')
   }),
@@ -251,7 +245,7 @@ test(
     close((await first).value as Fd)
     controller.abort()
     await assert.rejects(connections.next(), { code: 'ABORT_ERR' })
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     assert.is((await connections.next()).done, true)
     for (const socket of sockets) socket.destroy()
     await until(() => descriptorCount() === before, 'the descriptors being closed')
@@ -312,15 +306,11 @@ test(
     assert.ok(Buffer.concat(chunks).equals(sent))
     assert.is(group.leaseCount, 0)
     assert.is(group.available, 8)
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(client)
     close(server)
   }),
 )
-
-async function sendAll(uring: TestUring, fd: Fd, data: Buffer): Promise<void> {
-  for (let at = 0; at < data.length; ) at += await uring.send(fd, data.subarray(at))
-}
 
 test(
   'an empty group pauses the stream until a lease comes back',
@@ -341,7 +331,7 @@ test(
     })
     await turns(10)
     assert.is(third, null)
-    assert.is(uring.inFlight, 0, 'nothing is tried while there is no buffer')
+    assert.is(uring.driver.inFlight, 0, 'nothing is tried while there is no buffer')
     const { arms } = counts
     assert.ok(arms <= 3, `${arms} arms`)
     b.release()
@@ -399,7 +389,7 @@ test(
     const data = Buffer.from(Array.from({ length: 3000 }, (_, index) => index & 255))
     await sendAll(uring, client, data)
     const received = [(await first).value!]
-    await until(() => uring.inFlight === 0, 'the cancel')
+    await until(() => uring.driver.inFlight === 0, 'the cancel')
     // The kernel fills the completion queue (of 128) before a cancel can be sent.
     assert.ok(group.leaseCount <= 132, `${group.leaseCount} leases`)
     let text = received[0]!.copy()
@@ -432,7 +422,7 @@ test(
       await chunks.return()
       assert.is(group.leaseCount, 0)
       assert.is(group.available, 16)
-      assert.is(uring.inFlight, 0)
+      assert.is(uring.driver.inFlight, 0)
       await uring.recv(server, Buffer.alloc(64), { flags: 0x40 }).catch(() => {})
     }
     close(client)
@@ -478,7 +468,7 @@ test(
     const end = stream.next()
     await uring.shutdown(client, SHUT_WR)
     await assert.rejects(end, { message: 'the end' })
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(client)
     close(server)
   }),
@@ -589,7 +579,7 @@ test(
     put(writeEnd, 'z')
     assert.is((await waiting).value, POLLIN)
     await events.return()
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(readEnd)
     close(writeEnd)
   }),
@@ -616,7 +606,7 @@ test(
     await endless.return()
     assert.throws(() => uring.timeoutMultishot(0), { code: 'ERR_OUT_OF_RANGE' })
     assert.throws(() => uring.timeoutMultishot(Number.NaN), { code: 'ERR_OUT_OF_RANGE' })
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     assert.is(uring.driver.arena.blocksInUse, 0)
   }),
 )
@@ -631,7 +621,7 @@ test(
       if (round % 3 === 0) await turns(1)
       await ticks.return()
     }
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
   }),
 )
 
@@ -680,7 +670,7 @@ test(
     assert.is((await waiting).done, true)
     put(writeEnd, '.')
     await Promise.all(full)
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(readEnd)
     close(writeEnd)
   }),
@@ -701,6 +691,61 @@ test(
     for (const fd of fds) close(fd)
     for (const socket of sockets) socket.destroy()
     close(listener.fd)
+  }),
+)
+
+for (const [kind, flags] of Object.entries(KINDS)) {
+  test(
+    `streams, chains and messages work on a ring of kind ${kind}`,
+    here(async () => {
+      await using uring = openUring({ flags })
+      const [client, server] = await connectPair(uring)
+      const group = uring.createBufferGroup({ count: 4, size: 256 })
+      const data = Buffer.from(Array.from({ length: 10_000 }, (_, index) => (index * 13) & 255))
+      const sending = sendAll(uring, client, data).then(() => uring.shutdown(client, SHUT_WR))
+      const chunks: Buffer[] = []
+      for await (const lease of uring.recvMultishot(server, { group, highWaterMark: 2 })) {
+        chunks.push(lease.copy())
+        lease.release()
+      }
+      await sending
+      assert.ok(Buffer.concat(chunks).equals(data))
+      const ticks: number[] = []
+      for await (const count of uring.timeoutMultishot(0.5)) {
+        ticks.push(count)
+        if (ticks.length === 3) break
+      }
+      const outcomes = await uring.chain((op) => [op.nop(), op.closeFd(server), op.nop()])
+      assert.ok(outcomes.every(({ status }) => status === 'fulfilled'))
+      const messages = uring.messages()
+      const waiting = messages.next()
+      await uring.postMessage(uring.endpoint, { value: 42 })
+      assert.is((await waiting).value!.value, 42)
+      await messages.return()
+      assert.is(uring.driver.inFlight, 0)
+      close(client)
+    }),
+  )
+}
+
+test(
+  'a worker that is terminated while it streams leaves the process intact',
+  here(async () => {
+    const before = descriptorCount()
+    const end = async (index: number): Promise<void> => {
+      const worker = startWorker(new URL('./stream-worker.ts', import.meta.url), null)
+      const failed = new Promise<never>((_, reject) => worker.once('error', reject))
+      failed.catch(() => {})
+      await Promise.race([new Promise((resolve) => worker.once('message', resolve)), failed])
+      await new Promise((resolve) => setTimeout(resolve, index * 3))
+      await worker.terminate()
+    }
+    for (let round = 0; round < 2; round++) await Promise.all([end(0), end(round), end(2)])
+    // The workers' sockets stay open: nobody closes a descriptor for a thread that is gone, as in Node itself.
+    await turns(5)
+    assert.ok(descriptorCount() >= before)
+    await using uring = openUring()
+    assert.is(await uring.nop(), 0)
   }),
 )
 

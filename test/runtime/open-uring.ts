@@ -1,46 +1,16 @@
-// A ring with every promise method, and what tests of sockets and descriptors keep needing.
+// What tests of sockets and streams share: rings, connections, descriptors.
 
 import { readdirSync } from 'node:fs'
-import {
-  AF_INET,
-  type Fd,
-  IORING_SETUP_COOP_TASKRUN,
-  IORING_SETUP_SINGLE_ISSUER,
-  IORING_SETUP_SUBMIT_ALL,
-  Ring,
-  type RingOptions,
-  SOCK_DGRAM,
-  SOCK_STREAM,
-} from '../../src/ring/index.js'
-import { Arena } from '../../src/runtime/arena.js'
-import { Driver } from '../../src/runtime/driver.js'
-import { RingOperations } from '../../src/runtime/operations/ring.js'
+import { Worker } from 'node:worker_threads'
+import { AF_INET, type Fd, type RingOptions, SOCK_DGRAM, SOCK_STREAM } from '../../src/ring/index.js'
+import type { RingOperations } from '../../src/runtime/operations/ring.js'
 import { close } from '../../src/syscalls/libc.js'
-
-export class TestUring extends RingOperations {
-  constructor(options: RingOptions, copies: boolean) {
-    super(new Driver(Ring.open(options), new Arena()), false)
-    if (copies) Object.assign(this, { copies })
-  }
-
-  get inFlight(): number {
-    return this.driver.inFlight
-  }
-
-  close(): Promise<void> {
-    return this.driver.close()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.driver.close()
-  }
-}
+import { TestRing } from './fixture.js'
 
 /** @param options - `copies`: data goes through driver memory, as in a worker. */
-export function openUring(options: Partial<RingOptions> & { copies?: boolean } = {}): TestUring {
+export function openUring(options: Partial<RingOptions> & { copies?: boolean } = {}): TestRing {
   const { copies = false, ...ring } = options
-  const flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL
-  void flags; return new TestUring({ entries: 64, flags: 2, ...ring }, copies)
+  return new TestRing(ring, undefined, copies)
 }
 
 /** How many descriptors this process has. */
@@ -48,26 +18,21 @@ export function descriptorCount(): number {
   return readdirSync('/proc/self/fd').length
 }
 
-export interface Listener {
+export interface Bound {
   readonly fd: Fd
   readonly port: number
 }
 
 /** A listening TCP socket on a free port of 127.0.0.1. */
-export async function listenTcp(uring: RingOperations, backlog = 4096): Promise<Listener> {
-  // A port is found by trying: the kernel could choose one, and this ring cannot ask which (Linux 6.19).
-  for (let attempt = 0; ; attempt++) {
-    const fd = await uring.socket(AF_INET, SOCK_STREAM)
-    const port = 20000 + Math.floor(Math.random() * 12000)
-    try {
-      await uring.bind(fd, { family: 'IPv4', address: '127.0.0.1', port })
-      await uring.listen(fd, backlog)
-      return { fd, port }
-    } catch (error) {
-      close(fd)
-      if (attempt === 50) throw error
-    }
-  }
+export async function listenTcp(uring: RingOperations, backlog = 4096): Promise<Bound> {
+  const bound = await bindSomewhere(uring, SOCK_STREAM)
+  await uring.listen(bound.fd, backlog)
+  return bound
+}
+
+/** A bound UDP socket. */
+export function bindUdp(uring: RingOperations): Promise<Bound> {
+  return bindSomewhere(uring, SOCK_DGRAM)
 }
 
 /** A connection: the client's end and the server's. */
@@ -80,10 +45,22 @@ export async function connectPair(uring: RingOperations): Promise<[Fd, Fd]> {
   return [client, server]
 }
 
-/** A bound UDP socket. */
-export async function bindUdp(uring: RingOperations): Promise<Listener> {
+/** Sends all of it. */
+export async function sendAll(uring: RingOperations, fd: Fd, data: Buffer): Promise<void> {
+  for (let at = 0; at < data.length; ) at += await uring.send(fd, data.subarray(at))
+}
+
+/** Runs a module of TypeScript in a worker: Node 20 does not hand its loader on. */
+export function startWorker(module: URL, workerData: unknown): Worker {
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
+  const code = `import(${loader}).then((tsx) => tsx.register()).then(() => import(${JSON.stringify(module.href)}))`
+  return new Worker(code, { eval: true, workerData })
+}
+
+async function bindSomewhere(uring: RingOperations, type: number): Promise<Bound> {
+  // A port is found by trying: the kernel could choose one, but the ring can ask which only from Linux 6.19 on.
   for (let attempt = 0; ; attempt++) {
-    const fd = await uring.socket(AF_INET, SOCK_DGRAM)
+    const fd = await uring.socket(AF_INET, type)
     const port = 20000 + Math.floor(Math.random() * 12000)
     try {
       await uring.bind(fd, { family: 'IPv4', address: '127.0.0.1', port })
@@ -92,19 +69,5 @@ export async function bindUdp(uring: RingOperations): Promise<Listener> {
       close(fd)
       if (attempt === 50) throw error
     }
-  }
-}
-
-/** Lets the event loop turn `count` times. */
-export async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
-}
-
-/** Waits until `condition` holds, at most two seconds. */
-export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
-  const deadline = performance.now() + 2000
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what} did not come true`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

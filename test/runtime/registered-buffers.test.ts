@@ -1,15 +1,14 @@
 // The pool of registered buffers: lending, waiting, misuse, several pools in one table.
 
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { openUring, turns } from './open-uring.js'
+import { temporaryFolder, turns } from './fixture.js'
+import { openUring } from './open-uring.js'
 
 const here = needs.bind(null, { linux: '5.19', ring: true } as const)
-const folder = mkdtempSync(join(tmpdir(), 'uring-pool-'))
-process.on('exit', () => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder()
 
 test(
   'a registered buffer is written from and read into by its index',

@@ -181,7 +181,7 @@ test(
     assert.is(await uring.sendZc(client, data, { flags: MSG_WAITALL }), 65536)
     assert.is(await uring.sendmsgZc(client, { buffers: [data.subarray(0, 2), data.subarray(0, 4)] }), 6)
     await reading
-    assert.is(uring.inFlight, 0)
+    assert.is(uring.driver.inFlight, 0)
     close(client)
     close(server)
   }),

@@ -119,7 +119,7 @@ export abstract class FileDataOperations extends Operations {
       options,
       (sqe) => prepReadv(sqe, fd, vectors.block.address, buffers.length, offset),
       {
-        memory: buffers,
+        memory: [...buffers],
         block: vectors.block,
         block2: vectors.bounce,
         finish,
@@ -136,7 +136,7 @@ export abstract class FileDataOperations extends Operations {
       options,
       (sqe) => prepWritev(sqe, fd, vectors.block.address, buffers.length, offset),
       {
-        memory: buffers,
+        memory: [...buffers],
         block: vectors.block,
         block2: vectors.bounce,
       },

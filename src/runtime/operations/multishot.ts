@@ -3,6 +3,7 @@
 import { constants } from 'node:os'
 import {
   type Address,
+  type ControlMessage,
   type Fd,
   IO_URING_RECVMSG_OUT,
   IORING_CQE_F_BUFFER,
@@ -26,10 +27,9 @@ import {
   prepTimeout,
   SOCK_CLOEXEC,
   SOCKADDR_STORAGE,
+  type SocketAddress,
   type Sqe,
 } from '../../ring/index.js'
-import type { ControlMessage } from '../../ring/memory/messages.js'
-import type { SocketAddress } from '../../ring/memory/socket-addresses.js'
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { close } from '../../syscalls/libc.js'
 import { Struct } from '../../syscalls/struct.js'
@@ -264,7 +264,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * The `POLL*` bits that come true on a descriptor, each time they do. What comes true before the consumer asks is one
    * item. Linux 5.13; on older kernels poll is armed for each item.
    *
-   * @param mask - As for `poll`. Edges are reported, not levels.
+   * @param mask - As for `poll`. Edges are reported, not levels. Leave the loop on POLLHUP and POLLERR: they stay true.
    * @see io_uring_prep_poll_multishot(3)
    */
   pollMultishot(fd: Fd, mask: number, options: FdMultishotOptions = NO_OPTIONS): Multishot<number> {

@@ -3,6 +3,8 @@
 
 import {
   addressOf,
+  type ControlMessage,
+  decodeSocketAddress,
   type Fd,
   IORING_FILE_INDEX_ALLOC,
   prepAccept,
@@ -25,10 +27,10 @@ import {
   prepSocketDirect,
   SOCK_CLOEXEC,
   SOCKADDR_STORAGE,
+  type SocketAddress,
   type Sqe,
+  socketAddress,
 } from '../../ring/index.js'
-import type { ControlMessage } from '../../ring/memory/messages.js'
-import { decodeSocketAddress, type SocketAddress, socketAddress } from '../../ring/memory/socket-addresses.js'
 import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
 import { MessageBlock } from '../message-block.js'
@@ -279,7 +281,7 @@ export abstract class SocketOperations extends ControlOperations {
     const { arena } = this.driver
     const message = new MessageBlock(arena, { buffers, copies: this.copies, nameRoom: true, controlRoom })
     return this.start('recvmsg', options, (sqe) => prepRecvmsg(sqe, fd, message.address, flags), {
-      memory: buffers,
+      memory: [...buffers],
       block: message.block,
       block2: message.bounce,
       finish: (res): IncomingMessage => {
@@ -382,7 +384,7 @@ export abstract class SocketOperations extends ControlOperations {
     const parts = new MessageBlock(this.driver.arena, { buffers, copies: this.copies, to, control })
     parts.gather(buffers)
     return this.start('sendmsg', options, (sqe) => prepare(sqe, fd, parts.address, flags), {
-      memory: buffers,
+      memory: [...buffers],
       block: parts.block,
       block2: parts.bounce,
     })
