@@ -855,7 +855,9 @@ export class Driver {
       if (
         wasFed ||
         (this.#sqpoll ? this.#hasFresh : ring.sqPending > 0) ||
-        (this.#cancels.length > 0 && count > 0)
+        // A completion has made room for a cancel; or the ring does not show what it holds back, and is asked until it
+        // is empty.
+        (count > 0 && (this.#cancels.length > 0 || !this.#mutes))
       ) {
         if (this.#budget > 0) continue
         isAfterwardsDue = true

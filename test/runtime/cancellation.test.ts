@@ -270,9 +270,11 @@ test(
     const counts = await outcomes(promises)
     assert.is(counts['ABORT_ERR'], 9)
     assert.is(order.length, 21)
+    // Those that the ring had already end in the order of the kernel's choice.
+    const waited = order.filter((index) => index >= 4)
     assert.equal(
-      order,
-      [...order].sort((a, b) => a - b),
+      waited,
+      [...waited].sort((a, b) => a - b),
     )
   }),
 )

@@ -34,7 +34,11 @@ test(
   'registerProbe() throws EINVAL when the kernel has no probe',
   needs({ ring: true }, () => {
     using ring = Ring.open({ entries: 8 }, spied({ register: () => -22 }))
-    assert.throws(() => registerProbe(ring), { code: 'EINVAL', syscall: 'io_uring_register', message: /5\.6/ })
+    assert.throws(() => registerProbe(ring), {
+      code: 'EINVAL',
+      syscall: 'io_uring_register',
+      message: /5\.6/,
+    })
   }),
 )
 
