@@ -5,6 +5,8 @@ import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
 import { call } from './call.js'
 import { ringFor } from './ring-choice.js'
 
+const { O_DIRECT = 0 } = fs.constants
+
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {
   const uring = ringFor('close')
@@ -47,19 +49,26 @@ export class Descriptor {
   #users = 1
   #closing: Promise<void> | null = null
   #endClosing: ((closed: Promise<void>) => void) | null = null
+  /**
+   * The FileHandle. An operation that holds the descriptor holds the handle by it: were that collected meanwhile, the
+   * file would be closed under the operation.
+   */
+  readonly owner: object
   readonly #onClosed: () => void
   #positionTaken = false
   #positionWaiters: (() => void)[] = []
-  #seekable: boolean | null = null
+  /** What fstat says that matters here, once it was asked. */
+  #kind: Kind | null = null
   readonly #syncs: Readonly<Record<'fsync' | 'fdatasync', SyncGroup>> = {
     fsync: { running: null, waiting: null },
     fdatasync: { running: null, waiting: null },
   }
 
   /** @param onClosed - Called when the descriptor is given back to the kernel. */
-  constructor(fd: number, flags: number, onClosed: () => void) {
+  constructor(fd: number, flags: number, owner: object, onClosed: () => void) {
     this.fd = fd
     this.flags = flags
+    this.owner = owner
     this.#onClosed = onClosed
   }
 
@@ -151,8 +160,7 @@ export class Descriptor {
       return true
     }
     // What has no position must not wait: a write to a terminal is not to wait for a read from it.
-    this.#seekable ??= isSeekable(this.fd)
-    if (!this.#seekable) return true
+    if (!this.#askKind().isSeekable) return true
     this.#positionWaiters.push(turn)
     return false
   }
@@ -161,6 +169,28 @@ export class Descriptor {
     const next = this.#positionWaiters.shift()
     if (next === undefined) this.#positionTaken = false
     else next()
+  }
+
+  /**
+   * Whether an operation of the ring at the current position moves it. It does not if the operation ends later and not
+   * in a thread of the kernel: with O_DIRECT (seen on 6.18), and on file systems without a page cache of their own.
+   * Null when that is not known yet of the file's device.
+   */
+  get movesPosition(): boolean | null {
+    const { isSeekable, dev } = this.#askKind()
+    if (!isSeekable) return true
+    if (this.flags & O_DIRECT) return false
+    return movesPositionOn.get(dev) ?? null
+  }
+
+  /** Notes what was seen. */
+  set movesPosition(moves: boolean) {
+    movesPositionOn.set(this.#askKind().dev, moves)
+  }
+
+  #askKind(): Kind {
+    this.#kind ??= kindOf(this.fd)
+    return this.#kind
   }
 
   /** The position for as long as `work` takes. */
@@ -176,11 +206,29 @@ export class Descriptor {
   }
 }
 
-function isSeekable(fd: number): boolean {
+interface Kind {
+  readonly isSeekable: boolean
+  readonly dev: number
+}
+
+function kindOf(fd: number): Kind {
   try {
     const stats = fs.fstatSync(fd)
-    return stats.isFile() || stats.isBlockDevice()
+    return { isSeekable: stats.isFile() || stats.isBlockDevice(), dev: stats.dev }
   } catch {
-    return true
+    // Somebody has closed the descriptor behind our back: the operation itself will say so.
+    return { isSeekable: true, dev: -1 }
+  }
+}
+
+/** Whether the ring moves the position of the files of a device, as far as it was seen. */
+const movesPositionOn = new Map<number, boolean>()
+
+/** The current position of an open file; null where the kernel does not tell. @see proc_pid_fdinfo(5) */
+export function positionOf(fd: number): string | null {
+  try {
+    return /^pos:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? null
+  } catch {
+    return null
   }
 }

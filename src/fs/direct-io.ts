@@ -85,10 +85,11 @@ export function readDirectly(
   request: DirectRequest & { readonly encoding: BufferEncoding | undefined },
 ): Promise<string | Buffer> {
   const { uring, encoding, signal } = request
-  return withFile(request, async (fd) => {
+  return withFile(request, async (fd, direct) => {
     const size = await sizeOf(uring, fd)
     if (size > MAX_FILE_BYTES) throw fileTooLarge(size)
-    const data = size <= 0 ? await readUnsized(uring, fd, signal) : await readSized(uring, fd, size, signal)
+    const data =
+      size <= 0 ? await readUnsized(uring, fd, direct, signal) : await readSized(uring, fd, size, signal)
     return encoding === undefined ? data : data.toString(encoding)
   })
 }
@@ -143,15 +144,21 @@ async function readSized(
 }
 
 /** What has no size, or says that it is 0: a block device, /proc. */
-async function readUnsized(uring: Uring, fd: number, signal: AbortSignal | undefined): Promise<Buffer> {
+async function readUnsized(
+  uring: Uring,
+  fd: number,
+  direct: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   const parts: Buffer[] = []
   for (let total = 0; ; ) {
     throwIfAborted(signal)
     const part = Buffer.allocUnsafeSlow(CHUNK_BYTES)
-    const count = await readChunk(uring, fd, part, -1)
-    if (count === 0) return Buffer.concat(parts, total)
+    const count = await readChunk(uring, fd, part, total)
     parts.push(part.subarray(0, count))
     total += count
+    // A direct read is short at the end of a file only, and no other may begin where it ended.
+    if (count === 0 || (direct && count < part.length)) return Buffer.concat(parts, total)
     if (total > MAX_FILE_BYTES) throw fileTooLarge(total)
   }
 }
@@ -207,6 +214,7 @@ class AlignedWriter {
   readonly #direct: boolean
   readonly #block
   #filled = 0
+  #written = 0
 
   constructor(uring: Uring, fd: number, direct: boolean) {
     this.#uring = uring
@@ -243,11 +251,14 @@ class AlignedWriter {
   async #flush(length: number): Promise<void> {
     const { address, bytes } = this.#block
     for (let at = 0; at < length; ) {
-      at += await call(this.#uring, {
+      const offset = this.#written
+      const count = await call(this.#uring, {
         syscall: 'write',
-        prepare: (sqe) => prepWrite(sqe, this.#fd, address + at, length - at, -1),
+        prepare: (sqe) => prepWrite(sqe, this.#fd, address + at, length - at, offset),
         finish: (res) => res,
       })
+      at += count
+      this.#written += count
     }
     bytes.copyWithin(0, length, this.#filled)
     this.#filled -= length

@@ -115,7 +115,7 @@ export class FileHandle extends EventEmitter {
   constructor(fd = -1, flags = 0) {
     super()
     const token = {}
-    this[descriptorOf] = new Descriptor(fd, flags, () => forgotten.unregister(token))
+    this[descriptorOf] = new Descriptor(fd, flags, this, () => forgotten.unregister(token))
     if (fd >= 0) forgotten.register(this, fd, token)
   }
 
@@ -482,7 +482,9 @@ export class FileHandle extends EventEmitter {
   async #writeAll(data: FileData, encoding: BufferEncoding, signal: AbortSignal | undefined): Promise<void> {
     const descriptor = this[descriptorOf]
     const uring = ringFor('writeFile')
-    if (uring !== null && !isPieces(data)) {
+    // A file opened for appending is written at its end whatever the position.
+    const appends = (descriptor.flags & fs.constants.O_APPEND) !== 0
+    if (uring !== null && !isPieces(data) && (appends || descriptor.movesPosition === true)) {
       const bytes = ArrayBuffer.isView(data) ? viewBytes(data) : data
       const write = (): Promise<void> =>
         laneTask<WriteRequest, void>(writeLanes, {
@@ -497,8 +499,7 @@ export class FileHandle extends EventEmitter {
           encoding,
           durability: 'none',
         })
-      // A file opened for appending is written at its end whatever the position.
-      return descriptor.flags & fs.constants.O_APPEND ? write() : descriptor.withPosition(write)
+      return appends ? write() : descriptor.withPosition(write)
     }
     if (isPieces(data)) {
       for await (const piece of data) {

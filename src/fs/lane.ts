@@ -186,6 +186,14 @@ export abstract class Lane<R extends LaneRequest> {
     }
   }
 
+  /**
+   * Where a transfer begins that follows `bytes` others. Not the current position of a file opened here: the ring does
+   * not move that one when a transfer ends later, as direct ones do.
+   */
+  protected offsetAt(bytes: number): number {
+    return this.request.fd < 0 ? bytes : -1
+  }
+
   protected freeBlock(): void {
     if (this.block === null) return
     this.request.uring.driver.arena.free(this.block)
@@ -276,6 +284,11 @@ export class LanePool<R extends LaneRequest> {
    * done, however fast the disk is.
    */
   startWithSignal(request: R, signal: AbortSignal): void {
+    // One that has fired already tells no listener.
+    if (signal.aborted) {
+      request.reject(new AbortError(signal.reason))
+      return
+    }
     const onAbort = (): void => {
       if (request.lane !== null) request.lane.abort()
       else this.#drop(request)

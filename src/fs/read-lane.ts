@@ -44,7 +44,8 @@ class ReadLane extends Lane<ReadRequest> {
 
   readonly #prepareBlock = (sqe: Sqe): void => {
     const block = this.block!
-    prepRead(sqe, this.fd, block.address + this.#inBlock, block.bytes.length - this.#inBlock, -1)
+    const length = block.bytes.length - this.#inBlock
+    prepRead(sqe, this.fd, block.address + this.#inBlock, length, this.offsetAt(this.#total))
   }
 
   readonly #onBlock = (res: number): void => {
@@ -180,7 +181,8 @@ class ReadLane extends Lane<ReadRequest> {
     const { block } = this
     const most = block === null ? CHUNK_BYTES : block.bytes.length
     const length = Math.min(left, most)
-    prepRead(sqe, this.fd, block === null ? addressOf(target) + this.#total : block.address, length, -1)
+    const address = block === null ? addressOf(target) + this.#total : block.address
+    prepRead(sqe, this.fd, address, length, this.offsetAt(this.#total))
   }
 
   readonly #onRest = (res: number): void => {

@@ -14,7 +14,7 @@ import {
 import type { Block } from '../runtime/arena.js'
 import type { Uring } from '../runtime/index.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
-import type { Descriptor } from './descriptor.js'
+import { type Descriptor, positionOf } from './descriptor.js'
 import { outOfBounds } from './node-errors.js'
 import { ringFor } from './ring-choice.js'
 
@@ -59,13 +59,17 @@ class Transfer {
   memory: unknown = null
   /** The views that a block stands for; null when the kernel uses them in place. */
   views: readonly ArrayBufferView[] | null = null
-  /** Where the data begins in the first of `views`. */
+  /** The view, or the views, that the data is read into or written from. */
+  target: ArrayBufferView | readonly ArrayBufferView[] = NOTHING
+  /** Where the data begins in the first of them. */
   viewOffset = 0
   /** The vectors, or the block that stands for the data. */
   block: Block | null = null
   /** The block that stands for the data of vectors. */
   dataBlock: Block | null = null
   #holdsPosition = false
+  /** Set while it is to be found out whether the ring moves the position. */
+  #positionBefore: string | null = null
   #repeats = 0
   #resolve: (value: TransferResult) => void = takeNothing
   #reject: (error: unknown) => void = takeNothing
@@ -82,9 +86,43 @@ class Transfer {
       this.#submit()
     } else {
       this.#holdsPosition = true
-      if (descriptor.takePosition(this.#submit)) this.#submit()
+      if (descriptor.takePosition(this.#atPosition)) this.#atPosition()
     }
     return promise
+  }
+
+  /** Has the file's current position. */
+  readonly #atPosition = (): void => {
+    const { movesPosition, fd } = this.descriptor!
+    if (movesPosition === false) {
+      this.#leaveToNode()
+      return
+    }
+    if (movesPosition === null) this.#positionBefore = positionOf(fd)
+    this.#submit()
+  }
+
+  #leaveToNode(): void {
+    const { kind, target, viewOffset, length, given } = this
+    const { fd } = this.descriptor!
+    const end = (error: unknown, count: number): void => {
+      if (error) this.#end(null, error)
+      else this.#end(resultOf(kind, count, given), null)
+    }
+    try {
+      callNode(kind, fd, target, viewOffset, length, null, end)
+    } catch (error) {
+      this.#end(null, error)
+    }
+  }
+
+  /** After the first transfer at the current position of a file on this device: has the position moved? */
+  #hasMoved(): boolean {
+    const before = this.#positionBefore
+    this.#positionBefore = null
+    const descriptor = this.descriptor!
+    descriptor.movesPosition = positionOf(descriptor.fd) !== before
+    return descriptor.movesPosition === true
   }
 
   readonly #submit = (): void => {
@@ -114,6 +152,11 @@ class Transfer {
 
   readonly #onCqe = (res: number): void => {
     if (res >= 0) {
+      if (res > 0 && this.#positionBefore !== null && !this.#hasMoved()) {
+        // Done once more by Node, with the same bytes in the same place, which moves it.
+        this.#leaveToNode()
+        return
+      }
       if (this.views !== null && !isWrite(this.kind)) this.#scatter(res)
       this.#end(resultOf(this.kind, res, this.given), null)
     } else if (asksAgain(res) && this.#repeats++ < MAX_REPEATS) this.#submit()
@@ -146,8 +189,10 @@ class Transfer {
     this.given = null
     this.memory = null
     this.views = null
+    this.target = NOTHING
     this.block = null
     this.dataBlock = null
+    this.#positionBefore = null
     this.#resolve = takeNothing
     this.#reject = takeNothing
     idle.push(this)
@@ -159,6 +204,7 @@ class Transfer {
 }
 
 const idle: Transfer[] = []
+const NOTHING: readonly ArrayBufferView[] = []
 
 function takeNothing(): void {}
 
@@ -217,6 +263,8 @@ export function transfer(
   one.position = position
   one.given = given
   one.length = Math.min(length, MAX_TRANSFER)
+  one.target = view
+  one.viewOffset = offset
   if (isInPlace(uring, view)) {
     one.address = addressOf(view) + offset
     one.memory = view
@@ -225,7 +273,6 @@ export function transfer(
     one.block = block
     one.address = block.address
     one.views = [view]
-    one.viewOffset = offset
     if (kind === 'write') block.bytes.set(bytesOf(view).subarray(offset, offset + one.length))
   }
   return one.start()
@@ -239,7 +286,7 @@ export function transferVectors(
   position: Position,
 ): Promise<TransferResult> {
   const uring = ringFor(kind)
-  if (uring === null) return vectorsWithoutRing(kind, descriptor, views, position)
+  if (uring === null) return withoutRing(kind, descriptor, views, 0, 0, position, views)
   if (views.length === 0) return Promise.reject(systemError(EINVAL, syscallOf(kind)))
   if (views.length > MAX_VECTORS && kind === 'writev') {
     return writeManyVectors(descriptor, views, position)
@@ -256,11 +303,12 @@ export function transferVectors(
   one.block = block
   one.address = block.address
   one.length = used.length
+  one.target = used
+  one.viewOffset = 0
   const inPlace = used.every((view) => isInPlace(uring, view))
   if (inPlace) one.memory = used
   else {
     one.views = used
-    one.viewOffset = 0
     one.dataBlock = arena.alloc(used.reduce((sum, view) => sum + view.byteLength, 1))
   }
   let at = 0
@@ -300,10 +348,38 @@ function plainPosition(position: Position): number | null {
   throw outOfBounds('position', `<= ${Number.MAX_SAFE_INTEGER} without io_uring`, position)
 }
 
+function callNode(
+  kind: Kind,
+  fd: number,
+  target: ArrayBufferView | readonly ArrayBufferView[],
+  offset: number,
+  length: number,
+  position: number | null,
+  done: (error: unknown, count: number) => void,
+): void {
+  const view = target as NodeJS.ArrayBufferView
+  const views = target as readonly NodeJS.ArrayBufferView[]
+  // The types know no null as the position of vectors, which `fs` takes for the current one.
+  const at = position as number
+  switch (kind) {
+    case 'read':
+      fs.read(fd, view, offset, length, position, done)
+      break
+    case 'write':
+      fs.write(fd, view, offset, length, position, done)
+      break
+    case 'readv':
+      fs.readv(fd, views, at, done)
+      break
+    case 'writev':
+      fs.writev(fd, views, at, done)
+  }
+}
+
 function withoutRing(
-  kind: 'read' | 'write',
+  kind: Kind,
   descriptor: Descriptor,
-  view: ArrayBufferView,
+  target: ArrayBufferView | readonly ArrayBufferView[],
   offset: number,
   length: number,
   position: Position,
@@ -311,25 +387,9 @@ function withoutRing(
 ): Promise<TransferResult> {
   return inDescriptor(descriptor, (done) => {
     const at = plainPosition(position)
-    const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, given))
-    const data = view as NodeJS.ArrayBufferView
-    if (kind === 'read') fs.read(descriptor.fd, data, offset, length, at, end)
-    else fs.write(descriptor.fd, data, offset, length, at, end)
-  })
-}
-
-function vectorsWithoutRing(
-  kind: 'readv' | 'writev',
-  descriptor: Descriptor,
-  views: readonly ArrayBufferView[],
-  position: Position,
-): Promise<TransferResult> {
-  return inDescriptor(descriptor, (done) => {
-    const at = plainPosition(position)
-    const end = (error: unknown, count: number): void => done(error, resultOf(kind, count, views))
-    const data = views as readonly NodeJS.ArrayBufferView[]
-    if (kind === 'readv') fs.readv(descriptor.fd, data, at as number, end)
-    else fs.writev(descriptor.fd, data, at as number, end)
+    callNode(kind, descriptor.fd, target, offset, length, at, (error, count) => {
+      done(error, resultOf(kind, count, given))
+    })
   })
 }
 

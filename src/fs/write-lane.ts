@@ -71,7 +71,7 @@ class WriteLane extends Lane<WriteRequest> {
   }
 
   readonly #prepareWrite = (sqe: Sqe): void => {
-    prepWrite(sqe, this.fd, this.#address + this.#written, this.#asked, -1)
+    prepWrite(sqe, this.fd, this.#address + this.#written, this.#asked, this.offsetAt(this.#written))
   }
 
   readonly #onWritten = (res: number): void => {

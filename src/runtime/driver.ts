@@ -178,7 +178,9 @@ export class Driver {
   #hasFresh = false
   /** Something waits for room in the submission queue, which only the SQPOLL thread can make. */
   #wantsSpace = false
+  /** A flush is scheduled or running: what is issued need not see to it. */
   #flushQueued = false
+  #isScheduled = false
   #armed = false
   #referenced = false
   #unrefByUser = false
@@ -790,18 +792,43 @@ export class Driver {
 
   #queueFlush(): void {
     this.#flushQueued = true
+    // One at a time: a second one would divide the batches of the first from then on, and its turn's budget add to it.
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     if (this.#budget > 0) {
       // A reaction on a settled promise, not queueMicrotask: Node wraps the latter in an AsyncResource.
-      settled.then(this.#flush)
+      settled.then(this.#scheduledFlush)
     } else {
       this.#yields++
       setImmediate(this.#flushInNewTurn)
     }
   }
 
+  readonly #scheduledFlush = (): void => {
+    this.#isScheduled = false
+    // Where each completion makes for much work, its continuations may have spent the time that was left.
+    if (this.#stride === 1 && this.#turnStart !== 0) {
+      this.#lookAtClock()
+      if (this.#budget <= 0) {
+        this.#queueFlush()
+        return
+      }
+    }
+    this.#flush()
+  }
+
   readonly #flushInNewTurn = (): void => {
+    this.#isScheduled = false
     this.#newTurn()
     this.#flush()
+  }
+
+  /** Tries again after a moment what nothing else will tell to be possible. */
+  #flushLater(): void {
+    this.#flushQueued = true
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setTimeout(this.#flushInNewTurn, RETRY_MS)
   }
 
   readonly #onWake = (): void => {
@@ -848,9 +875,8 @@ export class Driver {
       if (ring.closed) return
       if (!wasTaken && count === 0) {
         // Nothing came free, so the kernel would refuse again.
-        setTimeout(this.#flushInNewTurn, RETRY_MS)
-        this.#updateRef()
-        return
+        this.#flushLater()
+        break
       }
       if (
         wasFed ||
@@ -875,14 +901,10 @@ export class Driver {
         break
       }
     }
-    if (this.#wantsSpace && !isAfterwardsDue) {
-      // The SQPOLL thread tells nobody that it has made room in the queue.
-      setTimeout(this.#flushInNewTurn, RETRY_MS)
-      this.#updateRef()
-      return
-    }
-    this.#flushQueued = false
+    this.#flushQueued = this.#isScheduled
     if (isAfterwardsDue) this.#queueFlush()
+    // The SQPOLL thread tells nobody that it has made room in the queue.
+    else if (this.#wantsSpace) this.#flushLater()
     this.#updateRef()
     if (this.#active > 0) return
     if (this.#closing !== null) this.#finishClose()

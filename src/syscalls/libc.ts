@@ -45,6 +45,7 @@ const errno = (): number => (libcFailure === null ? koffi.errno() : ENOSYS)
 // `uintptr_t` takes a plain number, so no BigInt is made for an address; `int` results come back as small integers.
 const syscall3 = declare('syscall', 'int', ['int', 'uint', 'uintptr_t'])
 const syscall5 = declare('syscall', 'int', ['int', 'uint', 'uint', 'uintptr_t', 'uint'])
+const syscall5i = declare('syscall', 'int', ['int', 'int', 'uint', 'uint', 'uint'])
 const syscall6 = declare('syscall', 'int', ['int', 'int', 'uint', 'uint', 'uint', 'uintptr_t'])
 const syscall7 = declare('syscall', 'int', ['int', 'int', 'uint', 'uint', 'uint', 'uintptr_t', 'size_t'])
 const mmapCall = declare('mmap', 'intptr_t', ['uintptr_t', 'size_t', 'int', 'int', 'int', 'int64_t'])
@@ -66,6 +67,8 @@ const memfdCreateCall = declare('memfd_create', 'int', ['str', 'uint'])
 const SYS_IO_URING_SETUP = 425
 const SYS_IO_URING_ENTER = 426
 const SYS_IO_URING_REGISTER = 427
+/** IORING_ENTER_GETEVENTS and IORING_ENTER_EXT_ARG. */
+const LOOKS_AT_ARG = 1 | 8
 
 /** @see io_uring_setup(2) */
 export function ioUringSetup(entries: number, params: Address): number {
@@ -74,9 +77,9 @@ export function ioUringSetup(entries: number, params: Address): number {
 }
 
 /**
- * With `argBytes` 0 there is no signal mask and no extended argument (`arg` 0 alone does not say so: it is the offset of
- * the first registered wait). The kernel then looks at neither, so the shorter call form serves: one argument less is
- * some 7 ns of FFI conversion, measured by the `nop` bench at batch 1.
+ * Without a wait the kernel looks at neither `arg` nor `argBytes`; with `argBytes` 0 there is no signal mask and no
+ * extended argument. (`arg` 0 alone does not say so: it is the offset of the first registered wait.) The shorter call
+ * forms serve then: an argument less is some 7 ns of FFI conversion, measured by the `nop` bench at batch 1.
  *
  * @see io_uring_enter(2)
  */
@@ -89,9 +92,11 @@ export function ioUringEnter(
   argBytes: number,
 ): number {
   const result =
-    argBytes === 0
-      ? syscall6(SYS_IO_URING_ENTER, fd, toSubmit, minComplete, flags, 0)
-      : syscall7(SYS_IO_URING_ENTER, fd, toSubmit, minComplete, flags, arg, argBytes)
+    (flags & LOOKS_AT_ARG) === 0
+      ? syscall5i(SYS_IO_URING_ENTER, fd, toSubmit, minComplete, flags)
+      : argBytes === 0
+        ? syscall6(SYS_IO_URING_ENTER, fd, toSubmit, minComplete, flags, 0)
+        : syscall7(SYS_IO_URING_ENTER, fd, toSubmit, minComplete, flags, arg, argBytes)
   return result < 0 ? -errno() : result
 }
 

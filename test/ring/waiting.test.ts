@@ -222,4 +222,36 @@ test(
   }),
 )
 
+test(
+  'submitAndWait() submits without a wait while that is enough, and seldom after it was not',
+  needs({ linux: '5.6' }, () => {
+    let waits = 0
+    let enters = 0
+    const calls: UringCalls = {
+      ...kernelCalls,
+      enter(fd, toSubmit, minComplete, flags, arg, argBytes) {
+        enters++
+        if (minComplete > 0) waits++
+        return kernelCalls.enter(fd, toSubmit, minComplete, flags, arg, argBytes)
+      },
+    }
+    const ring = Ring.open({ entries: 8 }, calls)
+    const drain = (): number => ring.forEachCqe(() => {})
+    for (let round = 0; round < 10; round++) {
+      queueNops(ring, 1)
+      assert.is(ring.submitAndWait(1), 1)
+      assert.is(drain(), 1)
+    }
+    assert.equal([enters, waits], [10, 0])
+    // Timeouts are never complete when they are submitted: two enters once in sixteen waits, else one.
+    for (let round = 0; round < 32; round++) {
+      queueTimeout(ring, 1)
+      assert.is(ring.submitAndWait(1), 1)
+      assert.is(drain(), 1)
+    }
+    assert.equal([enters, waits], [10 + 32 + 2, 32])
+    ring.close()
+  }),
+)
+
 test.run()

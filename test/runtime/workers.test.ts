@@ -1,0 +1,170 @@
+// Rings in worker threads: each has its own, whose data goes through driver memory; a worker that is terminated in
+// mid-flight, ends or throws leaves the process intact and nothing behind.
+
+import { once } from 'node:events'
+import { openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { Uring } from '../../src/index.js'
+import { assert, needs, test } from '../harness.js'
+import { outcome, temporaryFolder, turns, until } from './fixture.js'
+
+const here = needs.bind(null, { ring: true } as const)
+const path = join(temporaryFolder(), 'file')
+writeFileSync(path, Buffer.alloc(1 << 20, 1))
+
+// Node 20 does not hand the loader of TypeScript on to workers.
+const module = JSON.stringify(new URL('./ring-worker.ts', import.meta.url).href)
+const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
+const code = `import(${loader}).then((tsx) => tsx.register()).then(() => import(${module}))`
+
+function start(task: string): Worker {
+  return new Worker(code, { eval: true, workerData: { task, path, code } })
+}
+
+interface Holdings {
+  readonly descriptors: number
+  readonly rings: number
+}
+
+/** What the process has: descriptors, and mappings of rings. */
+function holdings(): Holdings {
+  const maps = readFileSync('/proc/self/maps', 'utf8')
+  return { descriptors: readdirSync('/proc/self/fd').length, rings: maps.split('[io_uring]').length - 1 }
+}
+
+async function settledAt(expected: Holdings): Promise<void> {
+  await until(() => JSON.stringify(holdings()) === JSON.stringify(expected), 'what was held before').catch(() => {
+    assert.equal(holdings(), expected)
+  })
+}
+
+/** Mapped memory of this process, in MiB. */
+function mappedMiB(): number {
+  return Number(/VmSize:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024
+}
+
+test(
+  'in a worker everything has the results that it has in the main thread',
+  here(async () => {
+    const before = holdings()
+    const worker = start('copies')
+    // A message and the end of its sender can come in one go.
+    const ended = once(worker, 'exit')
+    const [results] = await once(worker, 'message')
+    await ended
+    assert.equal(results, {
+      copies: true,
+      isMainThread: false,
+      large: 300_000,
+      whole: true,
+      part: 3,
+      words: [257, 1, 0, 0],
+      written: 4,
+      vector: 4,
+      readv: 8,
+      parts: ['abc', 'dghij...............'],
+      stat: 1 << 20,
+      shared: 'ERR_INVALID_ARG_TYPE',
+      registered: 'ERR_INVALID_ARG_TYPE',
+      missing: 'ENOENT',
+      blocks: 0,
+    })
+    await settledAt(before)
+  }),
+)
+
+test(
+  'a worker that ends, exits or throws with its ring open closes it',
+  here(async () => {
+    const before = holdings()
+    const ending = start('end')
+    const ended = once(ending, 'exit')
+    const [read] = await once(ending, 'message')
+    assert.equal(read, [5000, true])
+    assert.equal(await ended, [0])
+    await settledAt(before)
+
+    assert.equal(await once(start('endPending'), 'exit'), [0])
+    await settledAt(before)
+
+    assert.equal(await once(start('exit'), 'exit'), [7])
+    await settledAt(before)
+
+    const throwing = start('throw')
+    const [error] = await once(throwing, 'error')
+    assert.is((error as Error).message, 'thrown on purpose')
+    await settledAt(before)
+  }),
+)
+
+test(
+  'two hundred workers terminated in mid-flight leave the process intact, and nothing behind',
+  here(async () => {
+    const before = holdings()
+    await using uring = Uring.open()
+    const held = holdings()
+    const file = openSync(path, 'r')
+    const withFile = holdings()
+    let isOver = false
+    let reads = 0
+    // The main thread is at work on a ring of its own all the while.
+    const busy = (async () => {
+      const buffer = Buffer.alloc(4096)
+      while (!isOver) {
+        assert.is(await uring.read(file, buffer, { offset: (reads++ & 63) * 4096 }), 4096)
+        if (reads % 64 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    })()
+    const mapped: number[] = []
+    let left = 200
+    const terminateMany = async (): Promise<void> => {
+      while (left-- > 0) {
+        const worker = start('work')
+        await once(worker, 'message')
+        // At any moment of its work.
+        if (left % 4 !== 0) await new Promise((resolve) => setTimeout(resolve, left % 7))
+        await worker.terminate()
+        if (left % 20 === 0) mapped.push(mappedMiB())
+      }
+    }
+    await Promise.all([terminateMany(), terminateMany(), terminateMany()])
+    isOver = true
+    await busy
+    await settledAt(withFile)
+    assert.ok(held.rings > before.rings)
+    assert.ok(reads > 100)
+    // Node keeps some memory of each worker for the next; a ring and its blocks would be another 3 MiB each time.
+    const growth = mapped.at(-1)! - mapped[Math.floor(mapped.length / 2)]!
+    assert.ok(growth < 200, `${growth} MiB more after ${mapped.length} of 10 rounds: ${mapped}`)
+    assert.is(await outcome(uring.nop()), 0)
+  }),
+)
+
+test(
+  'a worker that reads straight into its ArrayBuffers can be terminated while nothing is written',
+  here(async () => {
+    const before = holdings()
+    const worker = start('workInPlace')
+    await once(worker, 'message')
+    await worker.terminate()
+    await settledAt(before)
+  }),
+)
+
+test(
+  'the workers of a worker are reclaimed, by it while it lives, with it when it is terminated',
+  here(async () => {
+    const before = holdings()
+    const worker = start('nest')
+    const [counts] = await once(worker, 'message')
+    assert.equal(counts, [0, 0, 0])
+    await once(worker, 'message')
+    assert.ok(holdings().rings > before.rings)
+    await worker.terminate()
+    await settledAt(before)
+    await turns(2)
+  }),
+)
+
+test.run()
