@@ -31,6 +31,7 @@ const DEPTH = 4
 /** A multiple of every logical block size in use. */
 const UNIT_BYTES = 4096
 const MAX_FILE_BYTES = 2 ** 31 - 1
+const EIO = -5
 const F_GETFL = 3
 const F_SETFL = 4
 
@@ -257,6 +258,7 @@ class AlignedWriter {
         prepare: (sqe) => prepWrite(sqe, this.#fd, address + at, length - at, offset),
         finish: (res) => res,
       })
+      if (count === 0) throw systemError(EIO, 'write')
       at += count
       this.#written += count
     }

@@ -53,7 +53,7 @@ let lacking: ReadonlyMap<Need, string> | null = null
 const isRestricted = (process as { permission?: unknown }).permission !== undefined
 
 /** The thread's shared ring, or null where Node's own fs is to be used. */
-export function currentRing(): Uring | null {
+function currentRing(): Uring | null {
   if (isRestricted) return null
   if (known !== undefined && (known === null || !known.closed)) return known
   known = defaultUring()

@@ -4,7 +4,15 @@
 // a sync holds up the writes behind it, and fewer of them share a commit of the file system's journal (measured with 64
 // writers on ext4: 90 us an append linked, 68 us in two steps).
 
-import { addressOf, IORING_FSYNC_DATASYNC, prepFsync, prepWrite, type Sqe } from '../ring/index.js'
+import {
+  addressOf,
+  IORING_FSYNC_DATASYNC,
+  prepFsync,
+  prepWrite,
+  type Sqe,
+  systemError,
+} from '../ring/index.js'
+import { MAX_REPEATS } from './call.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 
 /** One write. Where the file system copies in place, other work has to wait for it. */
@@ -13,6 +21,8 @@ const CHUNK_BYTES = 1_048_576
 const COPIED_BYTES = 262_144
 /** Text up to this length is encoded into the driver's memory, which saves a Buffer. */
 const SHORT_TEXT = 16_384
+
+const EIO = -5
 
 /** What follows the last write. */
 export type Durability = 'none' | 'fsync' | 'fdatasync'
@@ -29,12 +39,15 @@ class WriteLane extends Lane<WriteRequest> {
   #address = 0
   #length = 0
   #written = 0
+  /** Writes in a row that have written nothing. */
+  #idleWrites = 0
   /** Bytes of the write in progress. */
   #asked = 0
 
   protected override transfer(): void {
     const { data, encoding, uring } = this.request
     this.#written = 0
+    this.#idleWrites = 0
     if (typeof data === 'string' && data.length <= SHORT_TEXT) {
       // Three bytes for each UTF-16 unit are enough in every encoding.
       const block = uring.driver.arena.alloc(data.length * 3 + 1)
@@ -84,9 +97,12 @@ class WriteLane extends Lane<WriteRequest> {
     if (this.#written === this.#length) {
       this.#data = null
       this.#sync()
-    } else if (this.aborted) {
+      return
+    }
+    this.#idleWrites = res === 0 ? this.#idleWrites + 1 : 0
+    if (this.aborted || this.#idleWrites > MAX_REPEATS) {
       this.#data = null
-      this.fail(this.abortError())
+      this.fail(this.aborted ? this.abortError() : systemError(EIO, 'write'))
     } else this.#write()
   }
 

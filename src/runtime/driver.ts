@@ -729,7 +729,8 @@ export class Driver {
 
   /** Cancels by a system call instead of an entry. Linux 6.0. */
   #cancelInPlace(index: number, generation: number): void {
-    const match = index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
+    const match =
+      index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
     let found = 0
     try {
       found = registerSyncCancel(this.ring, match, { timeoutMs: 0 })

@@ -35,7 +35,7 @@ test(
       for (const row of output.rows) {
         assert.is(row.suite, 'nop')
         assert.is(row.runs, 1)
-        assert.ok(row.opsPerSec > 1000, `${row.case}: ${row.opsPerSec} ops/s`)
+        assert.ok(row.opsPerSec > 0, `${row.case}: ${row.opsPerSec} ops/s`)
         assert.ok(row.cpuMicrosPerOp > 0)
         assert.ok(row.ratioToUring !== null && row.ratioToUring > 0)
       }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import nodeSync from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { appendFile, FileHandle, open, readFile, writeFile } from '../../src/fs/index.js'
+import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { errorOf, makeFifo, runModule, scratch, stateOf } from './scratch.js'
 
@@ -125,6 +126,18 @@ test('a forgotten handle is closed by the garbage collector, with Node’s warni
   assert.match(stderr, /Warning: Closing file descriptor \d+ on garbage collection/)
   assert.match(stderr, /DEP0137/)
 })
+
+test(
+  'reads at the current position go through the ring, one operation each',
+  needs({ ring: true }, () =>
+    withFile('abcdef', 'r', async (handle) => {
+      const next = async (): Promise<string> => (await handle.read(Buffer.alloc(2))).buffer.toString()
+      const before = defaultUring()!.counters.submitted
+      assert.equal([await next(), await next(), await next()], ['ab', 'cd', 'ef'])
+      assert.is(defaultUring()!.counters.submitted - before, 3)
+    }),
+  ),
+)
 
 test('concurrent reads at the current position get one piece each, in order', async () => {
   const pieces = 64

@@ -15,8 +15,8 @@ import {
   outcomes,
   pipe,
   Signal,
-  temporaryFolder,
   TestRing,
+  temporaryFolder,
   turns,
   until,
 } from './fixture.js'
@@ -196,7 +196,8 @@ test(
     const results = await Promise.all(reads.map(outcome))
     await closing
     results.forEach((result, index) => {
-      if (typeof result === 'number') assert.ok(buffers[index]!.subarray(0, result).every((byte) => byte === 7))
+      if (typeof result === 'number')
+        assert.ok(buffers[index]!.subarray(0, result).every((byte) => byte === 7))
       else assert.is(result, 'ABORT_ERR')
     })
     closeFd(fd)
@@ -251,10 +252,7 @@ test(
       collectGarbage()
       return warnings.length >= 2
     }, 'the rings being collected')
-    assert.is(
-      warnings[0],
-      'RingLeak: Closing an io_uring ring on garbage collection; call uring.close()',
-    )
+    assert.is(warnings[0], 'RingLeak: Closing an io_uring ring on garbage collection; call uring.close()')
     writeSync(writeEnd, 'late')
     assert.is(await read, 4)
     closeFd(readEnd)

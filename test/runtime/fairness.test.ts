@@ -1,9 +1,9 @@
 // Busy loops of operations that complete at once leave everyone else a turn. Counted in turns, not in milliseconds.
 
+import { once } from 'node:events'
 import { openSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { once } from 'node:events'
 import { Uring } from '../../src/index.js'
 import { assert, needs, test } from '../harness.js'
 import { eightBytes, Signal, temporaryFolder, turns } from './fixture.js'

@@ -23,7 +23,6 @@ import { Driver } from '../../src/runtime/driver.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
 import { close, eventfd, pipe2, write } from '../../src/syscalls/libc.js'
 
-const O_NONBLOCK = 0o4000
 const O_CLOEXEC = 0o2000000
 
 /** The kinds of ring whose completions reach the event loop in different ways. */
@@ -89,7 +88,7 @@ export function eightBytes(): Uint8Array {
 }
 
 /** A pipe: the read end, the write end. */
-export function pipe(flags = O_CLOEXEC | O_NONBLOCK): [Fd, Fd] {
+export function pipe(flags = O_CLOEXEC): [Fd, Fd] {
   const ends = new Int32Array(new ArrayBuffer(8))
   if (pipe2(addressOf(ends), flags) < 0) throw new Error('no pipe')
   return [ends[0]!, ends[1]!]

@@ -1,48 +1,47 @@
 // The threads of workers.test.ts: what one does is told by `workerData.task`.
 
-import { openSync, readdirSync, writeSync } from 'node:fs'
+import { openSync, readdirSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Uring } from '../../src/index.js'
-import { POLLIN } from '../../src/ring/index.js'
-import { outcome, pipe, Signal } from './fixture.js'
+import { type Fd, POLLIN } from '../../src/ring/index.js'
 
 interface Task {
   readonly task: string
   readonly path: string
-  /** How a worker of a worker is started. */
-  readonly code: string
+  readonly fifo: string
+  /** This program, for a worker of a worker. */
+  readonly program: string
 }
 
-const { task, path, code } = workerData as Task
+const { task, path, fifo, program } = workerData as Task
 const say = (message: unknown): void => parentPort!.postMessage(message)
 const file = openSync(path, 'r')
 
+// Node closes what a terminated worker has opened through node:fs.
+function openFifo(): Fd {
+  return openSync(fifo, 'r+')
+}
+
 /** Loops and waits of every kind, for ever. */
 function work(uring: Uring): void {
+  let reads = 0
   const loop = async (bytes: number, timeoutMs?: number): Promise<void> => {
     const buffer = Buffer.alloc(bytes)
     for (;;) {
       await uring.read(file, buffer, { offset: 0, ...(timeoutMs !== undefined && { timeoutMs }) })
       if (buffer[0] !== 1 || buffer[bytes - 1] !== 1) throw new Error('not what was written')
+      // Others are starting meanwhile.
+      if (++reads % 16 === 0) await uring.timeout(1)
     }
   }
   for (let index = 0; index < 4; index++) {
     void loop(1000 + index)
     void loop(70_000, 1000)
   }
-  const [readEnd, writeEnd] = pipe()
-  const echo = async (): Promise<void> => {
-    const heard = Buffer.alloc(64)
-    for (;;) {
-      await uring.write(writeEnd, Buffer.from('12345678'))
-      await uring.read(readEnd, heard)
-    }
-  }
-  void echo()
-  const never = new Signal()
+  const never = openFifo()
   for (let index = 0; index < 100; index++) {
-    void uring.poll(never.fd, POLLIN).catch(() => {})
-    void uring.read(never.fd, Buffer.alloc(4096), { timeoutMs: 50_000 }).catch(() => {})
+    void uring.poll(never, POLLIN).catch(() => {})
+    void uring.read(never, Buffer.alloc(4096), { timeoutMs: 50_000 }).catch(() => {})
   }
   const nap = async (): Promise<void> => {
     for (;;) await uring.timeout(1)
@@ -53,14 +52,16 @@ function work(uring: Uring): void {
 const tasks: Record<string, () => Promise<void>> = {
   // Runs until it is terminated.
   async work() {
-    work(Uring.open())
+    const uring = Uring.open()
+    work(uring)
+    // A block that would be missed: 16 MiB of driver memory.
+    await uring.read(file, Buffer.alloc(1 << 24), { offset: 0 })
     say('up')
   },
 
   async workInPlace() {
     const uring = Uring.open({ zeroCopy: true })
-    const never = new Signal()
-    void uring.read(never.fd, Buffer.alloc(8)).catch(() => {})
+    void uring.read(openFifo(), Buffer.alloc(8)).catch(() => {})
     say('up')
   },
 
@@ -73,8 +74,7 @@ const tasks: Record<string, () => Promise<void>> = {
 
   async endPending() {
     const uring = Uring.open().unref()
-    const never = new Signal()
-    void uring.read(never.fd, Buffer.alloc(8)).catch(() => {})
+    void uring.read(openFifo(), Buffer.alloc(8)).catch(() => {})
     await uring.nop()
     say('up')
   },
@@ -94,7 +94,7 @@ const tasks: Record<string, () => Promise<void>> = {
   // Data goes through driver memory here, with the same results.
   async copies() {
     const uring = Uring.open()
-    const [readEnd, writeEnd] = pipe()
+    const echo = openFifo()
     const bytes = Buffer.alloc(300_000)
     const words = new Uint16Array(4)
     const results = {
@@ -104,18 +104,18 @@ const tasks: Record<string, () => Promise<void>> = {
       whole: bytes.every((byte) => byte === 1),
       part: await uring.read(file, words, { offset: 5, length: 3 }),
       words: [...words],
-      written: await uring.write(writeEnd, Buffer.from('abcdef'), { length: 4 }),
-      vector: await uring.writev(writeEnd, [Buffer.from('gh'), new Uint8Array(0), Buffer.from('ij')]),
+      written: await uring.write(echo, Buffer.from('abcdef'), { length: 4 }),
+      vector: await uring.writev(echo, [Buffer.from('gh'), new Uint8Array(0), Buffer.from('ij')]),
       readv: 0,
       parts: [] as string[],
       stat: Number((await uring.statx(path)).size),
       shared: '',
       registered: '',
-      missing: await outcome(uring.open('/does/not/exist')),
+      missing: await uring.open('/does/not/exist').catch((error) => error.code),
       blocks: 0,
     }
     const parts = [Buffer.alloc(3), Buffer.alloc(20, '.')]
-    results.readv = await uring.readv(readEnd, parts)
+    results.readv = await uring.readv(echo, parts)
     results.parts = parts.map(String)
     try {
       await uring.read(file, new Uint8Array(new SharedArrayBuffer(8)) as never)
@@ -137,7 +137,7 @@ const tasks: Record<string, () => Promise<void>> = {
     const counts: number[] = []
     for (let round = 0; round < 3; round++) {
       const before = readdirSync('/proc/self/fd').length
-      const inner = new Worker(code, { eval: true, workerData: { task: 'work', path, code } })
+      const inner = new Worker(program, { workerData: { task: 'work', path, fifo, program } })
       await new Promise((resolve) => inner.once('message', resolve))
       await inner.terminate()
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -145,7 +145,7 @@ const tasks: Record<string, () => Promise<void>> = {
     }
     say(counts)
     // One more, to be ended together with this thread.
-    const inner = new Worker(code, { eval: true, workerData: { task: 'work', path, code } })
+    const inner = new Worker(program, { workerData: { task: 'work', path, fifo, program } })
     inner.once('message', () => {
       work(Uring.open())
       say('up')
@@ -153,5 +153,4 @@ const tasks: Record<string, () => Promise<void>> = {
   },
 }
 
-writeSync(2, '')
 await tasks[task]!()

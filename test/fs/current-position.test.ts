@@ -1,0 +1,81 @@
+// The ring does not move the current position of a file when a transfer ends later, as direct ones do on ext4. A
+// FileHandle reads and writes on from there all the same. What was seen of a device is kept, so that these tests are alone
+// in their process.
+
+import nodeSync from 'node:fs'
+import { type FileHandle, open } from '../../src/fs/index.js'
+import { addressOf } from '../../src/ring/index.js'
+import { fcntl } from '../../src/syscalls/libc.js'
+import { assert, needs, test } from '../harness.js'
+import { scratch } from './scratch.js'
+
+const BLOCK = 4096
+const F_GETFL = 3
+const F_SETFL = 4
+const { O_DIRECT, O_RDWR } = nodeSync.constants
+
+function alignedBuffer(): Buffer {
+  const memory = Buffer.alloc(2 * BLOCK)
+  const start = (BLOCK - (addressOf(memory) % BLOCK)) % BLOCK
+  return memory.subarray(start, start + BLOCK)
+}
+
+const hasDirect = (): true | string => {
+  const path = scratch('probe')
+  nodeSync.writeFileSync(path, '')
+  try {
+    nodeSync.closeSync(nodeSync.openSync(path, O_RDWR | O_DIRECT))
+    return true
+  } catch {
+    return 'needs a file system with O_DIRECT'
+  }
+}
+
+function blocksFile(name: string): string {
+  const path = scratch(name)
+  nodeSync.writeFileSync(
+    path,
+    Buffer.concat(['a', 'b', 'c', 'd'].map((letter) => Buffer.alloc(BLOCK, letter))),
+  )
+  return path
+}
+
+async function nextLetter(handle: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await handle.read(alignedBuffer(), 0, BLOCK)
+  return bytesRead === 0 ? '' : buffer.toString('latin1', 0, 1)
+}
+
+test(
+  'a handle opened with O_DIRECT reads and writes on from its current position',
+  needs({ ring: true, when: hasDirect }, async () => {
+    const handle = await open(blocksFile('direct'), O_RDWR | O_DIRECT)
+    try {
+      assert.equal([await nextLetter(handle), await nextLetter(handle)], ['a', 'b'])
+      await handle.write(alignedBuffer().fill('X'), 0, BLOCK)
+      assert.equal([await nextLetter(handle), await nextLetter(handle)], ['d', ''])
+      const { buffer } = await handle.read(alignedBuffer(), 0, BLOCK, 2 * BLOCK)
+      assert.is(buffer.toString('latin1', 0, 2), 'XX')
+    } finally {
+      await handle.close()
+    }
+  }),
+)
+
+test(
+  'it is noticed when the ring does not move the position, and made good',
+  needs({ ring: true, when: hasDirect }, async () => {
+    const handle = await open(blocksFile('noticed'), 'r+')
+    try {
+      // Behind the back of the handle, which knows of no O_DIRECT: like a file system without a page cache.
+      assert.is(fcntl(handle.fd, F_SETFL, fcntl(handle.fd, F_GETFL, 0) | O_DIRECT), 0)
+      assert.equal([await nextLetter(handle), await nextLetter(handle)], ['a', 'b'])
+      const views = [alignedBuffer().fill('Y')]
+      assert.is((await handle.writev(views)).bytesWritten, BLOCK)
+      assert.equal([await nextLetter(handle), await nextLetter(handle)], ['d', ''])
+    } finally {
+      await handle.close()
+    }
+  }),
+)
+
+test.run()
