@@ -23,7 +23,7 @@ import {
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { timespec } from '../driver.js'
 import type { Prepare } from '../slot.js'
-import type { Bytes, OperationOptions } from './base.js'
+import { type Bytes, checkOptions, type OperationOptions } from './base.js'
 import { PathOperations } from './paths.js'
 
 const NO_OPTIONS: OperationOptions = {}
@@ -56,6 +56,7 @@ export abstract class ControlOperations extends PathOperations {
     prepare: Prepare,
     options: OperationOptions & { readonly memory?: unknown; readonly syscall?: string } = NO_OPTIONS,
   ): Promise<number> {
+    checkOptions(options)
     if (typeof prepare !== 'function') throw invalidType('prepare', 'of type function', prepare)
     return this.start(options.syscall ?? 'io_uring_enter', options, prepare, { memory: options.memory })
   }
@@ -95,6 +96,7 @@ export abstract class ControlOperations extends PathOperations {
    * @see io_uring_prep_cancel_fd(3)
    */
   cancelFd(fd: Fd, options: OperationOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const fixed = options.fixedFile ? IORING_ASYNC_CANCEL_FD_FIXED : 0
     const flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL | fixed
     return this.start('cancel', { ...options, fixedFile: false }, (sqe) => prepCancelFd(sqe, fd, flags), {

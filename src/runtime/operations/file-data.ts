@@ -20,7 +20,14 @@ import {
 } from '../../ring/index.js'
 import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
-import { asBytes, type Bytes, checkedLength, type OperationOptions, Operations } from './base.js'
+import {
+  asBytes,
+  type Bytes,
+  checkedLength,
+  checkOptions,
+  type OperationOptions,
+  Operations,
+} from './base.js'
 
 /** Where in the file and how much. */
 export interface TransferOptions extends OperationOptions {
@@ -47,8 +54,9 @@ export abstract class FileDataOperations extends Operations {
    * @see io_uring_prep_read(3), read(2)
    */
   read(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
-    const length = checkedLength(buffer, options.length, 'options.length')
+    checkOptions(options)
     const { offset = -1 } = options
+    const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copies) return this.#readByCopy(fd, buffer, length, offset, options)
     const address = addressOf(buffer)
     if (isPlain(options)) {
@@ -81,8 +89,9 @@ export abstract class FileDataOperations extends Operations {
    * @see io_uring_prep_write(3), write(2)
    */
   write(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
-    const length = checkedLength(buffer, options.length, 'options.length')
+    checkOptions(options)
     const { offset = -1 } = options
+    const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copies) return this.#writeByCopy(fd, buffer, length, offset, options)
     const address = addressOf(buffer)
     if (isPlain(options)) {
@@ -110,6 +119,7 @@ export abstract class FileDataOperations extends Operations {
 
   /** Reads into several buffers, one after the other. Resolves to the bytes read in all. Linux 5.1. @see readv(2) */
   readv(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const { offset = -1 } = options
     const vectors = this.#vectors(buffers, false)
     const finish =
@@ -129,6 +139,7 @@ export abstract class FileDataOperations extends Operations {
 
   /** Writes several buffers, one after the other. Resolves to the bytes written in all. Linux 5.1. @see writev(2) */
   writev(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const { offset = -1 } = options
     const vectors = this.#vectors(buffers, true)
     return this.start(

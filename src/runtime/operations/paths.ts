@@ -25,7 +25,7 @@ import {
 } from '../../ring/index.js'
 import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
-import { dirFd, type OperationOptions, type PathLike, pathText } from './base.js'
+import { checkOptions, dirFd, type OperationOptions, type PathLike, pathText } from './base.js'
 import { FileDataOperations } from './file-data.js'
 
 const STATX_BYTES = 256
@@ -92,7 +92,10 @@ export abstract class PathOperations extends FileDataOperations {
    * @see io_uring_prep_openat(3), openat2(2)
    */
   open(path: PathLike, options: OpenOptions = NO_OPTIONS): Promise<Fd> {
+    checkOptions(options)
     const { flags = O_RDONLY, mode = 0o666, resolve, direct } = options
+    checkInteger('options.flags', flags, 0, 0x7fff_ffff)
+    checkInteger('options.mode', mode, 0, 0o7777)
     const at = dirFd(options.dirFd)
     const name = this.pathBlock(path)
     const details = { block: name, path: pathText(path) }
@@ -148,6 +151,7 @@ export abstract class PathOperations extends FileDataOperations {
     read: (area: DataView) => T,
     syscall = 'statx',
   ): Promise<T> {
+    checkOptions(options)
     const flags = (options.flags ?? 0) | (path === '' ? AT_EMPTY_PATH : 0)
     const mask = options.mask ?? STATX_BASIC_STATS | STATX_BTIME
     const at = dirFd(options.dirFd)
@@ -168,6 +172,7 @@ export abstract class PathOperations extends FileDataOperations {
 
   /** Renames. `flags` are `RENAME_*`. Linux 5.11. @see renameat2(2) */
   rename(from: PathLike, to: PathLike, options: MoveOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
     const [a, b] = this.#twoPaths(from, to)
@@ -189,6 +194,7 @@ export abstract class PathOperations extends FileDataOperations {
     path: PathLike,
     options: AtOptions & { readonly flags?: number | undefined } = NO_OPTIONS,
   ): Promise<number> {
+    checkOptions(options)
     const at = dirFd(options.dirFd)
     const flags = options.flags ?? 0
     const name = this.pathBlock(path)
@@ -202,6 +208,7 @@ export abstract class PathOperations extends FileDataOperations {
     path: PathLike,
     options: AtOptions & { readonly mode?: number | undefined } = NO_OPTIONS,
   ): Promise<number> {
+    checkOptions(options)
     const at = dirFd(options.dirFd)
     const name = this.pathBlock(path)
     const mode = options.mode ?? 0o777
@@ -211,6 +218,7 @@ export abstract class PathOperations extends FileDataOperations {
 
   /** Makes a symbolic link at `path` that says `target`. Linux 5.15. @see symlinkat(2) */
   symlink(target: PathLike, path: PathLike, options: AtOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const at = dirFd(options.dirFd)
     const [a, b] = this.#twoPaths(target, path)
     const details = { block: a, block2: b, path: pathText(target), dest: pathText(path) }
@@ -219,6 +227,7 @@ export abstract class PathOperations extends FileDataOperations {
 
   /** Gives a file one more name. Linux 5.15. @see linkat(2) */
   link(from: PathLike, to: PathLike, options: MoveOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
     const [a, b] = this.#twoPaths(from, to)
@@ -295,8 +304,6 @@ export abstract class PathOperations extends FileDataOperations {
     const direct = options.direct !== undefined && options.direct !== false
     let how: Block
     try {
-      checkInteger('options.flags', flags, 0, 0x7fff_ffff)
-      checkInteger('options.mode', mode, 0, 0xffff)
       checkInteger('options.resolve', resolve, 0, Number.MAX_SAFE_INTEGER)
       how = this.driver.arena.alloc(24)
     } catch (error) {

@@ -1,0 +1,262 @@
+// Caller mistakes: each is thrown at the call, with Node's codes, and nothing is taken for it; operating errors reject.
+
+import { openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Uring } from '../../src/index.js'
+import { prepNop } from '../../src/ring/index.js'
+import { assert, needs, test } from '../harness.js'
+import { outcome, TestRing, temporaryFolder } from './fixture.js'
+
+const here = needs.bind(null, { ring: true } as const)
+const folder = temporaryFolder()
+const path = join(folder, 'file')
+writeFileSync(path, 'x'.repeat(1000))
+const file = openSync(path, 'r+')
+
+// biome-ignore lint/suspicious/noExplicitAny: what is wrong is wrong for the compiler as well
+type Anything = any
+
+function detached(): Uint8Array {
+  const buffer = new ArrayBuffer(8)
+  const view = new Uint8Array(buffer)
+  structuredClone(buffer, { transfer: [buffer] })
+  return view
+}
+
+const TYPE = 'ERR_INVALID_ARG_TYPE'
+const VALUE = 'ERR_INVALID_ARG_VALUE'
+const RANGE = 'ERR_OUT_OF_RANGE'
+
+/** Bad arguments for read, write, and with other names for the vectored ones. */
+const TRANSFERS: readonly (readonly [fd: Anything, buffer: Anything, options: Anything, code: string])[] = [
+  [Number.NaN, new Uint8Array(8), {}, RANGE],
+  [1.5, new Uint8Array(8), {}, RANGE],
+  [2 ** 31, new Uint8Array(8), {}, RANGE],
+  [1n, new Uint8Array(8), {}, TYPE],
+  ['1', new Uint8Array(8), {}, TYPE],
+  [undefined, new Uint8Array(8), {}, TYPE],
+  [file, 'text', {}, TYPE],
+  [file, null, {}, TYPE],
+  [file, undefined, {}, TYPE],
+  [file, [1, 2, 3], {}, TYPE],
+  [file, 8, {}, TYPE],
+  [file, new SharedArrayBuffer(8), {}, TYPE],
+  [file, new Uint8Array(new SharedArrayBuffer(8)), {}, TYPE],
+  [file, detached(), {}, VALUE],
+  [file, detached().buffer, {}, VALUE],
+  [file, new Uint8Array(8), { length: 9 }, RANGE],
+  [file, new Uint8Array(8), { length: -1 }, RANGE],
+  [file, new Uint8Array(8), { length: 1.5 }, RANGE],
+  [file, new Uint8Array(8), { length: Number.NaN }, RANGE],
+  [file, new Uint8Array(8), { length: '8' }, TYPE],
+  [file, new Uint8Array(8), { length: null }, TYPE],
+  [file, new Uint8Array(8), { offset: -2 }, RANGE],
+  [file, new Uint8Array(8), { offset: 0.5 }, RANGE],
+  [file, new Uint8Array(8), { offset: Number.NaN }, RANGE],
+  [file, new Uint8Array(8), { offset: 2 ** 53 }, RANGE],
+  [file, new Uint8Array(8), { offset: 2n ** 63n }, RANGE],
+  [file, new Uint8Array(8), { offset: -2n }, RANGE],
+  [file, new Uint8Array(8), { offset: '0' }, TYPE],
+  [file, new Uint8Array(8), { offset: null }, TYPE],
+  [file, new Uint8Array(8), { timeoutMs: -1 }, RANGE],
+  [file, new Uint8Array(8), { timeoutMs: Number.NaN }, RANGE],
+  [file, new Uint8Array(8), { timeoutMs: 2 ** 32 }, RANGE],
+  [file, new Uint8Array(8), { timeoutMs: '5' }, TYPE],
+  [file, new Uint8Array(8), { signal: {} }, TYPE],
+  [file, new Uint8Array(8), { signal: new AbortController() }, TYPE],
+  [file, new Uint8Array(8), { personality: -1 }, RANGE],
+  [file, new Uint8Array(8), { personality: 65_536 }, RANGE],
+  [file, new Uint8Array(8), { bufferIndex: -1 }, RANGE],
+  [file, new Uint8Array(8), { bufferIndex: 0.5 }, RANGE],
+  [file, new Uint8Array(8), null, TYPE],
+  [file, new Uint8Array(8), 'r', TYPE],
+]
+
+for (const copies of [false, true]) {
+  const where = copies ? 'in a worker' : 'in the main thread'
+  test(
+    `read() and write() throw for each bad argument at once, ${where}`,
+    here(async () => {
+      await using uring = new TestRing({}, undefined, copies)
+      for (const [fd, buffer, options, code] of TRANSFERS) {
+        // In a worker registered buffers are refused whatever their number.
+        const expected = copies && options?.bufferIndex !== undefined ? TYPE : code
+        for (const method of ['read', 'write'] as const) {
+          assert.throws(() => uring[method](fd, buffer, options), { code: expected })
+          assert.is(uring.driver.inFlight, 0)
+          assert.is(uring.arena.blocksInUse, 0)
+        }
+        if (
+          buffer instanceof Uint8Array &&
+          options?.length === undefined &&
+          options?.bufferIndex === undefined
+        ) {
+          for (const method of ['readv', 'writev'] as const) {
+            assert.throws(() => uring[method](fd, [new Uint8Array(1), buffer], options), { code })
+            assert.is(uring.arena.blocksInUse, 0)
+          }
+        }
+      }
+      for (const method of ['readv', 'writev'] as const) {
+        assert.throws(() => uring[method](file, null as Anything), { code: TYPE })
+        assert.throws(() => uring[method](file, new Uint8Array(8) as Anything), { code: TYPE })
+        assert.throws(() => uring[method](file, [null] as Anything), { code: TYPE })
+        assert.throws(() => uring[method](file, new Array(1025).fill(new Uint8Array(1))), { code: RANGE })
+      }
+      assert.is(uring.arena.blocksInUse, 0)
+      assert.is(await uring.nop(), 0)
+      assert.is(uring.driver.inFlight, 0)
+    }),
+  )
+
+  test(
+    `what is empty, at the edge or beyond the end is no mistake, ${where}`,
+    here(async () => {
+      await using uring = new TestRing({}, undefined, copies)
+      assert.is(await uring.read(file, new Uint8Array(0), { offset: 0 }), 0)
+      assert.is(await uring.write(file, new Uint8Array(0), { offset: 0 }), 0)
+      assert.is(await uring.readv(file, [], { offset: 0 }), 0)
+      assert.is(await uring.readv(file, [new Uint8Array(0), new Uint8Array(3)], { offset: 0 }), 3)
+      assert.is(await uring.read(file, new Uint8Array(8), { offset: 0, length: 0 }), 0)
+      assert.is(await uring.read(file, new Uint8Array(8), { offset: 5000 }), 0)
+      assert.is(await uring.read(file, new Uint8Array(8), { offset: 998 }), 2)
+      assert.is(await uring.read(file, new Uint8Array(8), { offset: 2n ** 62n }), 0)
+      assert.is(await uring.read(file, new ArrayBuffer(8), { offset: 0 }), 8)
+      assert.is(await uring.read(file, new DataView(new ArrayBuffer(20), 4, 6), { offset: 0 }), 6)
+      assert.is(await uring.read(file, new Float64Array(3), { offset: 0n, length: 9 }), 9)
+      assert.is(await uring.read(file, Buffer.from('abc'), { offset: undefined, length: undefined }), 3)
+      assert.is(await uring.read(file, Buffer.alloc(3), { signal: undefined, timeoutMs: undefined }), 3)
+      assert.is(await outcome(uring.read(-1, new Uint8Array(8))), 'EBADF')
+      assert.is(await outcome(uring.read(99_999, new Uint8Array(8), { timeoutMs: 10 })), 'EBADF')
+      assert.is(await outcome(uring.write(file, Buffer.from('y'), { offset: 0, fixedFile: true })), 'EBADF')
+    }),
+  )
+}
+
+test(
+  'a position of -1, the default, is the file’s own, which moves',
+  here(async () => {
+    await using uring = new TestRing()
+    const fd = openSync(path, 'r')
+    assert.is(await uring.read(fd, new Uint8Array(600)), 600)
+    assert.is(await uring.read(fd, new Uint8Array(600), { offset: -1 }), 400)
+    assert.is(await uring.read(fd, new Uint8Array(600), { offset: 0 }), 600)
+    assert.is(await uring.read(fd, new Uint8Array(600)), 0)
+  }),
+)
+
+test(
+  'paths are strings, buffers or URLs without null bytes',
+  here(async () => {
+    await using uring = new TestRing()
+    const url = pathToFileURL(path)
+    for (const good of [path, Buffer.from(path), url]) {
+      const fd = await uring.open(good)
+      assert.is(Number((await uring.statx(good)).size), 1000)
+      await uring.closeFd(fd)
+    }
+    const missing = pathToFileURL(join(folder, 'missing #1'))
+    const error = await uring.open(missing).catch((reason) => reason)
+    assert.is(error.message, `ENOENT: no such file or directory, open '${join(folder, 'missing #1')}'`)
+    assert.is(error.path, join(folder, 'missing #1'))
+    const calls: ((given: Anything) => unknown)[] = [
+      (given) => uring.open(given),
+      (given) => uring.open(given, { resolve: 8 }),
+      (given) => uring.statx(given),
+      (given) => uring.rename(given, path),
+      (given) => uring.rename(path, given),
+      (given) => uring.unlink(given),
+      (given) => uring.mkdir(given),
+      (given) => uring.symlink(given, path),
+      (given) => uring.symlink(path, given),
+      (given) => uring.link(given, path),
+      (given) => uring.link(path, given),
+      (given) => uring.getxattr(given, 'user.x'),
+      (given) => uring.setxattr(given, 'user.x', 'y'),
+    ]
+    for (const call of calls) {
+      for (const [given, code] of [
+        [null, TYPE],
+        [undefined, TYPE],
+        [{}, TYPE],
+        [5n, TYPE],
+        ['a\0b', VALUE],
+        [Buffer.from('a\0b'), VALUE],
+        [new URL('https://example.com/x'), 'ERR_INVALID_URL_SCHEME'],
+      ] as const) {
+        assert.throws(() => call(given), { code })
+      }
+    }
+    assert.throws(() => uring.getxattr(path, 5 as Anything), { code: TYPE })
+    assert.throws(() => uring.getxattr(path, 'a\0b'), { code: VALUE })
+    assert.throws(() => uring.open(path, { flags: 1.5 }), { code: RANGE })
+    assert.throws(() => uring.open(path, { mode: '0666' as Anything }), { code: TYPE })
+    assert.throws(() => uring.open(path, { resolve: -1 }), { code: RANGE })
+    assert.throws(() => uring.open(path, { resolve: 8, mode: 1.5 }), { code: RANGE })
+    assert.throws(() => uring.mkdir(path, { dirFd: 0.5 }), { code: RANGE })
+    assert.is(uring.arena.blocksInUse, 0)
+    assert.is(uring.driver.inFlight, 0)
+  }),
+)
+
+test(
+  'the other operations check what they are given as well',
+  here(async () => {
+    await using uring = new TestRing()
+    const bad: (() => unknown)[] = [
+      () => uring.timeout(-1),
+      () => uring.timeout(Number.NaN),
+      () => uring.timeout('5' as Anything),
+      () => uring.poll(1.5, 1),
+      () => uring.fsync('x' as Anything),
+      () => uring.ftruncate(file, -1),
+      () => uring.fallocate(file, 0, -1, 5),
+      () => uring.splice(file, 0.5, file, 0, 5),
+      () => uring.cancelFd(Number.NaN),
+      () => uring.closeFd(0.1),
+      () => uring.submit(null as Anything),
+      () => uring.submit(prepNop, { timeoutMs: -5 }),
+      () => uring.madvise(null as Anything, 0),
+      () => uring.futexWait(new Int32Array(0), 0),
+      () => uring.epollCtl(1, 1, 1, { events: -1, data: 0n }),
+      () => uring.epollCtl(1, 1, 1, { events: 1, data: 5 as Anything }),
+      () => uring.nop(null as Anything),
+      () => uring.nop(5 as Anything),
+    ]
+    for (const call of bad)
+      assert.throws(call, (error) => /^ERR_(INVALID_ARG|OUT_OF)/.test(String(error.code)))
+    assert.is(uring.arena.blocksInUse, 0)
+    assert.is(uring.driver.inFlight, 0)
+    assert.is(await uring.nop({}), 0)
+  }),
+)
+
+test(
+  'Uring.open() refuses what it does not know, and what no ring can be',
+  here(() => {
+    for (const options of [
+      null,
+      5,
+      { zeroCopy: 1 },
+      { sqEntries: 3 },
+      { sqEntries: Number.NaN },
+      { sqEntries: 0 },
+      { cqEntries: 0 },
+      { cqEntries: Number.NaN },
+      { cqEntries: 100_000 },
+      { sqEntries: 64, cqEntries: 32 },
+      { entries: 64 },
+      { setupFlags: -1 },
+      { setupFlags: 1 },
+      { sqpoll: 'yes' },
+    ] as Anything[]) {
+      assert.throws(
+        () => Uring.open(options),
+        (error) => /^ERR_(INVALID_ARG|OUT_OF)/.test(String(error.code)),
+      )
+    }
+  }),
+)
+
+test.run()
