@@ -2,8 +2,6 @@
 // nothing of opcodes beyond what a prepare function fills in; `operations/` gives it those.
 
 import {
-  IORING_ASYNC_CANCEL_ALL,
-  IORING_ASYNC_CANCEL_ANY,
   IORING_CQE_F_MORE,
   IORING_CQE_F_NOTIF,
   IORING_FEAT_NODROP,
@@ -19,24 +17,24 @@ import {
   IORING_SQ_TASKRUN,
   IOSQE_IO_DRAIN,
   IOSQE_IO_LINK,
-  prepCancel64,
   prepLinkTimeout,
   type Ring,
   registerEventfd,
-  registerSyncCancel,
+  type Sqe,
   systemError,
 } from '../ring/index.js'
-import { Sqe } from '../ring/sqe.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Arena, Block } from './arena.js'
+import { type CancelHost, CancelQueue } from './cancel-queue.js'
 import { log, overflowed } from './diagnostics.js'
+import { EntryImages } from './entry-images.js'
 import { announceFd, announceRegion, closeAtExit, forgetAtExit } from './lifetime.js'
+import { operationError, resultError, ringClosedError } from './operation-errors.js'
 import {
   type CqeHandler,
   type Finish,
-  MAX_SLOTS,
   type MessageHandler,
   NO_RESULT,
   type Prepare,
@@ -46,91 +44,29 @@ import {
   ROLE_OPERATION,
   ROLE_TIMEOUT,
   SLOT_MASK,
-  Slot,
+  type Slot,
 } from './slot.js'
+import { SlotTable } from './slot-table.js'
+import { type ChainMember, type Counters, entriesFor, type SubmitOptions } from './submit-options.js'
+import { TurnBudget } from './turn-budget.js'
 import { WaitingLine } from './waiting-line.js'
 import { Wakeup } from './wakeup.js'
 
-/** What an operation may carry besides its prepare function. */
-export interface SubmitOptions<T = number> {
-  /** Memory that the SQE points to: kept referenced until the final CQE. */
-  readonly memory?: unknown
-  readonly signal?: AbortSignal | undefined
-  /** Milliseconds until the kernel cancels the operation, which then rejects with ETIMEDOUT. Linux 5.5. */
-  readonly timeoutMs?: number | undefined
-  /** Name of the call in error messages. */
-  readonly syscall?: string | undefined
-  readonly path?: string | undefined
-  readonly dest?: string | undefined
-  /** Turns `res` (not negative, or `expected`) into the promise's value. */
-  readonly finish?: ((res: number) => T) | undefined
-  /** A negative `res` that is no error. */
-  readonly expected?: number | undefined
-  /** @internal Driver memory that the SQE points to, freed after the final CQE (and after `finish`). */
-  readonly block?: Block | null | undefined
-  /** @internal */
-  readonly block2?: Block | null | undefined
-}
+export type { ChainMember, Counters, SubmitOptions } from './submit-options.js'
 
-/** One operation of a chain, and who hears of its outcome. */
-export interface ChainMember {
-  readonly prepare: Prepare
-  readonly options: SubmitOptions<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Counts since the driver was opened. */
-export interface Counters {
-  /** Operations whose SQE reached the submission queue. */
-  readonly submitted: number
-  /** Operations that the kernel has completed. */
-  readonly completed: number
-  /** Times the driver entered the kernel to submit (with SQPOLL: published a batch). */
-  readonly enters: number
-  /** Operations that were complete when their enter returned: no trip through the event loop. */
-  readonly inlineCompletions: number
-  /** Wakeups of the event loop. */
-  readonly wakeups: number
-  /** Times the fairness budget ran out and the driver yielded to the event loop. */
-  readonly yields: number
-  /** Times the kernel would not take a batch, which was then kept and tried again. */
-  readonly refusals: number
-  /** Times the completion queue was found overflowing. Nothing is lost: the kernel keeps what does not fit. */
-  readonly overflows: number
-}
-
-/**
- * Completions that one turn of the event loop may settle without yielding, and the time it may take. Four busy loops
- * of cached reads then leave a 1 ms interval a p99 delay of some milliseconds (bench suite `fairness`).
- */
-const BUDGET_COMPLETIONS = 2048
-const BUDGET_MS = 3
-/**
- * How often, in completions, the clock is looked at (a look costs some 40 ns): as often as MAX_STRIDE while completions
- * are quick, each time where the code between them is slow.
- */
-const MAX_STRIDE = 64
-const QUICK_MS = 0.5
-
-/** A cancel that found nothing is tried again in the next turns, and later at this interval, so many at a time. */
-const EAGER_CANCELS = 4
-const NAG_MS = 20
-const NAG_COUNT = 256
 /** How long after a refused batch with nothing to reap it is tried again. */
 const RETRY_MS = 1
 
 const EBADF = -9
-const EINTR = -4
+const ETIME = -62
+const EOPNOTSUPP = -95
 const EALREADY = -114
 const ECANCELED = -125
-const EINVAL = -22
-const ENOENT = -2
-const EOPNOTSUPP = -95
-const ETIME = -62
-const ETIMEDOUT = -110
 
-const OPCODE_AND_LINKS = IOSQE_IO_LINK << 8
+/** Where the two words of user_data are in an entry, and the bit of its first word that links it. */
+const USER_DATA_WORD = 8
+const LINK_BIT = IOSQE_IO_LINK << 8
+const DRAIN_BIT = IOSQE_IO_DRAIN << 8
 
 /** Setup flags of rings that cannot be relied on to wake an event loop. */
 const UNFIT: readonly (readonly [flag: number, why: string])[] = [
@@ -140,6 +76,9 @@ const UNFIT: readonly (readonly [flag: number, why: string])[] = [
   // eventfd. docs/decisions/default-setup-flags.md
   [IORING_SETUP_DEFER_TASKRUN, 'has IORING_SETUP_DEFER_TASKRUN: such a ring loses wakeups'],
 ]
+
+// MAX_SLOTS of slot.ts. V8 folds private constants, and loads imported ones at each use.
+const SLOT_COUNT = 1 << 24
 
 const settled = Promise.resolve()
 
@@ -155,7 +94,7 @@ function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknow
 const limbo: unknown[] = []
 
 /** @internal */
-export class Driver {
+export class Driver implements CancelHost {
   readonly ring: Ring
   readonly arena: Arena
   /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
@@ -164,18 +103,14 @@ export class Driver {
   readonly #sqpoll: boolean
   /** The eventfd is muted while this thread looks at the ring anyway. */
   readonly #mutes: boolean
-  readonly #maxOutstanding: number
-  // Slot 0 is never used: user_data 0 belongs to nobody.
-  readonly #slots: Slot[] = [new Slot(0)]
-  readonly #free: Slot[] = []
+  #maxOutstanding = 0
+  readonly #slots = new SlotTable()
   readonly #line = new WaitingLine()
-  /** The entries of operations that wait, by slot. */
-  #images = new Int32Array(0)
-  readonly #entryWords: number
-  readonly #scratch: Sqe
-  #scratchInUse = false
+  readonly #images: EntryImages
+  readonly #cancels: CancelQueue
+  readonly #budget = new TurnBudget()
   /** What `#outstanding` must stay below for the hot path: 0 while operations wait, or none is taken in. */
-  #limit: number
+  #limit = 0
   /** CQEs to come, at most: operations, linked timeouts, cancels. Kept at or below the CQ size. */
   #outstanding = 0
   /** Operations not settled. */
@@ -192,19 +127,6 @@ export class Driver {
   #armed = false
   #referenced = false
   #unrefByUser = false
-  #budget = BUDGET_COMPLETIONS
-  #clockAt = BUDGET_COMPLETIONS - 1
-  #stride = 1
-  #turnStart = 0
-  #lookedAt = 0
-  /** Slots to cancel with the next flush, as pairs of index and generation; index 0 stands for all. */
-  readonly #cancels: number[] = []
-  #cancelsInFlight = 0
-  /** Pairs whose cancel found nothing, although the operation is still there. */
-  readonly #missed: number[] = []
-  /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
-  #hasDrained = false
-  #nagTimer: NodeJS.Timeout | null = null
   #watches: WeakMap<AbortSignal, AbortWatch> | null = null
   #onMessage: MessageHandler | null = null
   /** Those who wait for something other than an operation, such as a message from another ring. */
@@ -236,8 +158,8 @@ export class Driver {
     this.#sqpoll = (flags & IORING_SETUP_SQPOLL) !== 0
     this.#maxOutstanding = ring.cqEntries
     this.#limit = ring.cqEntries
-    this.#entryWords = flags & IORING_SETUP_SQE128 ? 32 : 16
-    this.#scratch = new Sqe(new Int32Array(this.#entryWords))
+    this.#images = new EntryImages(flags & IORING_SETUP_SQE128 ? 32 : 16)
+    this.#cancels = new CancelQueue(this, this.#slots)
     this.#wakeup = new Wakeup(this.#onWake)
     try {
       registerEventfd(ring, this.#wakeup.fd)
@@ -290,7 +212,7 @@ export class Driver {
 
   /** Issues the entry from `take`. @param memory - Held until the CQE. */
   issue(sqe: Sqe, memory: unknown, syscall: string): Promise<number> {
-    const slot = this.#free.pop() ?? this.#newSlot()
+    const slot = this.#slots.take()
     sqe.setUserData(slot.index, slot.generation)
     slot.memory = memory
     slot.syscall = syscall
@@ -317,12 +239,12 @@ export class Driver {
    * @throws What `prepare` throws: the caller's mistakes.
    */
   submit<T = number>(prepare: Prepare, options: SubmitOptions<T> = {}): Promise<T> {
-    const { signal, timeoutMs = -1 } = options
+    const { signal } = options
     const syscall = options.syscall ?? 'io_uring_enter'
-    const entries = timeoutMs >= 0 ? 2 : 1
+    const entries = entriesFor(options)
     let image: Int32Array
     try {
-      image = this.#prepare(prepare)
+      image = this.#images.prepare(prepare)
       if (entries > this.ring.sqEntries && !this.ring.closed) throw tooFewEntries(entries)
     } catch (error) {
       this.#freeBlocks(options)
@@ -344,11 +266,9 @@ export class Driver {
     slot.resolve = takenResolve
     slot.reject = takenReject
     if (signal) this.#watch(slot, signal)
-    if (hasRoom) this.#place(slot, image, 0)
-    else {
-      this.#keepImage(slot, image)
-      this.#wait(slot)
-    }
+    this.#images.keep(slot, image)
+    if (hasRoom) this.#place(slot)
+    else this.#wait(slot)
     if (!this.#flushQueued) this.#queueFlush()
     return promise
   }
@@ -366,8 +286,8 @@ export class Driver {
     try {
       if (this.closed) throw this.closedError('io_uring_enter')
       for (const { prepare, options } of members) {
-        images.push(this.#prepare(prepare).slice())
-        entries += (options.timeoutMs ?? -1) >= 0 ? 2 : 1
+        images.push(this.#images.prepare(prepare).slice())
+        entries += entriesFor(options)
       }
       if (entries > this.ring.sqEntries) throw tooFewEntries(entries)
     } catch (error) {
@@ -389,7 +309,7 @@ export class Driver {
       slot.resolve = resolve
       slot.reject = reject
       if (options.signal) this.#watch(slot, options.signal)
-      this.#keepImage(slot, images[index]!)
+      this.#images.keep(slot, images[index]!)
     })
     this.#wait(chain[0]!)
     this.#feed()
@@ -406,7 +326,7 @@ export class Driver {
   submitMultishot(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
     const sqe = this.take()
     if (sqe === null && this.closed) throw this.closedError(syscall)
-    const slot = this.#free.pop() ?? this.#newSlot()
+    const slot = this.#slots.take()
     slot.plain = false
     slot.syscall = syscall
     slot.memory = memory
@@ -414,15 +334,14 @@ export class Driver {
     this.#active++
     try {
       if (sqe !== null) prepare(sqe)
-      else this.#keepImage(slot, this.#prepare(prepare))
+      else this.#images.keep(slot, this.#images.prepare(prepare))
     } catch (error) {
       if (sqe !== null) {
         sqe.words.fill(0)
         this.abandon(sqe)
       }
       this.#dismiss(slot, error)
-      // Whoever cancels by it cancels nothing.
-      return this.#slots[0]!
+      return this.#slots.nobody
     }
     if (sqe !== null) this.#enter(slot, sqe)
     else this.#wait(slot)
@@ -465,14 +384,31 @@ export class Driver {
     if (slot.batch === this.#batch && slot.sqe !== null && slot.chain === null && !this.#sqpoll) {
       // The kernel has not seen the entry. What follows it in a link must stay linked.
       const words = slot.sqe.words
-      const links = words[0]! & OPCODE_AND_LINKS
+      const links = words[0]! & LINK_BIT
       words.fill(0, 0, USER_DATA_WORD)
       words.fill(0, USER_DATA_WORD + 2)
       words[0] = IORING_OP_NOP | links
       slot.voided = true
       return
     }
-    this.#cancels.push(slot.index, slot.generation)
+    this.#cancels.add(slot)
+  }
+
+  /** @internal */
+  hasCompletionRoom(): boolean {
+    return this.#outstanding < this.#maxOutstanding
+  }
+
+  /** @internal */
+  takeForCancel(): Sqe | null {
+    const sqe = this.ring.getSqe() ?? this.#makeRoom()
+    if (sqe === null) this.#wantsSpace = true
+    else this.#outstanding++
+    return sqe
+  }
+
+  /** @internal */
+  sendSoon(): void {
     if (!this.#flushQueued) this.#queueFlush()
   }
 
@@ -502,13 +438,13 @@ export class Driver {
     // What waits for room has not been seen by the kernel: it can settle at once.
     for (let slot = this.#line.first; slot !== null; slot = this.#line.first) {
       this.#line.remove(slot)
-      this.#dismissAll(slot, new AbortError(undefined, 'The ring was closed'))
+      this.#dismissAll(slot, ringClosedError())
     }
     this.#tellClosed()
     if (this.ring.closed) this.#finishClose()
     else {
       // What was issued before goes to the kernel first; what completes in there is not cancelled.
-      if (this.#active > 0) this.#cancels.push(0, 0)
+      if (this.#active > 0) this.#cancels.addAll()
       if (!this.#flushQueued) this.#queueFlush()
     }
     return this.#closing
@@ -542,7 +478,7 @@ export class Driver {
   #dispose(): void {
     this.#limit = 0
     forgetAtExit(this)
-    if (this.#nagTimer !== null) clearTimeout(this.#nagTimer)
+    this.#cancels.stop()
     if (this.ring.closed) return
     this.#announce(false)
     this.ring.close()
@@ -570,17 +506,10 @@ export class Driver {
     }
   }
 
-  #newSlot(): Slot {
-    if (this.#slots.length >= MAX_SLOTS) throw new RangeError(`More than ${MAX_SLOTS - 1} operations at once`)
-    const slot = new Slot(this.#slots.length)
-    this.#slots.push(slot)
-    return slot
-  }
-
   #open<T>(options: SubmitOptions<T>, syscall: string): Slot {
     const { timeoutMs = -1 } = options
     const timeoutBlock = timeoutMs >= 0 ? timespec(this.arena, timeoutMs) : null
-    const slot = this.#free.pop() ?? this.#newSlot()
+    const slot = this.#slots.take()
     slot.plain = false
     slot.timeoutMs = timeoutMs
     slot.timeoutBlock = timeoutBlock
@@ -599,35 +528,6 @@ export class Driver {
   #freeBlocks<T>({ block, block2 }: SubmitOptions<T>): void {
     if (block) this.arena.free(block)
     if (block2) this.arena.free(block2)
-  }
-
-  /**
-   * Runs `prepare` on an entry of our own. The caller's mistakes then surface before anything is taken, at the call, also
-   * when the operation must wait; and whatever `prepare` does, it cannot come between the entries of a link.
-   *
-   * @returns The entry, valid until the next call.
-   */
-  #prepare(prepare: Prepare): Int32Array {
-    const isNested = this.#scratchInUse
-    const sqe = isNested ? new Sqe(new Int32Array(this.#entryWords)) : this.#scratch
-    sqe.words.fill(0)
-    this.#scratchInUse = true
-    try {
-      prepare(sqe)
-    } finally {
-      this.#scratchInUse = isNested
-    }
-    return sqe.words
-  }
-
-  #keepImage({ index }: Slot, image: Int32Array): void {
-    const at = index * this.#entryWords
-    if (at + this.#entryWords > this.#images.length) {
-      const larger = new Int32Array(Math.max(64 * this.#entryWords, 2 * at + this.#entryWords))
-      larger.set(this.#images)
-      this.#images = larger
-    }
-    this.#images.set(image, at)
   }
 
   /** Whether that many adjacent entries can be had, if need be after a submit. */
@@ -655,10 +555,9 @@ export class Driver {
   }
 
   /** Puts the slot's entry, and that of its time limit, into the submission queue, where there is room. */
-  #place(slot: Slot, image: Int32Array, at: number): void {
+  #place(slot: Slot): void {
     const sqe = this.ring.getSqe()!
-    const { words } = sqe
-    for (let word = 0; word < this.#entryWords; word++) words[word] = image[at + word]!
+    this.#images.restore(slot, sqe)
     const { entries, linkFlags } = slot
     if (linkFlags !== 0) sqe.addFlags(linkFlags)
     this.#enter(slot, sqe)
@@ -678,7 +577,7 @@ export class Driver {
     sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
     const head = sqe.words[0]!
     const opcode = head & 0xff
-    if (head & (IOSQE_IO_DRAIN << 8)) this.#hasDrained = true
+    if (head & DRAIN_BIT) this.#cancels.hasDrained = true
     slot.zeroCopy = opcode === IORING_OP_SEND_ZC || opcode === IORING_OP_SENDMSG_ZC
     slot.remaining = slot.zeroCopy ? 2 : 1
     slot.sqe = sqe
@@ -696,104 +595,11 @@ export class Driver {
       if (!this.#hasRoom(entries)) return wasFed
       wasFed = true
       this.#line.remove(slot)
-      if (chain === null) this.#place(slot, this.#images, slot.index * this.#entryWords)
-      else for (const member of chain) this.#place(member, this.#images, member.index * this.#entryWords)
+      if (chain === null) this.#place(slot)
+      else for (const member of chain) this.#place(member)
     }
     this.#openTheGate()
     return wasFed
-  }
-
-  #sendCancels(): void {
-    const pairs = this.#cancels
-    let at = 0
-    for (; at < pairs.length; at += 2) {
-      // One may always go, or a full queue of operations that never end could not be cancelled; it can overflow the
-      // completion queue by one, which loses nothing.
-      if (this.#outstanding >= this.#maxOutstanding && this.#cancelsInFlight > 0) break
-      const index = pairs[at]!
-      const generation = pairs[at + 1]!
-      if (index !== 0 && !this.#isCurrent(index, generation)) continue
-      if (this.#hasDrained) {
-        this.#cancelInPlace(index, generation)
-        continue
-      }
-      const sqe = this.ring.getSqe() ?? this.#makeRoom()
-      if (sqe === null) {
-        this.#wantsSpace = true
-        break
-      }
-      const all = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
-      prepCancel64(sqe, index | ROLE_OPERATION, generation, all)
-      sqe.setUserData(index | ROLE_CANCEL, generation)
-      this.#outstanding++
-      this.#cancelsInFlight++
-    }
-    if (at === pairs.length) pairs.length = 0
-    else pairs.splice(0, at)
-  }
-
-  /** Cancels by a system call instead of an entry. Linux 6.0. */
-  #cancelInPlace(index: number, generation: number): void {
-    const match =
-      index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
-    let found = 0
-    try {
-      found = registerSyncCancel(this.ring, match, { timeoutMs: 0 })
-    } catch (error) {
-      // ETIME: it is running where it cannot be stopped at the moment.
-      if ((error as { code?: string }).code !== 'ETIME') {
-        log(`no cancel in place: ${(error as Error).message}`)
-        this.#hasDrained = false
-      }
-    }
-    if (index === 0 || found === 0) this.#miss(index, generation)
-  }
-
-  /** Sees to it that the operation (0: all that there are) is cancelled once more. */
-  #miss(index: number, generation: number): void {
-    if (index !== 0) this.#missed.push(index, generation)
-    this.#nag()
-  }
-
-  #isCurrent(index: number, generation: number): boolean {
-    const slot = this.#slots[index]
-    return slot !== undefined && slot.generation === generation && slot.remaining > 0
-  }
-
-  #onCancelAnswer(index: number, generation: number, res: number): void {
-    this.#cancelsInFlight--
-    if (index === 0) {
-      // Before 5.19 there is no cancel of all.
-      if (res === EINVAL) for (const slot of this.#slots) if (slot.remaining > 0) this.cancel(slot)
-      if (this.#active > 0) this.#miss(index, generation)
-    } else if ((res === ENOENT || res === EALREADY) && this.#isCurrent(index, generation)) {
-      // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or
-      // where it cannot be stopped at the moment.
-      const slot = this.#slots[index]!
-      if (++slot.cancels > EAGER_CANCELS) {
-        this.#miss(index, generation)
-        return
-      }
-      setImmediate(() => {
-        if (this.#isCurrent(index, generation)) this.cancel(slot)
-      })
-    }
-  }
-
-  /** Tries again, in a while, to cancel what a cancel has missed. */
-  #nag(): void {
-    if (this.#nagTimer !== null) return
-    this.#nagTimer = setTimeout(this.#onNag, NAG_MS)
-    this.#nagTimer.unref()
-  }
-
-  readonly #onNag = (): void => {
-    this.#nagTimer = null
-    if (this.ring.closed) return
-    if (this.#closing !== null) this.#cancels.push(0, 0)
-    else this.#cancels.push(...this.#missed.splice(0, 2 * NAG_COUNT))
-    if (this.#missed.length > 0) this.#nag()
-    this.#flush()
   }
 
   #queueFlush(): void {
@@ -801,7 +607,7 @@ export class Driver {
     // One at a time: a second one would divide the batches of the first from then on, and its turn's budget add to it.
     if (this.#isScheduled) return
     this.#isScheduled = true
-    if (this.#budget > 0) {
+    if (this.#budget.left > 0) {
       // A reaction on a settled promise, not queueMicrotask: Node wraps the latter in an AsyncResource.
       settled.then(this.#scheduledFlush)
     } else {
@@ -812,20 +618,14 @@ export class Driver {
 
   readonly #scheduledFlush = (): void => {
     this.#isScheduled = false
-    // Where each completion makes for much work, its continuations may have spent the time that was left.
-    if (this.#stride === 1 && this.#turnStart !== 0) {
-      this.#lookAtClock()
-      if (this.#budget <= 0) {
-        this.#queueFlush()
-        return
-      }
-    }
-    this.#flush()
+    this.#budget.resume()
+    if (this.#budget.left > 0) this.#flush()
+    else this.#queueFlush()
   }
 
   readonly #flushInNewTurn = (): void => {
     this.#isScheduled = false
-    this.#newTurn()
+    this.#budget.renew()
     this.#flush()
   }
 
@@ -839,23 +639,8 @@ export class Driver {
 
   readonly #onWake = (): void => {
     this.#wakeups++
-    this.#newTurn()
+    this.#budget.renew()
     this.#flush()
-  }
-
-  #newTurn(): void {
-    this.#budget = BUDGET_COMPLETIONS
-    this.#clockAt = BUDGET_COMPLETIONS - this.#stride
-    this.#turnStart = 0
-  }
-
-  #lookAtClock(): void {
-    const now = performance.now()
-    this.#stride = now - this.#lookedAt > QUICK_MS ? 1 : Math.min(2 * this.#stride, MAX_STRIDE)
-    this.#lookedAt = now
-    this.#clockAt = this.#budget - this.#stride
-    if (this.#turnStart === 0) this.#turnStart = now
-    else if (now - this.#turnStart > BUDGET_MS) this.#budget = 0
   }
 
   /** Submits, reaps, feeds those that wait, until nothing moves or the budget is spent; then arms the wakeup. */
@@ -871,7 +656,7 @@ export class Driver {
     }
     for (;;) {
       this.#wantsSpace = false
-      if (this.#cancels.length > 0) this.#sendCancels()
+      if (this.#cancels.isDue) this.#cancels.send()
       const enters = this.#enters
       const wasTaken = this.#submitNow()
       const count = this.#reap(this.#enters !== enters)
@@ -888,9 +673,9 @@ export class Driver {
         wasFed ||
         (this.#sqpoll ? this.#hasFresh : ring.sqPending > 0) ||
         // A completion has made room for a cancel.
-        (count > 0 && this.#cancels.length > 0)
+        (count > 0 && this.#cancels.isDue)
       ) {
-        if (this.#budget > 0) continue
+        if (this.#budget.left > 0) continue
         isAfterwardsDue = true
         break
       }
@@ -901,7 +686,7 @@ export class Driver {
       if (!this.#workIsDue()) break
       this.#armed = false
       ring.eventfdEnabled = false
-      if (this.#budget <= 0) {
+      if (this.#budget.left <= 0) {
         isAfterwardsDue = true
         break
       }
@@ -958,8 +743,7 @@ export class Driver {
       const count = this.ring.forEachCqe(this.#onCqe)
       if (count > 0) {
         if (hasEntered) this.#inline += this.#completed - before
-        this.#budget -= count
-        if (this.#budget <= this.#clockAt) this.#lookAtClock()
+        this.#budget.spend(count)
       }
       return count
     } catch (error) {
@@ -974,7 +758,7 @@ export class Driver {
     if (this.#failure !== null) return
     this.#failure = error
     log(`ring ${this.ring.fd} failed: ${error.message}`)
-    const inFlight = this.#slots.filter((slot) => slot.remaining > 0)
+    const inFlight = this.#slots.queued()
     for (const { memory } of inFlight) if (memory !== null) limbo.push(memory)
     this.#dispose()
     for (let slot = this.#line.first; slot !== null; slot = this.#line.first) {
@@ -988,8 +772,8 @@ export class Driver {
   }
 
   readonly #onCqe = (low: number, generation: number, res: number, flags: number): void => {
-    if (low < MAX_SLOTS) {
-      const slot = this.#slots[low]
+    if (low < SLOT_COUNT) {
+      const slot = this.#slots.at(low)
       if (slot === undefined || slot.generation !== generation || slot.remaining !== 1) {
         // Something else than the usual.
       } else if (slot.onCqe !== null) {
@@ -1000,13 +784,12 @@ export class Driver {
         slot.generation = (generation + 1) & 0x3fff_ffff
         slot.memory = null
         slot.remaining = 0
-        this.#free.push(slot)
+        this.#slots.giveBack(slot)
         this.#outstanding--
         this.#active--
         this.#completed++
         if (res >= 0) resolve(res)
-        else
-          reject(this.#closing === null ? systemError(res, syscall) : this.#errorWhileClosing(res, syscall))
+        else reject(resultError(res, syscall, this.#closing !== null))
         return
       }
     }
@@ -1022,10 +805,10 @@ export class Driver {
     const role = low - index
     if (role === ROLE_NOBODY || role === ROLE_CANCEL) {
       this.#outstanding--
-      if (role === ROLE_CANCEL) this.#onCancelAnswer(index, generation, res)
+      if (role === ROLE_CANCEL) this.#cancels.answered(index, generation, res)
       return
     }
-    const slot = this.#slots[index]
+    const slot = this.#slots.at(index)
     if (slot === undefined || index === 0) {
       log(`a completion for nobody: user_data ${low}, ${generation}, res ${res}`)
       return
@@ -1108,33 +891,22 @@ export class Driver {
       resolve(value)
       return
     }
-    const error = this.#errorOf(slot)
+    const error = operationError(slot, this.#closing !== null)
     this.#release(slot)
     reject(error)
   }
 
-  #errorOf(slot: Slot): Error {
-    const { res, syscall, path, dest } = slot
-    const interrupted = res === ECANCELED || res === EINTR
-    if (slot.voided || (slot.aborted && interrupted)) return new AbortError(slot.signal?.reason)
-    if (slot.timedOut && interrupted) return systemError(ETIMEDOUT, syscall, { path, dest })
-    if (this.#closing !== null && interrupted) return new AbortError(undefined, 'The ring was closed')
-    return systemError(res, syscall, { path, dest })
-  }
-
-  #errorWhileClosing(res: number, syscall: string): Error {
-    if (res === ECANCELED || res === EINTR) return new AbortError(undefined, 'The ring was closed')
-    return systemError(res, syscall)
-  }
-
   /**
-   * Cancels the members after `slot`. The kernel cannot find a member that has not started, so the cancel that was sent
-   * for it at first missed; it may start now that the one before it is over.
+   * Cancels those after `slot` that were aborted with it. The kernel cannot find a member that has not started, so the
+   * cancel that was sent for it at first missed; it may start now that the one before it is over.
    */
   #cancelRest(slot: Slot): void {
     const { chain } = slot
-    // Members that are over have left the chain, and serve other operations by now.
-    for (const member of chain!) if (member !== slot && member.chain === chain) this.cancel(member)
+    for (const member of chain!) {
+      // Members that are over have left the chain, and serve other operations by now.
+      if (member === slot || member.chain !== chain) continue
+      if (member.aborted || this.#closing !== null) this.cancel(member)
+    }
   }
 
   /** Rejects an operation, or a whole chain, that the kernel does not have. */
@@ -1165,7 +937,7 @@ export class Driver {
     if (slot.timeoutBlock !== null) this.arena.free(slot.timeoutBlock)
     if (slot.watch !== null) slot.watch.delete(slot, slot.signal!)
     slot.clear()
-    this.#free.push(slot)
+    this.#slots.giveBack(slot)
   }
 
   #watch(slot: Slot, signal: AbortSignal): void {
@@ -1204,9 +976,6 @@ export function timespec(arena: Arena, ms: number): Block {
   block.view.setBigInt64(8, BigInt(Math.floor((ms - seconds * 1000) * 1e6)), true)
   return block
 }
-
-/** Where the two words of user_data are in an entry. */
-const USER_DATA_WORD = 8
 
 function canMute(ring: Ring): boolean {
   try {

@@ -9,6 +9,7 @@ import {
 } from '../config/index.js'
 import {
   IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_NO_SQARRAY,
   IORING_SETUP_SINGLE_ISSUER,
   IORING_SETUP_SUBMIT_ALL,
   IORING_SETUP_TASKRUN_FLAG,
@@ -31,7 +32,11 @@ export interface UringOptions extends Partial<IoUringConfig> {
 
 /** What a ring of the driver gets unless `setupFlags` says otherwise; docs/decisions/default-setup-flags.md. */
 const SETUP_FLAGS: number =
-  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL
+  IORING_SETUP_SINGLE_ISSUER |
+  IORING_SETUP_COOP_TASKRUN |
+  IORING_SETUP_TASKRUN_FLAG |
+  IORING_SETUP_SUBMIT_ALL |
+  IORING_SETUP_NO_SQARRAY
 
 /**
  * Entries of the two queues by default, and what is tried where RLIMIT_MEMLOCK (Linux 5.11 and older) has no room for

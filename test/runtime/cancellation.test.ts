@@ -334,6 +334,38 @@ test(
 )
 
 test(
+  'aborting one member of a hard chain lets those behind it go on',
+  here(async () => {
+    await using uring = new TestRing()
+    using never = new Signal()
+    const controller = new AbortController()
+    const results: unknown[] = []
+    const member = (
+      prepare: Parameters<TestRing['submit']>[0],
+      signal?: AbortSignal,
+    ): Parameters<TestRing['driver']['submitChain']>[0][number] => ({
+      prepare,
+      options: { signal },
+      resolve: (value) => results.push(value),
+      reject: (error) => results.push((error as { code: string }).code),
+    })
+    const waiting = (sqe: Parameters<typeof prepNop>[0]): unknown => prepPollAdd(sqe, never.fd, POLLIN)
+    uring.driver.submitChain(
+      [member(waiting as never, controller.signal), member(prepNop as never), member(waiting as never)],
+      IOSQE_IO_HARDLINK,
+    )
+    await turns(2)
+    controller.abort()
+    await until(() => results.length === 2, 'the first two ending')
+    await turns(10)
+    assert.equal(results, ['ABORT_ERR', 0])
+    never.raise()
+    await until(() => results.length === 3, 'the third ending')
+    assert.equal(results, ['ABORT_ERR', 0, POLLIN])
+  }),
+)
+
+test(
   'the memory of a zero-copy send is held until its notification, whatever comes in between',
   needs({ opcode: 'IORING_OP_SEND_ZC' }, async () => {
     await using uring = new TestRing({ entries: 8, cqEntries: 8 })

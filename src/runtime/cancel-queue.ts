@@ -1,0 +1,162 @@
+// Cancels on their way to the kernel: sent with the next batch, answered, sent again where they found nothing although the
+// operation is still there.
+
+import {
+  IORING_ASYNC_CANCEL_ALL,
+  IORING_ASYNC_CANCEL_ANY,
+  prepCancel64,
+  type Ring,
+  registerSyncCancel,
+  type Sqe,
+} from '../ring/index.js'
+import { log } from './diagnostics.js'
+import { ROLE_CANCEL, ROLE_OPERATION, type Slot } from './slot.js'
+import type { SlotTable } from './slot-table.js'
+
+/** What it needs of the driver. */
+export interface CancelHost {
+  readonly ring: Ring
+  /** Whether one more CQE may come without overflowing the completion queue. */
+  hasCompletionRoom(): boolean
+  /** An entry for a cancel, which is counted; null when there is no room now. */
+  takeForCancel(): Sqe | null
+  /** Sees to it that `send` is called soon. */
+  sendSoon(): void
+}
+
+/** A cancel that found nothing is tried again in the next turns, and later at this interval, so many at a time. */
+const EAGER_CANCELS = 4
+const NAG_MS = 20
+const NAG_COUNT = 256
+
+const ENOENT = -2
+const EINVAL = -22
+const EALREADY = -114
+
+/** @internal */
+export class CancelQueue {
+  /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
+  hasDrained = false
+  readonly #host: CancelHost
+  readonly #slots: SlotTable
+  // Pairs of index and generation; index 0 stands for all operations.
+  readonly #due: number[] = []
+  readonly #missed: number[] = []
+  #inFlight = 0
+  #cancelsAll = false
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(host: CancelHost, slots: SlotTable) {
+    this.#host = host
+    this.#slots = slots
+  }
+
+  /** Whether any waits to be sent. */
+  get isDue(): boolean {
+    return this.#due.length > 0
+  }
+
+  add({ index, generation }: Slot): void {
+    this.#due.push(index, generation)
+    this.#host.sendSoon()
+  }
+
+  /** Cancels everything, and what is left of it again and again. */
+  addAll(): void {
+    this.#cancelsAll = true
+    this.#due.push(0, 0)
+    this.#host.sendSoon()
+  }
+
+  /** Gives up: the ring is closed. */
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#due.length = 0
+    this.#missed.length = 0
+  }
+
+  /** Puts what is due into the submission queue, as far as there is room. */
+  send(): void {
+    const pairs = this.#due
+    let at = 0
+    for (; at < pairs.length; at += 2) {
+      // One may always go, or a full queue of operations that never end could not be cancelled; it can overflow the
+      // completion queue by one, which loses nothing.
+      if (this.#inFlight > 0 && !this.#host.hasCompletionRoom()) break
+      const index = pairs[at]!
+      const generation = pairs[at + 1]!
+      if (index !== 0 && this.#slots.current(index, generation) === null) continue
+      if (this.hasDrained) {
+        this.#cancelInPlace(index, generation)
+        continue
+      }
+      const sqe = this.#host.takeForCancel()
+      if (sqe === null) break
+      const flags = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
+      prepCancel64(sqe, index | ROLE_OPERATION, generation, flags)
+      sqe.setUserData(index | ROLE_CANCEL, generation)
+      this.#inFlight++
+    }
+    if (at === pairs.length) pairs.length = 0
+    else pairs.splice(0, at)
+  }
+
+  /** Takes in the CQE of a cancel. */
+  answered(index: number, generation: number, res: number): void {
+    this.#inFlight--
+    if (index === 0) {
+      // Before 5.19 there is no cancel of all.
+      if (res === EINVAL) for (const slot of this.#slots.queued()) this.add(slot)
+      this.#nag()
+      return
+    }
+    if (res !== ENOENT && res !== EALREADY) return
+    const slot = this.#slots.current(index, generation)
+    if (slot === null) return
+    // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or where
+    // it cannot be stopped at the moment.
+    if (++slot.cancels > EAGER_CANCELS) {
+      this.#missed.push(index, generation)
+      this.#nag()
+      return
+    }
+    setImmediate(() => {
+      if (this.#slots.current(index, generation) === slot) this.add(slot)
+    })
+  }
+
+  /** Cancels by a system call instead of an entry. Linux 6.0. */
+  #cancelInPlace(index: number, generation: number): void {
+    const match =
+      index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
+    let found = 0
+    try {
+      found = registerSyncCancel(this.#host.ring, match, { timeoutMs: 0 })
+    } catch (error) {
+      // ETIME: it is running where it cannot be stopped at the moment.
+      if ((error as { code?: string }).code !== 'ETIME') {
+        log(`no cancel in place: ${(error as Error).message}`)
+        this.hasDrained = false
+      }
+    }
+    if (index !== 0 && found > 0) return
+    if (index !== 0) this.#missed.push(index, generation)
+    this.#nag()
+  }
+
+  /** Tries again, in a while, to cancel what a cancel has missed. */
+  #nag(): void {
+    if (this.#timer !== null) return
+    this.#timer = setTimeout(this.#onNag, NAG_MS)
+    this.#timer.unref()
+  }
+
+  readonly #onNag = (): void => {
+    this.#timer = null
+    if (this.#host.ring.closed) return
+    if (this.#cancelsAll) this.addAll()
+    else this.#due.push(...this.#missed.splice(0, 2 * NAG_COUNT))
+    if (this.#missed.length > 0) this.#nag()
+    this.#host.sendSoon()
+  }
+}
