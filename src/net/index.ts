@@ -1,0 +1,3 @@
+// TCP, Unix and UDP sockets on the promise driver, with node:net underneath where io_uring is missing.
+
+export {}

@@ -1,0 +1,3 @@
+// File transfer: basis readers, plans, delta application, copies.
+
+export {}
