@@ -3,11 +3,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { childFile } from './children.js'
+import { ROOT } from './folders.js'
 import type { Measurement } from './measurement.js'
-
-/** The project's folder. */
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Someone who can be asked again and again to do the case's work. */
 export interface Contender {
@@ -33,18 +31,18 @@ type Answer = Measurement | { readonly ready: true } | { readonly skip: string }
 /** A contender that lives in a child process of its own, which speaks the protocol of serve.ts. */
 class ChildContender implements Contender {
   readonly name: string
-  readonly #command: Command
+  readonly #command: () => Promise<Command>
   #child: ChildProcess | null = null
   #answers: AsyncIterator<string> | null = null
   #stderr = ''
 
-  constructor(name: string, command: Command) {
+  constructor(name: string, command: () => Promise<Command>) {
     this.name = name
     this.#command = command
   }
 
   async start(): Promise<string | null> {
-    const command = this.#command
+    const command = await this.#command()
     if ('skip' in command) return command.skip
     const child = spawn(command.file, command.args, {
       cwd: ROOT,
@@ -101,15 +99,15 @@ export function tsContender(
   args: readonly (string | number)[],
   options: { readonly env?: Readonly<Record<string, string>>; readonly nodeFlags?: readonly string[] } = {},
 ): Contender {
-  const file = fileURLToPath(new URL(`../children/${script}`, import.meta.url))
-  return new ChildContender(name, {
+  const { env, nodeFlags = [] } = options
+  return new ChildContender(name, async () => ({
     file: process.execPath,
-    args: [...(options.nodeFlags ?? []), '--import', 'tsx', file, ...args.map(String)],
-    ...(options.env === undefined ? {} : { env: options.env }),
-  })
+    args: [...nodeFlags, '--enable-source-maps', await childFile(script), ...args.map(String)],
+    ...(env === undefined ? {} : { env }),
+  }))
 }
 
 /** A contender that is any other program which speaks the protocol. */
 export function programContender(name: string, command: Command): Contender {
-  return new ChildContender(name, command)
+  return new ChildContender(name, async () => command)
 }

@@ -4,10 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Command, ROOT } from './contender.js'
-
-/** What the bench builds; git ignores it. */
-export const BUILD_FOLDER = join(ROOT, '.bench')
+import type { Command } from './contender.js'
+import { BUILD_FOLDER } from './folders.js'
 
 // What the compiler says when something is not installed. Anything else it says is a fault in the peer's source.
 const MISSING: readonly (readonly [text: RegExp, reason: string])[] = [

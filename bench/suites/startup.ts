@@ -2,13 +2,14 @@
 // JavaScript as published, so it first builds the library into .bench/dist.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Contender, ROOT } from '../harness/contender.js'
+import { bundle } from '../../scripts/bundle.js'
+import type { Contender } from '../harness/contender.js'
+import { BUILD_FOLDER, ROOT } from '../harness/folders.js'
 import { measureCase } from '../harness/measure.js'
 import type { Measurement } from '../harness/measurement.js'
-import { BUILD_FOLDER } from '../harness/peers.js'
 import { median, pairwiseDifferences } from '../harness/statistics.js'
 import { below, type Column, detailColumn, SPREAD, type Suite } from '../harness/suite.js'
 
@@ -22,12 +23,10 @@ const CASE = 'process from spawn to exit'
 const REPORT = `require('node:fs').writeSync(1, JSON.stringify(process.cpuUsage()))`
 
 /** Builds `dist` afresh: a number for yesterday's code would be worse than none. @returns The folder. */
-function buildLibrary(): string {
+async function buildLibrary(): Promise<string> {
   const folder = join(BUILD_FOLDER, 'dist')
-  const script = [join(ROOT, 'scripts', 'build.mjs'), relative(ROOT, folder), '--js-only']
-  const { error, status, stderr } = spawnSync(process.execPath, script, { cwd: ROOT, encoding: 'utf8' })
-  if (error !== undefined) throw error
-  if (status !== 0) throw new Error(`The build failed:\n${stderr}`)
+  rmSync(folder, { recursive: true, force: true })
+  await bundle(['src/index.ts', 'src/ring/index.ts'], folder, 'src')
   return folder
 }
 
@@ -70,7 +69,7 @@ export const startup: Suite = {
   bar: MILLISECONDS,
   async run({ quick, progress }) {
     progress('building the library')
-    const folder = buildLibrary()
+    const folder = await buildLibrary()
     const ringEntry = join(folder, 'ring', 'index.js')
     const mainEntry = join(folder, 'index.js')
     const openRing = `import(${JSON.stringify(pathToFileURL(ringEntry).href)})
