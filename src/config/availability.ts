@@ -1,15 +1,18 @@
 // Whether io_uring can be used by this process, and if not, exactly why: one line for a log, and a cause for a program.
 
+import { invalidType } from '../syscalls/argument-errors.js'
 import { errnoName } from '../syscalls/errno.js'
 import { isAtLeast, parseKernelRelease } from './kernel-version.js'
 import { type Machine, thisMachine } from './machine.js'
-import { explainRefusal, type RefusalCause } from './refusal.js'
+import { explainNoWorker, explainRefusal, type RefusalCause } from './refusal.js'
 import { probeRing, type RingProbe } from './ring-probe.js'
 
 /** Why io_uring can or cannot be used. */
 export type AvailabilityCause =
   | 'enabled'
   | 'disabled-by-environment'
+  /** Another runtime than Node: rings work, the promise driver on them does not. */
+  | 'foreign-event-loop'
   | 'not-linux'
   | 'no-c-library'
   | 'kernel-version-unreadable'
@@ -56,6 +59,7 @@ const known = new WeakMap<Machine, Availability>()
 export function availability(
   options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
 ): Availability {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
   const { refresh = false, machine = thisMachine } = options
   const wish = machine.env[DISABLE_VARIABLE]
   if (wish !== undefined && TRUTHY.includes(wish.trim().toLowerCase())) {
@@ -93,6 +97,7 @@ function askMachine(machine: Machine): Availability {
   }
   if (ring.setup < 0) return refused(ring.setup, machine)
   if (ring.probe < 0) return withoutProbe(ring.probe, machine)
+  if (isRefusal(ring.thread)) return withoutThread(ring.thread, machine)
   const operations = ring.opcodes.length
   const details = `kernel ${kernel || 'of unknown version'}, ${operations} operations, pbuf_ring ${ring.pbufRing ? 'yes' : 'no'}`
   return {
@@ -121,6 +126,23 @@ function refused(errno: number, machine: Machine): Availability {
     kernel,
     ...more,
   })
+}
+
+/** Others are of the moment, and do not tell what the next operation meets. */
+function isRefusal(errno: number): boolean {
+  return ['ECANCELED', 'EPERM', 'EACCES', 'ENOSYS'].includes(errnoName(errno))
+}
+
+/** There is a ring, but no operation that waits ends well in it. */
+function withoutThread(errno: number, machine: Machine): Availability {
+  const code = errnoName(errno)
+  const more = { code, errno, kernel: machine.release }
+  if (code === 'ECANCELED') {
+    const { cause, text } = explainNoWorker(machine)
+    return unavailable(cause, `because an operation ended in ECANCELED: ${text}`, more)
+  }
+  const text = `because io_uring_enter failed with ${code}: a seccomp filter or sandbox allows rings but not their use`
+  return unavailable('seccomp-or-container', text, more)
 }
 
 /** Where the kernel's age would be the likely cause but cannot be told. */

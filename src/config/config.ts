@@ -1,6 +1,6 @@
 // What a ring is asked to be: the config type, its three presets, its validation. It decides nothing.
 
-import { MAX_CQ_ENTRIES, MAX_SQ_ENTRIES } from '../ring/index.js'
+import { MAX_CQ_ENTRIES, MAX_SQ_ENTRIES, type Restriction } from '../ring/index.js'
 import {
   flagNames,
   IORING_SETUP_ATTACH_WQ,
@@ -8,6 +8,7 @@ import {
   IORING_SETUP_COOP_TASKRUN,
   IORING_SETUP_CQSIZE,
   IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_R_DISABLED,
   IORING_SETUP_SINGLE_ISSUER,
   IORING_SETUP_SQ_AFF,
   IORING_SETUP_SQ_REWIND,
@@ -22,12 +23,13 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
+import { RESTRICTION_PRESETS, type RestrictionPreset } from './restrictions.js'
 import { DEFAULT_SETUP_FLAGS } from './setup-flags.js'
 
 /** Whether sockets may try SEND_ZC: only `'enabled'` lets them; `'auto'` and `'disabled'` send plainly. */
 export type ZeroCopyPolicy = 'auto' | 'enabled' | 'disabled'
 
-/** What is wanted of a ring. The presets fill all members but the last three, which have defaults of their own. */
+/** What is wanted of a ring. The presets fill all members but the last four, which have defaults of their own. */
 export interface IoUringConfig {
   /** Submission queue entries: a power of two, 1 to 32768. */
   sqEntries: number
@@ -58,14 +60,22 @@ export interface IoUringConfig {
    * know them; any other is a condition. Default: `DEFAULT_SETUP_FLAGS`.
    */
   setupFlags?: number | undefined
+  /**
+   * What the ring may do for whoever holds it, by preset or line by line; all else is answered with EACCES. It is final:
+   * `IORING_REGISTER_RESTRICTIONS`. SECURITY.md tells what it is good for. Default: everything. Linux 5.10.
+   *
+   * `'read-only'`: reads from open descriptors, statx, waits. No open, which can empty a file, and no close.
+   */
+  restrictions?: RestrictionPreset | readonly Restriction[] | undefined
 }
 
 /** A validated config with nothing left open but `cqEntries`. */
 export interface CompleteConfig
-  extends Readonly<Omit<IoUringConfig, 'pinMmapBasis' | 'cqEntries' | 'setupFlags'>> {
+  extends Readonly<Omit<IoUringConfig, 'pinMmapBasis' | 'cqEntries' | 'setupFlags' | 'restrictions'>> {
   readonly pinMmapBasis: boolean
   readonly cqEntries: number | undefined
   readonly setupFlags: number
+  readonly restrictions: RestrictionPreset | readonly Restriction[] | undefined
 }
 
 /** The general preset. A fresh object at each call, to be changed at will. */
@@ -138,6 +148,17 @@ function checkSetupFlags(flags: unknown): number {
   return bits
 }
 
+function checkRestrictions(restrictions: unknown): void {
+  if (typeof restrictions === 'string') {
+    if (RESTRICTION_PRESETS.includes(restrictions as RestrictionPreset)) return
+    const names = RESTRICTION_PRESETS.map((name) => `'${name}'`).join(', ')
+    throw invalidValue('config.restrictions', restrictions, `must be one of: ${names}, or an array of lines`)
+  }
+  if (!Array.isArray(restrictions)) {
+    throw invalidType('config.restrictions', 'of type string or an instance of Array', restrictions)
+  }
+}
+
 /**
  * Checks a config as a whole and fills in the default for each member that is missing or undefined. Nothing has been
  * asked of the kernel by then.
@@ -156,6 +177,7 @@ export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteCon
     pinMmapBasis: false,
     cqEntries: undefined,
     setupFlags: DEFAULT_SETUP_FLAGS,
+    restrictions: undefined,
   }
   checkMembers('config', config, Object.keys(standard))
   const given = Object.entries(config).filter(([, value]) => value !== undefined)
@@ -188,5 +210,8 @@ export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteCon
   }
   if (cqEntries !== undefined) checkInteger('config.cqEntries', cqEntries, sqEntries, MAX_CQ_ENTRIES)
   checkSetupFlags(whole.setupFlags)
-  return whole
+  if (whole.restrictions === undefined) return whole
+  checkRestrictions(whole.restrictions)
+  // Restrictions are put in force before the ring is enabled.
+  return { ...whole, setupFlags: whole.setupFlags | IORING_SETUP_R_DISABLED }
 }

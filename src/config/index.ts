@@ -40,6 +40,7 @@ export {
   sqpollFellBack,
 } from './process-policy.js'
 export { explainRefusal, type Refusal, type RefusalCause } from './refusal.js'
+export type { RestrictionPreset } from './restrictions.js'
 export { DEFAULT_SETUP_FLAGS, OPTIONAL_SETUP_FLAGS } from './setup-flags.js'
 export {
   decideSqpoll,

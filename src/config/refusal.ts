@@ -151,9 +151,18 @@ function explainNoMemory(machine: Machine): Refusal {
 
 function explainNoThread(errno: number, mode: 'sqpoll' | 'regular', machine: Machine): Refusal {
   if (mode === 'regular') return { cause: 'other', text: errnoMessage(errno) }
+  return { cause: 'thread-limit', text: `the SQPOLL thread cannot be started: ${threadsSpent(machine)}` }
+}
+
+/** Operations that wait end in ECANCELED, though nobody cancelled them. */
+export function explainNoWorker(machine: Machine): Refusal {
+  const text = `the kernel cannot start a thread for operations that wait: ${threadsSpent(machine)}`
+  return { cause: 'thread-limit', text }
+}
+
+function threadsSpent(machine: Machine): string {
   const limit = threadsLimit(machine)
   const value =
     limit === null ? '' : ` (RLIMIT_NPROC is ${limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit})`
-  const text = `the SQPOLL thread cannot be started: this user or its cgroup (pids.max) has no thread left${value}`
-  return { cause: 'thread-limit', text }
+  return `this user or its cgroup (pids.max) has no thread left${value}`
 }

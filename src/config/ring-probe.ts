@@ -1,7 +1,7 @@
 // What one small ring tells about the kernel: whether rings can be had at all, the features, the opcodes, whether
 // provided-buffer rings work. Opened, asked and closed; nothing is kept.
 
-import { Ring } from '../ring/index.js'
+import { IOSQE_ASYNC, prepNop, Ring } from '../ring/index.js'
 import { callRegister } from '../ring/register/call.js'
 import { registerProbe } from '../ring/register/probe.js'
 import {
@@ -27,7 +27,12 @@ export interface RingProbe {
   readonly opcodes: readonly number[]
   /** A provided-buffer ring could be registered. */
   readonly pbufRing: boolean
+  /** 0, or the negated errno of an operation that needs a thread of the kernel: ECANCELED when none can be started. */
+  readonly thread: number
 }
+
+/** For a thread to start, on the busiest of machines. */
+const THREAD_TIMEOUT_MS = 1000
 
 /** Two entries fit the smallest memory that a ring can have: two pages. */
 const ENTRIES = 2
@@ -42,7 +47,9 @@ export function probeRing(machine: Machine, whileOpen?: (ring: Ring, canProbe: b
   const retries = new MemoryRetries((milliseconds) => machine.sleepMs(milliseconds))
   let ring = openOrErrno(machine)
   while (typeof ring === 'number' && retries.again(ring)) ring = openOrErrno(machine)
-  if (typeof ring === 'number') return { setup: ring, probe: 0, features: 0, opcodes: [], pbufRing: false }
+  if (typeof ring === 'number') {
+    return { setup: ring, probe: 0, features: 0, opcodes: [], pbufRing: false, thread: 0 }
+  }
   try {
     const opcodes = supportedOpcodes(ring)
     whileOpen?.(ring, typeof opcodes !== 'number')
@@ -52,6 +59,7 @@ export function probeRing(machine: Machine, whileOpen?: (ring: Ring, canProbe: b
       features: ring.features,
       opcodes: typeof opcodes === 'number' ? [] : opcodes,
       pbufRing: takesPbufRing(ring),
+      thread: startThread(ring),
     }
   } finally {
     ring.close()
@@ -86,4 +94,24 @@ function takesPbufRing(ring: Ring): boolean {
   } finally {
     memory.unmap()
   }
+}
+
+/**
+ * Has one operation run in a thread of the kernel. Where RLIMIT_NPROC or pids.max allows none, the kernel cancels every
+ * such operation, as if somebody had asked for it. The thread that is started stays with this thread of ours, whatever
+ * becomes of the ring: a limit that is reached later does no harm any more.
+ */
+function startThread(ring: Ring): number {
+  try {
+    prepNop(ring.getSqe()!).setFlags(IOSQE_ASYNC)
+    ring.submitAndWait(1, THREAD_TIMEOUT_MS)
+  } catch (error) {
+    if (error instanceof SystemError) return error.errno
+    throw error
+  }
+  let result = 0
+  ring.forEachCqe((_low, _high, res) => {
+    result = res
+  })
+  return result
 }

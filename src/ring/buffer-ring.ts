@@ -26,7 +26,7 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
-import { MappedRegion } from '../syscalls/memory.js'
+import { MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import { callRegister, checkRegister, type Hints, registerError } from './register/call.js'
@@ -152,7 +152,12 @@ function registerQueue(ring: Ring, options: Checked): MappedRegion {
   }
   if (own !== null) return own
   try {
-    return MappedRegion.ofFile(ring.fd, bytes, IORING_OFF_PBUF_RING + group * 2 ** IORING_OFF_PBUF_SHIFT)
+    return MappedRegion.ofFile(
+      ring.fd,
+      bytes,
+      IORING_OFF_PBUF_RING + group * 2 ** IORING_OFF_PBUF_SHIFT,
+      NOT_A_FILE,
+    )
   } catch (error) {
     unregister(ring, group)
     throw error
@@ -251,6 +256,12 @@ export class BufferRing {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** @internal What `close` unmaps; none once closed. */
+  get regions(): readonly MappedRegion[] {
+    if (this.#closed) return []
+    return this.#memory === null ? [this.#queue] : [this.#queue, this.#memory]
   }
 
   /** Buffers that the kernel has, or will have with the next `advance`. */

@@ -30,7 +30,6 @@ const CQE_WORDS = 4
 // IORING_CQE_F_MORE: V8 folds a private constant, an imported one is loaded for each CQE.
 const MORE = 2
 
-/** @internal */
 export class CompletionQueue {
   readonly entries: number = 0
   readonly #headAt: number = 0

@@ -27,6 +27,7 @@ import {
   IORING_SETUP_CLAMP,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_IOPOLL,
+  IORING_SETUP_R_DISABLED,
   IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SQ_REWIND,
   IORING_SETUP_SQPOLL,
@@ -203,6 +204,8 @@ export class Ring {
   #enterFlags: number
   #registerFlag: number
   #closed = false
+  /** `enable` has been called. */
+  #enabled = false
   readonly #sqpoll: boolean
   /** Completions appear only when enter(2) asks for them. */
   readonly #mustEnterToReap: boolean
@@ -462,6 +465,12 @@ export class Ring {
   enable(): void {
     const result = this.register(IORING_REGISTER_ENABLE_RINGS, 0, 0)
     if (result < 0) throw systemError(result, 'io_uring_register')
+    this.#enabled = true
+  }
+
+  /** False for a ring that was set up with R_DISABLED and has not been enabled here. */
+  get enabled(): boolean {
+    return this.#enabled || (this.flags & IORING_SETUP_R_DISABLED) === 0
   }
 
   /** Whether a registered eventfd is signalled on completions. Linux 5.8. @see io_uring_cq_eventfd_toggle(3) */
@@ -615,6 +624,11 @@ export class Ring {
     this.#cq.drop()
     release(this.#remains, busy)
     this.#remains.held.clear()
+  }
+
+  /** @internal That many operations have ended without a CQE: a ring that is closed need not wait for them. */
+  endedSilently(count: number): void {
+    this.#earlier -= count
   }
 
   /**

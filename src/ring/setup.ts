@@ -43,7 +43,7 @@ import {
 } from '../syscalls/argument-errors.js'
 import { systemError } from '../syscalls/errno.js'
 import { close } from '../syscalls/libc.js'
-import { MappedRegion, PAGE_BYTES } from '../syscalls/memory.js'
+import { MappedRegion, NOT_A_FILE, PAGE_BYTES } from '../syscalls/memory.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
@@ -361,16 +361,16 @@ export function mapRings(
     sqes = own.sqes
     promised(Math.max(sqBytes, cqBytes) <= sqRing.length, 'the ring fits the memory it was given')
   } else if (features & IORING_FEAT_SINGLE_MMAP) {
-    sqRing = cqRing = MappedRegion.ofFile(fd, Math.max(sqBytes, cqBytes), IORING_OFF_SQ_RING)
+    sqRing = cqRing = MappedRegion.ofFile(fd, Math.max(sqBytes, cqBytes), IORING_OFF_SQ_RING, NOT_A_FILE)
     regions.push(sqRing)
-    sqes = MappedRegion.ofFile(fd, sqEntries * sqeBytes, IORING_OFF_SQES)
+    sqes = MappedRegion.ofFile(fd, sqEntries * sqeBytes, IORING_OFF_SQES, NOT_A_FILE)
     regions.push(sqes)
   } else {
-    sqRing = MappedRegion.ofFile(fd, sqBytes, IORING_OFF_SQ_RING)
+    sqRing = MappedRegion.ofFile(fd, sqBytes, IORING_OFF_SQ_RING, NOT_A_FILE)
     regions.push(sqRing)
-    cqRing = MappedRegion.ofFile(fd, cqBytes, IORING_OFF_CQ_RING)
+    cqRing = MappedRegion.ofFile(fd, cqBytes, IORING_OFF_CQ_RING, NOT_A_FILE)
     regions.push(cqRing)
-    sqes = MappedRegion.ofFile(fd, sqEntries * sqeBytes, IORING_OFF_SQES)
+    sqes = MappedRegion.ofFile(fd, sqEntries * sqeBytes, IORING_OFF_SQES, NOT_A_FILE)
     regions.push(sqes)
   }
 

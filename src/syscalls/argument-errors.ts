@@ -59,6 +59,8 @@ export function checkBoolean(name: string, value: unknown): boolean {
 
 /** Throws on a member of `value` that is not in `known`, naming the nearest one. */
 export function checkMembers(name: string, value: object, known: readonly string[]): void {
+  if (typeof value !== 'object' || value === null)
+    throw invalidType(name || 'options', 'of type object', value)
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue
     const near = known.find((candidate) => candidate.toLowerCase() === key.toLowerCase())

@@ -30,17 +30,20 @@ const libc = loadLibc()
 /** Why the C library could not be loaded, or null when it was: everything here then answers -ENOSYS. */
 export const libcFailure: Error | null = libc instanceof Error ? libc : null
 
-type Call = (...args: (number | bigint | Uint8Array | null)[]) => number
+/** A function of the C library. */
+export type Call = (...args: (number | bigint | Uint8Array | null)[]) => number
 
 const noSystem: Call = () => -1
 
-function declare(name: string, result: string, parameters: string[]): Call {
+/** The C library's function `name`; without a library, one that always fails. */
+export function declare(name: string, result: string, parameters: string[]): Call {
   if (libc instanceof Error) return noSystem
   return libc.func(name, result, parameters) as unknown as Call
 }
 
 const { ENOSYS } = constants.errno
-const errno = (): number => (libcFailure === null ? koffi.errno() : ENOSYS)
+/** The errno of the call just made on this thread. */
+export const errno = (): number => (libcFailure === null ? koffi.errno() : ENOSYS)
 
 // `uintptr_t` takes a plain number, so no BigInt is made for an address; `int` results come back as small integers.
 const syscall3 = declare('syscall', 'int', ['int', 'uint', 'uintptr_t'])
@@ -61,7 +64,24 @@ const fcntlCall = declare('fcntl', 'int', ['int', 'int', 'long'])
 const readCall = declare('read', 'int64_t', ['int', 'uintptr_t', 'size_t'])
 const writeCall = declare('write', 'int64_t', ['int', 'uintptr_t', 'size_t'])
 const pollCall = declare('poll', 'int', ['uint8_t *', 'ulong', 'int'])
+const socketCall = declare('socket', 'int', ['int', 'int', 'int'])
+const bindCall = declare('bind', 'int', ['int', 'uintptr_t', 'uint'])
+const listenCall = declare('listen', 'int', ['int', 'int'])
+const setsockoptCall = declare('setsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uint'])
+const getsockoptCall = declare('getsockopt', 'int', ['int', 'int', 'int', 'uintptr_t', 'uintptr_t'])
+const connectCall = declare('connect', 'int', ['int', 'uintptr_t', 'uint'])
+const getsocknameCall = declare('getsockname', 'int', ['int', 'uintptr_t', 'uintptr_t'])
+const getpeernameCall = declare('getpeername', 'int', ['int', 'uintptr_t', 'uintptr_t'])
 const memfdCreateCall = declare('memfd_create', 'int', ['str', 'uint'])
+const processVmReadvCall = declare('process_vm_readv', 'int64_t', [
+  'int',
+  'uintptr_t',
+  'ulong',
+  'uintptr_t',
+  'ulong',
+  'ulong',
+])
+const ioctlCall = declare('ioctl', 'int', ['int', 'ulong', 'uintptr_t'])
 
 // The three io_uring system calls have these numbers on every architecture that has them.
 const SYS_IO_URING_SETUP = 425
@@ -185,11 +205,123 @@ export function write(fd: Fd, address: Address, length: number): number {
   return result < 0 ? -errno() : result
 }
 
+/** @see socket(2) */
+export function socket(domain: number, type: number, protocol: number): number {
+  const result = socketCall(domain, type, protocol)
+  return result < 0 ? -errno() : result
+}
+
+/** @see bind(2) */
+export function bind(fd: Fd, address: Address, length: number): number {
+  const result = bindCall(fd, address, length)
+  return result < 0 ? -errno() : result
+}
+
+/** @see listen(2) */
+export function listen(fd: Fd, backlog: number): number {
+  const result = listenCall(fd, backlog)
+  return result < 0 ? -errno() : result
+}
+
+/** @see setsockopt(2) */
+export function setsockopt(fd: Fd, level: number, name: number, value: Address, length: number): number {
+  const result = setsockoptCall(fd, level, name, value, length)
+  return result < 0 ? -errno() : result
+}
+
+/** `length` is the address of a 32-bit word: the room before, the true length after. @see getsockopt(2) */
+export function getsockopt(fd: Fd, level: number, name: number, value: Address, length: Address): number {
+  const result = getsockoptCall(fd, level, name, value, length)
+  return result < 0 ? -errno() : result
+}
+
+/** For datagram sockets, where it does not wait. @see connect(2) */
+export function connect(fd: Fd, address: Address, length: number): number {
+  const result = connectCall(fd, address, length)
+  return result < 0 ? -errno() : result
+}
+
+/** `length` is the address of a 32-bit word: the room before, the true length after. @see getsockname(2) */
+export function getsockname(fd: Fd, address: Address, length: Address): number {
+  const result = getsocknameCall(fd, address, length)
+  return result < 0 ? -errno() : result
+}
+
+/** As `getsockname`, for the other end. @see getpeername(2) */
+export function getpeername(fd: Fd, address: Address, length: Address): number {
+  const result = getpeernameCall(fd, address, length)
+  return result < 0 ? -errno() : result
+}
+
 /** @see memfd_create(2) */
 export function memfdCreate(name: string, flags: number): number {
   const result = (memfdCreateCall as unknown as (name: string, flags: number) => number)(name, flags)
   return result < 0 ? -errno() : result
 }
+
+/**
+ * Copies between iovec arrays, of which `remote` is in the process `pid`. What cannot be loaded there ends the copy:
+ * a short count or -EFAULT, never a signal.
+ *
+ * @see process_vm_readv(2)
+ */
+export function processVmReadv(
+  pid: number,
+  local: Address,
+  localCount: number,
+  remote: Address,
+  remoteCount: number,
+): number {
+  const result = processVmReadvCall(pid, local, localCount, remote, remoteCount, 0)
+  return result < 0 ? -errno() : result
+}
+
+/** `arg` is an address. @see ioctl(2) */
+export function ioctl(fd: Fd, request: number, arg: Address): number {
+  const result = ioctlCall(fd, request, arg)
+  return result < 0 ? -errno() : result
+}
+
+type OffThread = (...args: number[]) => Promise<number>
+
+/** The same function on a thread of libuv's pool. Its errno stays on that thread: what fails is -1, whatever it was. */
+export function offThread(call: Call): OffThread {
+  const start = (call as Call & { async?: (...args: unknown[]) => void }).async
+  if (start === undefined) return () => Promise.resolve(-1)
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      start(...args, (error: Error | null, result: number) => {
+        if (error === null) resolve(result)
+        else reject(error)
+      })
+    })
+}
+
+/**
+ * Copies between files inside the kernel, on a thread of libuv's pool; where the file system can, the two share the
+ * blocks afterwards. Each offset is at an address, as 64 bits, which the kernel moves on.
+ *
+ * @returns The bytes copied, 0 at the end of the file, or -1.
+ * @see copy_file_range(2)
+ */
+export const copyFileRangeOffThread: (
+  fdIn: Fd,
+  offsetInAt: Address,
+  fdOut: Fd,
+  offsetOutAt: Address,
+  length: number,
+  flags: number,
+) => Promise<number> = offThread(
+  declare('copy_file_range', 'int64_t', ['int', 'uintptr_t', 'int', 'uintptr_t', 'size_t', 'uint']),
+)
+
+/** Advises the kernel on a thread of libuv's pool, where it may wait for the disk. @returns 0 or -1. @see madvise(2) */
+export const madviseOffThread: (address: Address, length: number, advice: number) => Promise<number> =
+  offThread(declare('madvise', 'int', ['uintptr_t', 'size_t', 'int']))
+
+/** Writes from an address on a thread of libuv's pool. @returns The bytes written, or -1. @see pwrite(2) */
+export const pwriteOffThread: (fd: Fd, address: Address, length: number, offset: number) => Promise<number> =
+  offThread(declare('pwrite', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']))
 
 /** An ArrayBuffer over `length` bytes at `address`. The caller drops it before it unmaps them. */
 export function viewMemory(address: Address, length: number): ArrayBuffer {

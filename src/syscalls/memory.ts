@@ -12,11 +12,15 @@ import {
 } from './abi/memory-flags.js'
 import { invalidState, invalidType, invalidValue, outOfRange } from './argument-errors.js'
 import { checkResult } from './errno.js'
+import { type ListedMapping, listFileMapping } from './file-mappings.js'
 import { madvise, mlock, mmap, munlock, munmap, pointerTo, viewMemory } from './libc.js'
 import type { Address, Fd } from './numbers.js'
 
 /** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
 export const PAGE_BYTES = 4096
+
+/** For `MappedRegion.ofFile`: what is mapped is the kernel's side of a ring, which nothing cuts short. */
+export const NOT_A_FILE = { listed: false } as const
 
 const MAX_FLAG_RACES = 100
 
@@ -94,6 +98,17 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
 }
 
 /**
+ * The address of a view whose ArrayBuffer has been asked for before; 0 for every other memory, and for an empty view. For
+ * hot paths: it sees few kinds of views, where V8 loads `buffer` quickly, while `addressOf` sees all kinds
+ * (bench suite `promises`).
+ */
+export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView): Address {
+  if (!ArrayBuffer.isView(memory) || memory.byteLength === 0) return 0
+  const base = bases.get(memory.buffer as ArrayBuffer)
+  return base === undefined ? 0 : base + memory.byteOffset
+}
+
+/**
  * A range of mapped memory and the one ArrayBuffer over it. `unmap()` detaches that ArrayBuffer first, so that every
  * view ever made over it becomes empty: a view read after munmap would be a segfault.
  */
@@ -103,21 +118,36 @@ export class MappedRegion {
   #buffer: ArrayBuffer | null = null
   #mapped = true
   #lockedBytes = 0
+  #listed: ListedMapping | null = null
 
   private constructor(address: Address, length: number) {
     this.address = address
     this.length = length
   }
 
-  /** Maps `length` bytes of `fd` at `offset`, shared and prefaulted. @throws SystemError from mmap(2). */
+  /**
+   * Maps `length` bytes of `fd` at `offset`, shared and prefaulted. The drivers of all threads know of the mapping until
+   * it is unmapped, and treat operations on its memory with care (`UringOptions.mappedBuffers`).
+   *
+   * @param options - `listed` false for memory that is no file's: the kernel's side of a ring.
+   * @throws SystemError from mmap(2); Error `ERR_INVALID_STATE` when 1024 mappings of files are live.
+   */
   static ofFile(
     fd: Fd,
     length: number,
     offset: number,
-    options: { prot?: number; flags?: number } = {},
+    options: { prot?: number; flags?: number; listed?: boolean } = {},
   ): MappedRegion {
-    const { prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE } = options
-    return new MappedRegion(checkResult(mmap(0, length, prot, flags, fd, offset), 'mmap'), length)
+    const { prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE, listed = true } = options
+    const region = new MappedRegion(checkResult(mmap(0, length, prot, flags, fd, offset), 'mmap'), length)
+    if (!listed) return region
+    try {
+      region.#listed = listFileMapping(region)
+    } catch (error) {
+      region.unmap()
+      throw error
+    }
+    return region
   }
 
   /** Maps `length` bytes of zeroed private memory, page-aligned. @throws SystemError from mmap(2). */
@@ -162,6 +192,8 @@ export class MappedRegion {
     this.#buffer = null
     if (buffer !== null) detach(buffer)
     if (this.#lockedBytes > 0) munlock(this.address, this.#lockedBytes)
+    // Off the list first: something else may be mapped there the moment it is free.
+    this.#listed?.release()
     checkResult(munmap(this.address, this.length), 'munmap')
   }
 

@@ -3,7 +3,8 @@
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { assert, needs, test } from '../harness.js'
+import { assert, kernelIsAtLeast, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import type { Findings, Orders } from './children/restricted.js'
 import { EAGAIN, EMFILE, ENOMEM, ENOSYS, EPERM } from './fake-machine.js'
 
@@ -19,7 +20,7 @@ function run(orders: Orders, wrapper: readonly string[] = [], env: NodeJS.Proces
   const [command = '', ...args] = [...wrapper, ...NODE, JSON.stringify(orders)]
   const { status, signal, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 60_000 * PATIENCE,
     env: { ...process.env, ...env },
   })
   assert.is(signal, null, stderr)
@@ -76,9 +77,28 @@ test(
   ),
 )
 
+/** Rings are charged to RLIMIT_MEMLOCK, by kernels before 5.12 and again from 6.14 on. */
+const isCharged = !kernelIsAtLeast('5.12') || kernelIsAtLeast('6.14')
+const charged = {
+  ...limited,
+  when: () => isCharged || 'this kernel does not charge rings to RLIMIT_MEMLOCK',
+}
+
+if (!isCharged) {
+  test(
+    'a kernel that does not charge rings to RLIMIT_MEMLOCK gives one whatever it is',
+    needs(limited, () => {
+      const { availability, probed, refused } = run({ uid: freshUid() }, ['prlimit', '--memlock=0:0'])
+      assert.is(availability.cause, 'enabled')
+      assert.is(probed.memlockLimitBytes, 0)
+      assert.is(refused, undefined)
+    }),
+  )
+}
+
 test(
   'RLIMIT_MEMLOCK too small for any ring is named with its value',
-  needs(limited, () => {
+  needs(charged, () => {
     const { availability, report, refused } = run({ uid: freshUid() }, ['prlimit', '--memlock=4096:4096'])
     assert.not(availability.available)
     assert.is(availability.cause, 'memlock-limit')
@@ -97,7 +117,7 @@ test(
 
 test(
   'RLIMIT_MEMLOCK too small for the entries asked for degrades nothing else',
-  needs(limited, () => {
+  needs(charged, () => {
     const uid = freshUid()
     const many = run({ uid, config: { sqEntries: 4096 } }, ['prlimit', '--memlock=65536:65536'])
     assert.ok(many.availability.available)
@@ -138,14 +158,21 @@ test(
 )
 
 test(
-  'RLIMIT_NPROC used up refuses SQPOLL with EAGAIN, and no regular ring',
-  needs(limited, () => {
+  'RLIMIT_NPROC used up refuses SQPOLL with EAGAIN, and names what operations that wait end in',
+  needs({ ...limited, linux: '5.13' }, () => {
     const { availability, probed, report, fellBack, stderr } = run(
       { uid: freshUid(), config: { sqpoll: true } },
       ['prlimit', '--nproc=2:2'],
       { NODE_DEBUG: 'uring' },
     )
-    assert.ok(availability.available)
+    // A ring can be had, and what does not wait works in it; so the fallback serves.
+    assert.not(availability.available)
+    assert.is(availability.cause, 'thread-limit')
+    assert.match(
+      availability.reason,
+      'an operation ended in ECANCELED: the kernel cannot start a thread for operations that wait: this user or its ' +
+        'cgroup (pids.max) has no thread left (RLIMIT_NPROC is 2)',
+    )
     assert.is(probed.sqpoll.granted, false)
     assert.is(probed.sqpoll.errno, EAGAIN)
     assert.is(report!.sqpoll.reason, 'kernel-refused')

@@ -17,6 +17,7 @@ import { addressOf } from '../../src/syscalls/memory.js'
 import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
 import { census, nextSqe, openPipe, queueNops, ringDescriptors, sameAs, spied } from './drive.js'
+import '../settled.js'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

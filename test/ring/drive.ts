@@ -10,6 +10,7 @@ import type { Sqe } from '../../src/ring/sqe.js'
 import { pipe2 } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
+import { PATIENCE } from '../patience.js'
 
 /** An entry, which must be there to be had. */
 export function nextSqe(ring: Ring): Sqe {
@@ -116,8 +117,7 @@ export function eventually(condition: () => boolean, timeoutMs = 5000): boolean 
   return true
 }
 
-/** The descriptors of this process that are rings. */
-export function ringDescriptors(): string[] {
+function allRingDescriptors(): string[] {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]'
@@ -127,11 +127,24 @@ export function ringDescriptors(): string[] {
   })
 }
 
-/** The mappings of rings in this process. */
-export function ringMappings(): string[] {
+function allRingMappings(): string[] {
   return readFileSync('/proc/self/maps', 'utf8')
     .split('\n')
     .filter((line) => line.includes('io_uring'))
+}
+
+// Newer Nodes have rings of their own, which libuv makes for its event loops: not what is looked for.
+const nodesDescriptors = new Set(allRingDescriptors())
+const nodesMappings = new Set(allRingMappings())
+
+/** The descriptors of this process that are rings. */
+export function ringDescriptors(): string[] {
+  return allRingDescriptors().filter((fd) => !nodesDescriptors.has(fd))
+}
+
+/** The mappings of rings in this process. */
+export function ringMappings(): string[] {
+  return allRingMappings().filter((line) => !nodesMappings.has(line))
 }
 
 /** The SQPOLL threads of this process. */
@@ -176,7 +189,7 @@ export function runWith(launcher: readonly string[], script: string, ...rest: st
   const [command, ...leading] = [...launcher, process.execPath]
   const child = spawnSync(command!, [...leading, '--expose-gc', '--import', tsx, path, ...rest], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 30_000 * PATIENCE,
   })
   if (child.status !== 0)
     throw new Error(`${script}: ${child.signal ?? child.status}\n${child.stderr}${child.stdout}`)

@@ -61,6 +61,8 @@ export class FakeRing implements UringCalls {
   onEnter: (() => void) | null = null
   /** Words of the entries taken, copied at that moment. */
   readonly taken: number[][] = []
+  /** What becomes of an entry that was taken, instead of its completion with res 0. */
+  onTaken: ((words: number[]) => void) | null = null
   /** Completions that found no room; they go in at an enter with GETEVENTS. */
   readonly overflowed: Completion[] = []
   sq!: Int32Array
@@ -127,7 +129,7 @@ export class FakeRing implements UringCalls {
     const refusal = this.refusals.shift()
     if (refusal !== undefined) return refusal
     const count = this.#has(IORING_SETUP_SQPOLL) ? toSubmit : this.take(toSubmit)
-    if (flags & IORING_ENTER_GETEVENTS) this.#flush()
+    if (flags & IORING_ENTER_GETEVENTS) this.flush()
     return count
   }
 
@@ -156,6 +158,10 @@ export class FakeRing implements UringCalls {
       if (wide) words.push(...this.sqes.subarray((index + 1) * 16, (index + 2) * 16))
       if (wide) this.#head = (this.#head + 1) | 0
       taken += wide ? 2 : 1
+      if (this.onTaken !== null) {
+        this.onTaken(words)
+        continue
+      }
       this.taken.push(words)
       const isSkipped = (words[0]! & 0x4000) !== 0
       if (!isSkipped) this.post(words[8]!, words[9]!, 0, 0)
@@ -219,7 +225,8 @@ export class FakeRing implements UringCalls {
     return true
   }
 
-  #flush(): void {
+  /** Moves what has overflowed into the completion queue, as far as there is room. */
+  flush(): void {
     while (this.overflowed.length > 0 && this.#place(this.overflowed[0]!)) this.overflowed.shift()
     if (this.overflowed.length === 0) Atomics.and(this.sq, SQ.flags / 4, ~IORING_SQ_CQ_OVERFLOW)
   }

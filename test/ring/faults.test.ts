@@ -13,6 +13,7 @@ import {
 import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { nextSqe, queueNops, range, reap, spied, thrown } from './drive.js'
 import { FakeRing } from './fake-ring.js'
 
@@ -167,7 +168,7 @@ test(
       },
     })
     const ring = Ring.open({ entries: 4 }, calls)
-    const time = timeoutIn(20)
+    const time = timeoutIn(20 * PATIENCE)
     prepTimeout(nextSqe(ring), time.address).setUserData(1)
     assert.is(ring.submitAndWait(1), 1)
     assert.equal(reap(ring), [1])

@@ -14,6 +14,7 @@ import { close } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
 import { census, nextSqe, openPipe, queueNops, reap, sameAs } from './drive.js'
+import '../settled.js'
 
 const own = IORING_SETUP_NO_MMAP
 

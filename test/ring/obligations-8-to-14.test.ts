@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { prepFsync } from '../../src/ring/prep/file-space.js'
 import { prepNop } from '../../src/ring/prep/nop.js'
+import { prepPollAdd } from '../../src/ring/prep/poll.js'
 import { prepRead } from '../../src/ring/prep/read-write.js'
 import { prepTimeout } from '../../src/ring/prep/timeouts.js'
 import { Ring } from '../../src/ring/ring.js'
@@ -21,6 +22,7 @@ import {
   IORING_SETUP_TASKRUN_FLAG,
   IORING_SQ_TASKRUN,
   KERNEL_TIMESPEC,
+  POLLIN,
 } from '../../src/syscalls/abi/index.js'
 import { close, eventfd, fcntl, poll, read, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
@@ -55,7 +57,7 @@ for (const [name, flags, count] of [
 
 test(
   'obligation 8: what the kernel refuses with -EINVAL is refused here when it can be',
-  needs({ ring: true }, () => {
+  needs({ setup: 'IORING_SETUP_SUBMIT_ALL' }, () => {
     const ring = Ring.open({ entries: 4, flags: IORING_SETUP_SUBMIT_ALL })
     const sqe = prepNop(nextSqe(ring)).setUserData(1)
     for (const set of [() => sqe.setFlags(0x80), () => sqe.addFlags(0x80), () => sqe.setFlags(-1)]) {
@@ -90,7 +92,12 @@ test(
     assert.is(ring.sqSpaceLeft, 2)
     assert.is(ring.submit(), 2)
     assert.is(ring.sqPending, 0)
-    assert.equal([...results(ring).values()], [0, EINVAL, 0, 0])
+    // In whatever order: before Linux 6.3 what fails at once comes before what is done already.
+    const found = [...results(ring)].sort(([a], [b]) => a - b)
+    assert.equal(
+      found.map(([, res]) => res),
+      [0, EINVAL, 0, 0],
+    )
     ring.close()
   }),
 )
@@ -168,8 +175,13 @@ test(
       ring.submitAndWait(1, 1000)
       ring.forEachCqe((low, high) => seen.push([low, high]))
     }
-    const order = [[0xffff_ffff, 0xffff_fffe], ...[20, 40, 60].map((ms) => [ms, 5])]
-    assert.equal(seen, order)
+    // The NOP was the last to be asked for. How the timers come depends on how late this process is.
+    assert.equal(seen.shift(), [0xffff_ffff, 0xffff_fffe])
+    const later = seen.sort(([a], [b]) => a! - b!)
+    assert.equal(
+      later,
+      [20, 40, 60].map((ms) => [ms, 5]),
+    )
     ring.close()
   }),
 )
@@ -205,8 +217,8 @@ for (const [name, flags, entersWhenIdle] of [
       const calls = spied()
       const ring = Ring.open({ entries: 4, flags }, calls)
       const { readEnd, writeEnd } = openPipe()
-      const bytes = Buffer.from(new ArrayBuffer(8))
-      prepRead(nextSqe(ring), readEnd, addressOf(bytes), 8, 0).setUserData(1)
+      // A poll and not a read, which before Linux 6.4 ends in a thread of the kernel where it is of a pipe.
+      prepPollAdd(nextSqe(ring), readEnd, POLLIN).setUserData(1)
       ring.submit()
       const before = calls.counts.enter
       assert.equal(reap(ring), [])
@@ -215,7 +227,7 @@ for (const [name, flags, entersWhenIdle] of [
       if (flags & IORING_SETUP_TASKRUN_FLAG && flags & IORING_SETUP_DEFER_TASKRUN) {
         assert.ok(ring.sqFlags & IORING_SQ_TASKRUN)
       }
-      assert.equal([...results(ring)], [[1, 4]])
+      assert.equal([...results(ring)], [[1, POLLIN]])
       ring.close()
       close(readEnd)
       close(writeEnd)

@@ -17,6 +17,7 @@ import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
 import { census, sameAs, spied, thrown } from './drive.js'
+import '../settled.js'
 
 const own = IORING_SETUP_NO_MMAP
 

@@ -14,7 +14,7 @@ import { close, read, viewMemory, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
-import { assert, needs, type Requirements, test } from '../harness.js'
+import { assert, kernelIsAtLeast, needs, type Requirements, test } from '../harness.js'
 import {
   complete,
   nextSqe,
@@ -52,7 +52,9 @@ function liveOn(ring: Ring): void {
   const { readEnd, writeEnd } = openPipe()
   const POLLIN = 1
   prepPollMultishot(nextSqe(ring), readEnd, POLLIN).setUserData(3)
-  assert.is(ring.submitAndWait(1, 5), 1)
+  const taken = ring.submitAndWait(1, 5)
+  // An SQPOLL thread may have taken the entry before it could be counted.
+  if ((ring.flags & abi.IORING_SETUP_SQPOLL) === 0) assert.is(taken, 1)
   assert.is(ring.cqReady, 0)
   for (let shot = 0; shot < 3; shot++) {
     assert.is(write(writeEnd, addressOf(text), 10), 10)
@@ -138,6 +140,7 @@ test(
     const ring = Ring.open({ entries: 40_000, flags })
     assert.equal([ring.sqEntries, ring.cqEntries], [32_768, 65_536])
     liveOn(ring)
+    if (!kernelIsAtLeast('6.10')) return
     const own = Ring.open({ entries: 2 ** 31, cqEntries: 2 ** 32 - 1, flags: flags | ownMemory })
     assert.equal([own.sqEntries, own.cqEntries], [32_768, 65_536])
     liveOn(own)

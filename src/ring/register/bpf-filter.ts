@@ -11,7 +11,7 @@ import { checkInteger, checkMembers, invalidType } from '../../syscalls/argument
 import { defineStruct, Struct } from '../../syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
-import { type Addressed, callRegister, callWithoutRing, checkRegister } from './call.js'
+import { type Addressed, callForTask, callRegister, checkRegister } from './call.js'
 
 const SOCK_FILTER = defineStruct('sock_filter', 8, {
   code: [0, 'u16'],
@@ -103,5 +103,5 @@ export function registerBpfFilter(ring: Ring, filter: BpfFilter): void {
  */
 export function registerBpfFilterTask(filter: BpfFilter, calls: UringCalls = kernelCalls): void {
   const { request, program } = filterRequest(filter)
-  checkFilter(callWithoutRing(calls, IORING_REGISTER_BPF_FILTER, request, 1, program), request)
+  checkFilter(callForTask(calls, IORING_REGISTER_BPF_FILTER, request, 1, program), request)
 }

@@ -188,7 +188,7 @@ export function registerBuffersUpdateTag(
 
 /**
  * Removes the table. From Linux 6.13 on operations in flight go on with the buffers they have; before that it waits
- * for them. Linux 5.1.
+ * for them, and posts no tags: memory under a tag then stays until the ring closes. Linux 5.1.
  *
  * @throws SystemError `io_uring_register`: ENXIO when there is no table.
  * @see io_uring_unregister_buffers(3)

@@ -10,6 +10,9 @@ import { defineStruct, Struct } from '../../syscalls/struct.js'
 import type { UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
 
+const EBADF = -9
+const EINVAL = -22
+
 /** Likely causes by error name. A function is called only when its error has come. */
 export type Hints = Readonly<Record<string, string | (() => string)>>
 
@@ -47,6 +50,21 @@ export function callWithoutRing(
 ): number {
   const { address } = argument
   return kept([argument, ...alsoTouched], () => calls.register(-1, opcode, address, count))
+}
+
+/**
+ * As `callWithoutRing`, for what holds for a task. A kernel without registrations of this kind looks for a ring first, and
+ * answers EBADF; here that is EINVAL, as for any opcode that a kernel lacks.
+ */
+export function callForTask(
+  calls: UringCalls,
+  opcode: number,
+  argument: Addressed,
+  count: number,
+  ...alsoTouched: unknown[]
+): number {
+  const result = callWithoutRing(calls, opcode, argument, count, ...alsoTouched)
+  return result === EBADF ? EINVAL : result
 }
 
 // A plain local could be collected once its address is taken; what is reachable from this module cannot.

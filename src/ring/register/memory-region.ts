@@ -18,7 +18,7 @@ import {
   invalidType,
   outOfRange,
 } from '../../syscalls/argument-errors.js'
-import { MappedRegion } from '../../syscalls/memory.js'
+import { MappedRegion, NOT_A_FILE } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Ring } from '../ring.js'
@@ -89,7 +89,7 @@ export function registerRegion(ring: Ring, options: RegionOptions): MappedRegion
           'wait arguments are registered before the ring is enabled (IORING_SETUP_R_DISABLED), from Linux 6.13 on',
       }),
     })
-    region = own ?? MappedRegion.ofFile(ring.fd, length, descriptor.get('mmap_offset'))
+    region = own ?? MappedRegion.ofFile(ring.fd, length, descriptor.get('mmap_offset'), NOT_A_FILE)
   } catch (error) {
     own?.unmap()
     throw error

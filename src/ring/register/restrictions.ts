@@ -14,7 +14,7 @@ import { addressOf } from '../../syscalls/memory.js'
 import { Struct } from '../../syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
-import { callRegister, callWithoutRing, checkRegister } from './call.js'
+import { callForTask, callRegister, checkRegister } from './call.js'
 
 /** One line of the allowlist. What no line allows is answered with -EACCES. */
 export type Restriction =
@@ -97,14 +97,10 @@ export function registerTaskRestrictions(
   new Struct(IO_URING_TASK_RESTRICTION, memory).set('nr_res', restrictions.length)
   fill(new Struct(IO_URING_RESTRICTION, memory.subarray(headBytes)), restrictions)
   const argument = { address: addressOf(memory), memory }
-  checkRegister(
-    callWithoutRing(calls, IORING_REGISTER_RESTRICTIONS, argument, 1),
-    IORING_REGISTER_RESTRICTIONS,
-    {
-      EINVAL:
-        'the restrictions of a task need Linux 7.0, or a restriction names an opcode that the kernel does not know',
-      EACCES: 'it needs CAP_SYS_ADMIN, or no_new_privs set for this thread',
-      EPERM: 'this task is restricted already, or io_uring is forbidden to it',
-    },
-  )
+  checkRegister(callForTask(calls, IORING_REGISTER_RESTRICTIONS, argument, 1), IORING_REGISTER_RESTRICTIONS, {
+    EINVAL:
+      'the restrictions of a task need Linux 7.0, or a restriction names an opcode that the kernel does not know',
+    EACCES: 'it needs CAP_SYS_ADMIN, or no_new_privs set for this thread',
+    EPERM: 'this task is restricted already, or io_uring is forbidden to it',
+  })
 }

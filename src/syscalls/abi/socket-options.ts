@@ -59,7 +59,27 @@ export const TCP_QUICKACK = 12
 export const TCP_USER_TIMEOUT = 18
 export const TCP_FASTOPEN = 23
 
+// Options at IPPROTO_IP, ip(7).
+export const IP_TTL = 2
+export const IP_MULTICAST_IF = 32
+export const IP_MULTICAST_TTL = 33
+export const IP_MULTICAST_LOOP = 34
+export const IP_ADD_MEMBERSHIP = 35
+export const IP_DROP_MEMBERSHIP = 36
+export const IP_ADD_SOURCE_MEMBERSHIP = 39
+export const IP_DROP_SOURCE_MEMBERSHIP = 40
+
+// Options at IPPROTO_IP and IPPROTO_IPV6, RFC 3678.
+export const MCAST_JOIN_SOURCE_GROUP = 46
+export const MCAST_LEAVE_SOURCE_GROUP = 47
+
 // Options at IPPROTO_IPV6, ipv6(7).
+export const IPV6_UNICAST_HOPS = 16
+export const IPV6_MULTICAST_IF = 17
+export const IPV6_MULTICAST_HOPS = 18
+export const IPV6_MULTICAST_LOOP = 19
+export const IPV6_ADD_MEMBERSHIP = 20
+export const IPV6_DROP_MEMBERSHIP = 21
 export const IPV6_V6ONLY = 26
 
 // shutdown(2): how.

@@ -2,6 +2,7 @@
 
 import koffi from 'koffi'
 
+const F_SETFD = 2
 const PR_SET_NO_NEW_PRIVS = 38
 const PR_SET_SECCOMP = 22
 const SECCOMP_MODE_FILTER = 2
@@ -22,13 +23,15 @@ const ARCHITECTURE = process.arch === 'arm64' ? 0xc000_00b7 : 0xc000_003e
 const FIRST_URING_CALL = 425
 const LAST_URING_CALL = 427
 
+/** glibc, or musl's one file. */
+function libc(): string {
+  const musl = `/lib/ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`
+  return ['libc.so.6', musl].find(loads)!
+}
+
 function prctl(...args: (number | bigint)[]): number {
-  // glibc, or musl's one file.
-  const library = ['libc.so.6', `/lib/ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`].find(
-    loads,
-  )
   const call = koffi
-    .load(library!)
+    .load(libc())
     .func('prctl', 'int', ['int', 'uintptr_t', 'uintptr_t', 'uintptr_t', 'uintptr_t'])
   return (call as unknown as (...args: (number | bigint)[]) => number)(...args)
 }
@@ -40,6 +43,29 @@ function loads(name: string): boolean {
   } catch {
     return false
   }
+}
+
+/**
+ * Starts this program again in place of this process, under the filter from its first moment. A Node that has rings of
+ * its own (22 and later) would end where they are taken away in mid-flight.
+ *
+ * @see execve(2)
+ */
+export function restart(environment: NodeJS.ProcessEnv): never {
+  const library = koffi.load(libc())
+  const fcntl = library.func('fcntl', 'int', ['int', 'int', 'long']) as unknown as (
+    ...args: number[]
+  ) => number
+  // Node has its standard streams close on exec.
+  for (const fd of [0, 1, 2]) fcntl(fd, F_SETFD, 0)
+  const call = library.func('execve', 'int', ['str', 'str *', 'str *'])
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1), null]
+  const pairs = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  ;(call as unknown as (path: string, argv: unknown, env: unknown) => number)(process.execPath, argv, [
+    ...pairs,
+    null,
+  ])
+  throw new Error('execve refused')
 }
 
 /** @see prctl(2) */

@@ -4,7 +4,7 @@ import type { Ring } from '../../../src/ring/ring.js'
 import { IOSQE_BUFFER_SELECT } from '../../../src/syscalls/abi/index.js'
 import { write } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
-import { assert, needs, test } from '../../harness.js'
+import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
 import { memory, must, named, openRing, pipe, result, run, text } from './fixture.js'
 
 const { reading, writing } = pipe()
@@ -53,7 +53,8 @@ test(
       result(ring, (sqe) => prepProvideBuffers(sqe, addressOf(bytes), length, count, 3, firstId))
     assert.is(provide(8, 0, 0), 'E2BIG')
     assert.is(provide(8, 65537, 0), 'E2BIG')
-    assert.is(provide(8, 2, 65535), 'EINVAL')
+    // Older kernels let the ids wrap.
+    if (kernelIsAtLeast('6.1')) assert.is(provide(8, 2, 65535), 'EINVAL')
     const kernelMemory = result(ring, (sqe) =>
       prepProvideBuffers(sqe, Number.MAX_SAFE_INTEGER - 7, 8, 1, 3, 0),
     )

@@ -16,7 +16,7 @@ const sources = readdirSync(folder)
 const WITHOUT_REQUIREMENT = new Set(['IORING_OP_NOP128', 'IORING_OP_URING_CMD128'])
 
 test('every opcode is what some test here needs', () => {
-  const wanted = new Set(sources.flatMap((source) => source.match(/(?<=')IORING_OP_\w+(?=')/g) ?? []))
+  const wanted = new Set(sources.flatMap((source) => source.match(/(?<=['"])IORING_OP_\w+(?=['"])/g) ?? []))
   const missing = Object.keys(opcodePreps).filter(
     (name) => !wanted.has(name) && !WITHOUT_REQUIREMENT.has(name),
   )

@@ -9,6 +9,7 @@ import { runInNewContext } from 'node:vm'
 import type { Ring } from '../../../src/ring/ring.js'
 import type { Sqe } from '../../../src/ring/sqe.js'
 import { errnoName } from '../../../src/syscalls/errno.js'
+import { PATIENCE } from '../../patience.js'
 import { nextSqe } from '../drive.js'
 
 export interface Completion {
@@ -19,7 +20,7 @@ export interface Completion {
 }
 
 /** Submits and waits for `count` completions, in the order of their arrival. */
-export function completions(ring: Ring, count: number, timeoutMs = 5000): Completion[] {
+export function completions(ring: Ring, count: number, timeoutMs = 5000 * PATIENCE): Completion[] {
   const found: Completion[] = []
   const deadline = performance.now() + timeoutMs
   while (found.length < count) {

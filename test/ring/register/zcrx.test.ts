@@ -98,7 +98,7 @@ test(
 
 test(
   'registerZcrxCtrl() throws when there is no such queue, and when the kernel is older',
-  needs({ ring: true }, () => {
+  needs({ setup: ['IORING_SETUP_SINGLE_ISSUER', 'IORING_SETUP_DEFER_TASKRUN', 'IORING_SETUP_CQE32'] }, () => {
     using ring = Ring.open({ entries: 8, flags: FLAGS })
     const code = kernelIsAtLeast('6.19') ? 'ENXIO' : 'EINVAL'
     assert.throws(() => registerZcrxCtrl(ring, 0, ZCRX_CTRL_FLUSH_RQ), { code, syscall: SYSCALL })
@@ -138,7 +138,7 @@ test(
 
 test(
   'registerIfqImport() throws for what is no exported queue',
-  needs({ ring: true }, () => {
+  needs({ setup: ['IORING_SETUP_SINGLE_ISSUER', 'IORING_SETUP_DEFER_TASKRUN', 'IORING_SETUP_CQE32'] }, () => {
     using ring = Ring.open({ entries: 8, flags: FLAGS })
     assert.throws(() => registerIfqImport(ring, 0), { syscall: SYSCALL })
     assert.throws(() => registerIfqImport(ring, -1), { code: 'ERR_OUT_OF_RANGE' })

@@ -1,0 +1,134 @@
+// What io_uring has no operation for: a file's attributes, its holes, its special names. Paths are bytes that end in a
+// zero, for the names of files are no text.
+
+import { type Call, declare, errno, ioctl, offThread } from './libc.js'
+import type { Address, Fd } from './numbers.js'
+
+const AT_FDCWD = -100
+const AT_SYMLINK_NOFOLLOW = 0x100
+/** `_IOW(0x94, 9, int)`. */
+const FICLONE = 0x4004_9409
+
+type BytesCall = (...args: (number | Uint8Array)[]) => number
+
+// By number, because older C libraries lack the functions: musl has statx since 1.2.5, glibc mknodat since 2.33.
+const IS_ARM = process.arch === 'arm64'
+const SYS_STATX = IS_ARM ? 291 : 332
+const SYS_MKNODAT = IS_ARM ? 33 : 259
+
+const statxCall = declare('syscall', 'int', ['int', 'int', 'uintptr_t', 'int', 'uint', 'uintptr_t'])
+const lseekCall = declare('lseek', 'int64_t', ['int', 'int64_t', 'int'])
+const fchmodCall = declare('fchmod', 'int', ['int', 'uint'])
+const chmodCall = declare('chmod', 'int', ['uint8_t *', 'uint']) as BytesCall
+const fchownatCall = declare('fchownat', 'int', ['int', 'uint8_t *', 'uint', 'uint', 'int']) as BytesCall
+const utimensatCall = declare('utimensat', 'int', ['int', 'uint8_t *', 'uint8_t *', 'int']) as BytesCall
+const mknodatCall = declare('syscall', 'int', ['int', 'int', 'uint8_t *', 'uint', 'uint']) as BytesCall
+const listxattrCall = declare('llistxattr', 'int64_t', ['uint8_t *', 'uint8_t *', 'size_t']) as BytesCall
+const getxattrCall = declare('lgetxattr', 'int64_t', [
+  'uint8_t *',
+  'uint8_t *',
+  'uint8_t *',
+  'size_t',
+]) as BytesCall
+const setxattrCall = declare('lsetxattr', 'int', [
+  'uint8_t *',
+  'uint8_t *',
+  'uint8_t *',
+  'size_t',
+  'int',
+]) as BytesCall
+const copyFileRangeCall = declare('copy_file_range', 'int64_t', [
+  'int',
+  'uintptr_t',
+  'int',
+  'uintptr_t',
+  'size_t',
+  'uint',
+])
+
+function outcome(result: number): number {
+  return result < 0 ? -errno() : result
+}
+
+/** A path, given one character a byte, as the bytes that a call takes. */
+export function pathBytes(latin1: string): Buffer {
+  return Buffer.from(`${latin1}\0`, 'latin1')
+}
+
+/** Both `path` and `result` are addresses. @see statx(2) */
+export function statx(dirFd: Fd, path: Address, flags: number, mask: number, result: Address): number {
+  return outcome(statxCall(SYS_STATX, dirFd, path, flags, mask, result))
+}
+
+/** @returns The new position, or a negated errno: ENXIO where there is no more data. @see lseek(2) */
+export function lseek(fd: Fd, offset: number, whence: number): number {
+  return outcome(lseekCall(fd, offset, whence))
+}
+
+/** @see fchmod(2) */
+export function fchmod(fd: Fd, mode: number): number {
+  return outcome(fchmodCall(fd, mode))
+}
+
+/** Follows symlinks: Linux has no permissions of a link. @see chmod(2) */
+export function chmod(path: Uint8Array, mode: number): number {
+  return outcome(chmodCall(path, mode))
+}
+
+/** Of a symlink itself, where `path` is one. @see fchownat(2) */
+export function lchown(path: Uint8Array, uid: number, gid: number): number {
+  return outcome(fchownatCall(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW))
+}
+
+/** Of a symlink itself, where `path` is one. @param times - Two `struct timespec`: access, modification. @see utimensat(2) */
+export function lutimens(path: Uint8Array, times: Uint8Array): number {
+  return outcome(utimensatCall(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
+}
+
+/** @param mode - Type and permission bits. @param device - As the kernel packs it into 32 bits. @see mknod(2) */
+export function mknod(path: Uint8Array, mode: number, device: number): number {
+  return outcome(mknodatCall(SYS_MKNODAT, AT_FDCWD, path, mode, device))
+}
+
+/** Names that each end in a zero; with an empty `list`, how long they are in all. @see llistxattr(2) */
+export function llistxattr(path: Uint8Array, list: Uint8Array): number {
+  return outcome(listxattrCall(path, list, list.byteLength))
+}
+
+/** @returns The bytes of the value; with an empty `value`, how many there are. @see lgetxattr(2) */
+export function lgetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number {
+  return outcome(getxattrCall(path, name, value, value.byteLength))
+}
+
+/** @see lsetxattr(2) */
+export function lsetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number {
+  return outcome(setxattrCall(path, name, value, value.byteLength, 0))
+}
+
+/** Each offset is at an address, as 64 bits, which the kernel moves on. @see copy_file_range(2) */
+export function copyFileRange(
+  fdIn: Fd,
+  offsetInAt: Address,
+  fdOut: Fd,
+  offsetOutAt: Address,
+  length: number,
+): number {
+  return outcome(copyFileRangeCall(fdIn, offsetInAt, fdOut, offsetOutAt, length, 0))
+}
+
+const ioctlOffThread = offThread(declare('ioctl', 'int', ['int', 'ulong', 'int']) as Call)
+
+/**
+ * Has `target` share the blocks of `source`, on a thread of libuv's pool: the kernel writes back what is dirty first.
+ *
+ * @returns 0, or -1: the errno stays on that thread.
+ * @see ioctl_ficlone(2)
+ */
+export function cloneOffThread(target: Fd, source: Fd): Promise<number> {
+  return ioctlOffThread(target, FICLONE, source)
+}
+
+/** As `cloneOffThread`, at once, with the errno. For when that has failed: what fails does so without a wait. */
+export function clone(target: Fd, source: Fd): number {
+  return ioctl(target, FICLONE, source as number)
+}
