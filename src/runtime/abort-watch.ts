@@ -3,7 +3,6 @@
 
 import type { Slot } from './slot.js'
 
-/** @internal */
 export class AbortWatch {
   readonly #slots = new Set<Slot>()
   readonly #abort: (slot: Slot) => void

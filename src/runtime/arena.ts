@@ -44,7 +44,6 @@ function sizeClassOf(bytes: number): number {
   return bytes <= SMALLEST ? 0 : 32 - Math.clz32(bytes - 1) - 6
 }
 
-/** @internal */
 export class Arena {
   readonly #regions = new Set<MappedRegion>()
   /** Freed blocks, by size class. */
@@ -74,6 +73,13 @@ export class Arena {
     let sum = 0
     for (const region of this.#regions) sum += region.length
     return sum
+  }
+
+  /** Whether `bytes` are memory of this arena: that of blocks, which outlives a terminated worker. */
+  owns(bytes: ArrayBufferView | ArrayBuffer): boolean {
+    const buffer = ArrayBuffer.isView(bytes) ? bytes.buffer : bytes
+    for (const region of this.#regions) if (region.buffer === buffer) return true
+    return false
   }
 
   /**

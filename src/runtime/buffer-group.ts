@@ -15,6 +15,7 @@ import {
 import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
 import type { Block } from './arena.js'
 import type { Driver } from './driver.js'
+import { announceRegion } from './lifetime.js'
 
 const debug = debuglog('uring')
 
@@ -34,6 +35,8 @@ export interface BufferGroupOptions {
 }
 
 const DEFAULT_COUNT = 64
+/** Bytes. */
+const SHORT_COPY = 64
 const DEFAULT_SIZE = 16384
 const MAX_COUNT = 32768
 const MAX_SIZE = 1 << 24
@@ -218,6 +221,28 @@ export class BufferGroup {
     return new BufferLease(this, id, offset, res)
   }
 
+  /** @internal Gives the buffer of a CQE back unseen. */
+  discard(res: number, flags: number): void {
+    this.lease(res, flags).release()
+  }
+
+  /** @internal The data of a CQE in memory of its own; the buffer is given back at once. */
+  copy(res: number, flags: number): Buffer {
+    const id = bufferIdOf(flags)
+    const start = id * this.size + this.#supply.take(res, flags)
+    const data = Buffer.allocUnsafe(res)
+    const { bytes } = this.#block
+    // A call into the engine, and the view that it takes, cost more than so few assignments.
+    if (res <= SHORT_COPY) for (let index = 0; index < res; index++) data[index] = bytes[start + index]!
+    else bytes.copy(data, 0, start, start + res)
+    if ((flags & IORING_CQE_F_BUF_MORE) === 0) {
+      if (this.#leases[id] === 0) this.#supply.giveBack(id)
+      else this.#full[id] = 1
+      this.#queueWake()
+    }
+    return data
+  }
+
   /** @internal */
   view(id: BufferId, offset: number, length: number): Buffer {
     const { buffer, byteOffset, byteLength } = this.#block.bytes
@@ -288,7 +313,8 @@ export class BufferGroup {
 // Numbers are handed out from the top: who uses the raw operations beside this tends to begin at 0.
 const groupIds = new WeakMap<Driver, Set<GroupId>>()
 
-function takeGroupId(driver: Driver): GroupId {
+/** @internal A number that no other group of the ring has. */
+export function takeGroupId(driver: Driver): GroupId {
   let taken = groupIds.get(driver)
   if (taken === undefined) {
     taken = new Set()
@@ -340,10 +366,11 @@ class RingSupply implements Supply {
     ring.advance()
     this.#driver = driver
     this.#ring = ring
+    for (const region of ring.regions) announceRegion(region, true)
     // The queue is unmapped after the ring is closed. This must not hold on to the group: the driver would keep its
     // own facade alive.
     this.#unregister = () => {
-      driver.close().then(() => ring.close())
+      driver.close().then(() => closeAnnounced(ring))
     }
     driver.onClose.add(this.#unregister)
   }
@@ -366,8 +393,21 @@ class RingSupply implements Supply {
 
   close(done: () => void): void {
     this.#driver.onClose.delete(this.#unregister)
-    this.#ring.close()
+    closeAnnounced(this.#ring)
     done()
+  }
+}
+
+/** Unmaps the queue, which a worker has announced. */
+function closeAnnounced(ring: BufferRing): void {
+  const { regions } = ring
+  // Before it is done: afterwards another thread may have mapped something else there, and this one may be terminated.
+  for (const region of regions) announceRegion(region, false)
+  try {
+    ring.close()
+  } catch (error) {
+    for (const region of regions) announceRegion(region, true)
+    throw error
   }
 }
 
@@ -378,6 +418,8 @@ class OperationSupply implements Supply {
   readonly #driver: Driver
   readonly #group: BufferGroup
   readonly #address: number
+  /** Settles when no buffer is on its way to the kernel any more. */
+  #provided: Promise<unknown> = Promise.resolve()
 
   constructor(driver: Driver, group: BufferGroup, address: number) {
     this.#driver = driver
@@ -397,9 +439,11 @@ class OperationSupply implements Supply {
 
   close(done: () => void): void {
     const { count, id } = this.#group
-    // Refused when the kernel has none left, or is closing: it has let go either way.
-    this.#driver
-      .submit((sqe) => prepRemoveBuffers(sqe, count, id), { syscall: 'remove_buffers' })
+    const driver = this.#driver
+    // A buffer that came to the kernel after the removal would be its for good. (The kernel promises no order.)
+    this.#provided
+      .then(() => driver.submit((sqe) => prepRemoveBuffers(sqe, count, id), { syscall: 'remove_buffers' }))
+      // Refused when the kernel has none left, or is closing: it has let go either way.
       .then(done, done)
   }
 
@@ -407,7 +451,7 @@ class OperationSupply implements Supply {
     const { size, id } = this.#group
     const address = this.#address + first * size
     this.givenCount += count
-    this.#driver
+    const provided = this.#driver
       .submit((sqe) => prepProvideBuffers(sqe, address, size, count, id, first), {
         syscall: 'provide_buffers',
       })
@@ -415,5 +459,7 @@ class OperationSupply implements Supply {
         this.givenCount -= count
         debug('buffer group %d: buffers lost: %s', id, errnoName(error.errno ?? 0))
       })
+    const before = this.#provided
+    this.#provided = provided.then(() => before)
   }
 }

@@ -33,7 +33,6 @@ const ENOENT = -2
 const EINVAL = -22
 const EALREADY = -114
 
-/** @internal */
 export class CancelQueue {
   /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
   hasDrained = false

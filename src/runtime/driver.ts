@@ -15,6 +15,7 @@ import {
   IORING_SETUP_SQPOLL,
   IORING_SQ_CQ_OVERFLOW,
   IORING_SQ_TASKRUN,
+  IOSQE_CQE_SKIP_SUCCESS,
   IOSQE_IO_DRAIN,
   IOSQE_IO_LINK,
   prepLinkTimeout,
@@ -31,6 +32,8 @@ import { type CancelHost, CancelQueue } from './cancel-queue.js'
 import { log, overflowed } from './diagnostics.js'
 import { EntryImages } from './entry-images.js'
 import { announceFd, announceRegion, closeAtExit, forgetAtExit } from './lifetime.js'
+import { MappedBufferGuard, type MappedBufferOptions, type MappedBufferPolicy } from './mapped-buffers.js'
+import type { Bounce } from './mapped-entry.js'
 import { operationError, resultError, ringClosedError } from './operation-errors.js'
 import {
   type CqeHandler,
@@ -93,7 +96,6 @@ function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknow
 /** Memory of operations whose ring failed under them: the kernel may still write there, so it is never freed. */
 const limbo: unknown[] = []
 
-/** @internal */
 export class Driver implements CancelHost {
   readonly ring: Ring
   readonly arena: Arena
@@ -109,12 +111,17 @@ export class Driver implements CancelHost {
   readonly #images: EntryImages
   readonly #cancels: CancelQueue
   readonly #budget = new TurnBudget()
+  readonly #guard: MappedBufferGuard
+  /** What the guard watches; its first word is 0 while there is nothing to guard against. */
+  readonly #watched: Int32Array
   /** What `#outstanding` must stay below for the hot path: 0 while operations wait, or none is taken in. */
   #limit = 0
   /** CQEs to come, at most: operations, linked timeouts, cancels. Kept at or below the CQ size. */
   #outstanding = 0
   /** Operations not settled. */
   #active = 0
+  /** Those of them that stand ready; see `submitMultishot`. */
+  #standing = 0
   /** Counts submits: an entry of the current batch has not been seen by the kernel. */
   #batch = 0
   /** An entry was made since the last submit. With SQPOLL nothing else tells those that its thread has yet to be shown. */
@@ -143,7 +150,7 @@ export class Driver implements CancelHost {
   #refusals = 0
   #overflows = 0
 
-  constructor(ring: Ring, arena: Arena) {
+  constructor(ring: Ring, arena: Arena, mapped: MappedBufferOptions = {}) {
     const { flags } = ring
     if (!(ring.features & IORING_FEAT_NODROP)) {
       throw systemError(EOPNOTSUPP, 'io_uring_setup', {
@@ -151,11 +158,14 @@ export class Driver implements CancelHost {
       })
     }
     for (const [flag, why] of UNFIT) {
-      if (flags & flag) throw invalidValue('options.setupFlags', flags, why)
+      const isInForce = flag !== IORING_SETUP_R_DISABLED || !ring.enabled
+      if (flags & flag && isInForce) throw invalidValue('options.setupFlags', flags, why)
     }
     this.ring = ring
     this.arena = arena
     this.#sqpoll = (flags & IORING_SETUP_SQPOLL) !== 0
+    this.#guard = new MappedBufferGuard(mapped, this.#sqpoll, arena)
+    this.#watched = this.#guard.watched
     this.#maxOutstanding = ring.cqEntries
     this.#limit = ring.cqEntries
     this.#images = new EntryImages(flags & IORING_SETUP_SQE128 ? 32 : 16)
@@ -180,6 +190,10 @@ export class Driver implements CancelHost {
 
   get closed(): boolean {
     return this.#closing !== null || this.#failure !== null
+  }
+
+  get mappedBuffers(): MappedBufferPolicy {
+    return this.#guard.policy
   }
 
   /** Operations that wait for room in the completion queue. */
@@ -212,7 +226,12 @@ export class Driver implements CancelHost {
 
   /** Issues the entry from `take`. @param memory - Held until the CQE. */
   issue(sqe: Sqe, memory: unknown, syscall: string): Promise<number> {
+    const bounce = this.#watched[0] === 0 ? null : this.#admitIssued(sqe)
     const slot = this.#slots.take()
+    if (bounce !== null) {
+      slot.plain = false
+      slot.bounce = bounce
+    }
     sqe.setUserData(slot.index, slot.generation)
     slot.memory = memory
     slot.syscall = syscall
@@ -224,6 +243,17 @@ export class Driver implements CancelHost {
     slot.reject = takenReject
     if (!this.#flushQueued) this.#queueFlush()
     return promise
+  }
+
+  /** The entry is in the submission queue already: one that is refused stays there, as a NOP. */
+  #admitIssued(sqe: Sqe): Bounce | null {
+    try {
+      return this.#guard.admit(sqe.words)
+    } catch (error) {
+      sqe.words.fill(0)
+      this.abandon(sqe)
+      throw error
+    }
   }
 
   /** Gives up the entry from `take`, which could not be prepared: it goes to the kernel as a NOP that nobody awaits. */
@@ -243,25 +273,28 @@ export class Driver implements CancelHost {
     const syscall = options.syscall ?? 'io_uring_enter'
     const entries = entriesFor(options)
     let image: Int32Array
+    let bounce: Bounce | null = null
     try {
       image = this.#images.prepare(prepare)
       if (entries > this.ring.sqEntries && !this.ring.closed) throw tooFewEntries(entries)
+      if (this.#watched[0] !== 0) bounce = this.#guard.admit(image)
     } catch (error) {
       this.#freeBlocks(options)
       throw error
     }
     const hasRoom = this.#line.first === null && this.#hasRoom(entries)
     if (signal?.aborted || this.closed) {
-      this.#freeBlocks(options)
+      this.#freeBlocks(options, bounce)
       return Promise.reject(signal?.aborted ? new AbortError(signal.reason) : this.closedError(syscall))
     }
     let slot: Slot
     try {
       slot = this.#open(options, syscall)
     } catch (error) {
-      this.#freeBlocks(options)
+      this.#freeBlocks(options, bounce)
       throw error
     }
+    slot.bounce = bounce
     const promise = new Promise<T>(takeResolvers as (resolve: (value: T) => void) => void)
     slot.resolve = takenResolve
     slot.reject = takenReject
@@ -282,16 +315,21 @@ export class Driver implements CancelHost {
    */
   submitChain(members: readonly ChainMember[], linkFlag: number): void {
     const images: Int32Array[] = []
+    const bounces: (Bounce | null)[] = []
     let entries = 0
     try {
       if (this.closed) throw this.closedError('io_uring_enter')
       for (const { prepare, options } of members) {
-        images.push(this.#images.prepare(prepare).slice())
+        const image = this.#images.prepare(prepare).slice()
+        images.push(image)
+        bounces.push(this.#watched[0] === 0 ? null : this.#guard.admit(image))
         entries += entriesFor(options)
       }
       if (entries > this.ring.sqEntries) throw tooFewEntries(entries)
     } catch (error) {
-      for (const { options } of members) this.#freeBlocks(options)
+      members.forEach(({ options }, index) => {
+        this.#freeBlocks(options, bounces[index])
+      })
       throw error
     }
     const chain: Slot[] = []
@@ -300,6 +338,7 @@ export class Driver implements CancelHost {
     } catch (error) {
       for (const slot of chain) this.#dismiss(slot, error)
       for (const { options } of members.slice(chain.length)) this.#freeBlocks(options)
+      for (const bounce of bounces) this.#freeBounce(bounce)
       throw error
     }
     members.forEach(({ options, resolve, reject }, index) => {
@@ -309,6 +348,7 @@ export class Driver implements CancelHost {
       slot.resolve = resolve
       slot.reject = reject
       if (options.signal) this.#watch(slot, options.signal)
+      slot.bounce = bounces[index]!
       this.#images.keep(slot, images[index]!)
     })
     this.#wait(chain[0]!)
@@ -320,10 +360,20 @@ export class Driver implements CancelHost {
    * An operation whose completions a function is called with: one, or many for a multishot. It is over after the one
    * without `more`. An entry that cannot be prepared ends it with ECANCELED, before this returns.
    *
+   * One that stands ready (a receive on an idle connection) neither takes part in the bound of what is in flight, which
+   * connections by the thousand would use up for nothing, nor keeps the process alive: `listen` does that. Should all of
+   * them complete at once, the kernel keeps what the completion queue has no room for, and ends those multishots.
+   *
    * @param prepare - Must not call the driver.
    * @returns The slot, to cancel by until the operation is over.
    */
-  submitMultishot(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
+  submitMultishot(
+    prepare: Prepare,
+    onCqe: CqeHandler,
+    syscall: string,
+    memory: unknown,
+    standing = false,
+  ): Slot {
     const sqe = this.take()
     if (sqe === null && this.closed) throw this.closedError(syscall)
     const slot = this.#slots.take()
@@ -331,10 +381,18 @@ export class Driver implements CancelHost {
     slot.syscall = syscall
     slot.memory = memory
     slot.onCqe = onCqe
+    slot.standing = standing
+    if (standing) this.#standing++
     this.#active++
     try {
-      if (sqe !== null) prepare(sqe)
-      else this.#images.keep(slot, this.#images.prepare(prepare))
+      let words: Int32Array
+      if (sqe === null) words = this.#images.prepare(prepare)
+      else {
+        prepare(sqe)
+        words = sqe.words
+      }
+      if (this.#watched[0] !== 0) slot.bounce = this.#guard.admit(words)
+      if (sqe === null) this.#images.keep(slot, words)
     } catch (error) {
       if (sqe !== null) {
         sqe.words.fill(0)
@@ -347,6 +405,69 @@ export class Driver implements CancelHost {
     else this.#wait(slot)
     if (!this.#flushQueued) this.#queueFlush()
     return slot
+  }
+
+  /**
+   * As `submitMultishot`, for an operation with exactly one CQE, which is not drained: cheaper, for its slot is none that
+   * must be cleared.
+   */
+  submitOnce(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
+    const sqe = this.#watched[0] === 0 ? this.take() : null
+    if (sqe === null) return this.submitMultishot(prepare, onCqe, syscall, memory)
+    try {
+      prepare(sqe)
+    } catch {
+      sqe.words.fill(0)
+      this.abandon(sqe)
+      callHandler(onCqe, ECANCELED, 0, false)
+      return this.#slots.nobody
+    }
+    const slot = this.#slots.take()
+    sqe.setUserData(slot.index, slot.generation)
+    slot.memory = memory
+    slot.onCqe = onCqe
+    slot.remaining = 1
+    this.#outstanding++
+    this.#active++
+    this.#hasFresh = true
+    if (!this.#flushQueued) this.#queueFlush()
+    return slot
+  }
+
+  /**
+   * Operations that start one after the other and are answered together: by one CQE, which is that of the last, or of the
+   * first that fails; those behind it do not start then. Linux 5.17 (`IORING_FEAT_CQE_SKIP`).
+   *
+   * @param prepare - Called with each of the `count` entries in turn. It must not throw or call the driver, and points to
+   *   memory of the driver alone.
+   * @returns False when there is no room for that many now: nothing has been issued.
+   */
+  submitLinked(
+    count: number,
+    prepare: (sqe: Sqe, index: number) => void,
+    onCqe: CqeHandler,
+    syscall: string,
+  ): boolean {
+    if (this.closed) throw this.closedError(syscall)
+    if (this.#line.first !== null || !this.#hasRoom(count)) return false
+    const slot = this.#slots.take()
+    slot.plain = false
+    slot.syscall = syscall
+    slot.onCqe = onCqe
+    slot.remaining = 1
+    slot.silent = count - 1
+    this.#active++
+    this.#outstanding++
+    this.#hasFresh = true
+    for (let index = 0; index < count; index++) {
+      const sqe = this.ring.getSqe()!
+      prepare(sqe, index)
+      sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
+      // An entry that fails speaks up all the same, and has those behind it keep silent.
+      if (index < count - 1) sqe.addFlags(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS)
+    }
+    if (!this.#flushQueued) this.#queueFlush()
+    return true
   }
 
   /** Has `handler` see the messages of other rings, for which the ring is watched from now on. */
@@ -394,12 +515,19 @@ export class Driver implements CancelHost {
     this.#cancels.add(slot)
   }
 
-  /** @internal */
+  /**
+   * Whether that many entries can be issued now, one behind the other with nothing in between: they may be linked.
+   * Issue them before anything else.
+   */
+  hasRoomFor(entries: number): boolean {
+    return !this.closed && this.#line.first === null && this.#hasRoom(entries)
+  }
+
+  /** For the cancels, as the two below. */
   hasCompletionRoom(): boolean {
     return this.#outstanding < this.#maxOutstanding
   }
 
-  /** @internal */
   takeForCancel(): Sqe | null {
     const sqe = this.ring.getSqe() ?? this.#makeRoom()
     if (sqe === null) this.#wantsSpace = true
@@ -407,7 +535,6 @@ export class Driver implements CancelHost {
     return sqe
   }
 
-  /** @internal */
   sendSoon(): void {
     if (!this.#flushQueued) this.#queueFlush()
   }
@@ -525,9 +652,14 @@ export class Driver implements CancelHost {
     return slot
   }
 
-  #freeBlocks<T>({ block, block2 }: SubmitOptions<T>): void {
+  #freeBlocks<T>({ block, block2 }: SubmitOptions<T>, bounce?: Bounce | null): void {
     if (block) this.arena.free(block)
     if (block2) this.arena.free(block2)
+    this.#freeBounce(bounce)
+  }
+
+  #freeBounce(bounce: Bounce | null | undefined): void {
+    if (bounce) this.arena.free(bounce.block)
   }
 
   /** Whether that many adjacent entries can be had, if need be after a submit. */
@@ -583,7 +715,7 @@ export class Driver implements CancelHost {
     slot.sqe = sqe
     slot.batch = this.#batch
     this.#hasFresh = true
-    this.#outstanding += slot.remaining
+    if (!slot.standing) this.#outstanding += slot.remaining
   }
 
   /** Lets in from the line as many as there is room for. @returns Whether there was any. */
@@ -661,10 +793,11 @@ export class Driver implements CancelHost {
       const wasTaken = this.#submitNow()
       const count = this.#reap(this.#enters !== enters)
       if (ring.closed) return
-      if (this.#outstanding === 0 && this.#line.first === null && this.#onMessage === null) break
+      const isIdle = this.#outstanding + this.#standing === 0
+      if (isIdle && this.#line.first === null && this.#onMessage === null) break
       const wasFed = this.#line.first !== null && this.#feed()
       if (ring.closed) return
-      if (!wasTaken && count === 0) {
+      if (count < 0 || (!wasTaken && count === 0)) {
         // Nothing came free, so the kernel would refuse again.
         this.#flushLater()
         break
@@ -722,12 +855,12 @@ export class Driver implements CancelHost {
     this.#batch = (this.#batch + 1) | 0
     this.#hasFresh = false
     try {
-      return this.ring.submit() > 0
+      // An SQPOLL thread may have taken everything before it could be counted.
+      return this.ring.submit() > 0 || this.#sqpoll
     } catch (error) {
-      const { code } = error as { code?: string }
-      if (code === 'EBUSY' || code === 'EAGAIN' || code === 'EINTR') {
-        this.#refusals++
-        log(`the kernel refused a batch: ${(error as Error).message}`)
+      if (this.#isRefusal(error)) {
+        // The SQPOLL thread may not have been woken.
+        this.#hasFresh = true
         return false
       }
       this.#fail(error as Error)
@@ -735,7 +868,16 @@ export class Driver implements CancelHost {
     }
   }
 
-  /** Settles what is complete. @returns How many CQEs there were. */
+  /** Whether the kernel only asks to be asked again, after a while; counted. */
+  #isRefusal(error: unknown): boolean {
+    const { code } = error as { code?: string }
+    if (code !== 'EBUSY' && code !== 'EAGAIN' && code !== 'EINTR') return false
+    this.#refusals++
+    log(`the kernel refused for now: ${(error as Error).message}`)
+    return true
+  }
+
+  /** Settles what is complete. @returns How many CQEs there were; -1 when the kernel refuses to post those it holds back. */
   #reap(hasEntered: boolean): number {
     if (this.ring.closed) return 0
     const before = this.#completed
@@ -747,6 +889,7 @@ export class Driver implements CancelHost {
       }
       return count
     } catch (error) {
+      if (this.#isRefusal(error)) return -1
       // Completions are lost: whoever waits for them would wait for ever.
       this.#fail(error as Error)
       return 0
@@ -776,11 +919,8 @@ export class Driver implements CancelHost {
       const slot = this.#slots.at(low)
       if (slot === undefined || slot.generation !== generation || slot.remaining !== 1) {
         // Something else than the usual.
-      } else if (slot.onCqe !== null) {
-        this.#onMultishotCqe(slot, res, flags)
-        return
       } else if (slot.plain) {
-        const { resolve, reject, syscall } = slot
+        const { onCqe, resolve, reject, syscall } = slot
         slot.generation = (generation + 1) & 0x3fff_ffff
         slot.memory = null
         slot.remaining = 0
@@ -788,8 +928,14 @@ export class Driver implements CancelHost {
         this.#outstanding--
         this.#active--
         this.#completed++
-        if (res >= 0) resolve(res)
+        if (onCqe !== null) {
+          slot.onCqe = null
+          callHandler(onCqe, res, flags, false)
+        } else if (res >= 0) resolve(res)
         else reject(resultError(res, syscall, this.#closing !== null))
+        return
+      } else if (slot.onCqe !== null) {
+        this.#onMultishotCqe(slot, res, flags)
         return
       }
     }
@@ -824,8 +970,9 @@ export class Driver implements CancelHost {
   #complete(slot: Slot, role: number, res: number, flags: number): void {
     const more = (flags & IORING_CQE_F_MORE) !== 0
     if (role === ROLE_TIMEOUT) {
-      // EALREADY: time was up, and the operation was running where it could only be interrupted.
-      if (res === ETIME || res === EALREADY) slot.timedOut = true
+      // EALREADY: time was up, and the operation was running where it could only be interrupted. Positive: it was a wait
+      // on a futex or for a child, whose cancel answers with a count that the kernel passes on (seen on 6.18).
+      if (res === ETIME || res === EALREADY || res > 0) slot.timedOut = true
     } else if (slot.onCqe !== null) {
       this.#onMultishotCqe(slot, res, flags)
       return
@@ -849,19 +996,19 @@ export class Driver implements CancelHost {
   }
 
   #onMultishotCqe(slot: Slot, res: number, flags: number): void {
-    const { onCqe, voided } = slot
+    const { onCqe, voided, bounce } = slot
     const more = (flags & IORING_CQE_F_MORE) !== 0
+    let result = voided ? ECANCELED : res
     if (!more) {
-      this.#outstanding -= slot.remaining
+      if (bounce !== null && bounce.finish !== null) result = bounce.finish(result)
+      if (slot.standing) this.#standing--
+      else this.#outstanding -= slot.remaining
+      if (slot.silent > 0) this.ring.endedSilently(slot.silent)
       this.#active--
       this.#completed++
       this.#release(slot)
     }
-    try {
-      onCqe!(voided ? ECANCELED : res, flags, more)
-    } catch (error) {
-      throwLater(error)
-    }
+    callHandler(onCqe!, result, flags, more)
   }
 
   #deliver(bits: number, high: number, res: number): void {
@@ -873,6 +1020,7 @@ export class Driver implements CancelHost {
   }
 
   #settle(slot: Slot): void {
+    if (slot.bounce !== null && slot.bounce.finish !== null) slot.res = slot.bounce.finish(slot.res)
     const { res, resolve, reject, finish } = slot
     if (slot.chain !== null && (slot.aborted || this.#closing !== null)) this.#cancelRest(slot)
     if ((res >= 0 || res === slot.expected) && !slot.voided) {
@@ -916,7 +1064,8 @@ export class Driver implements CancelHost {
 
   #dismiss(slot: Slot, error: unknown): void {
     const { reject, onCqe } = slot
-    this.#outstanding -= slot.remaining
+    if (slot.standing) this.#standing--
+    else this.#outstanding -= slot.remaining
     this.#active--
     slot.plain = false
     this.#release(slot)
@@ -924,17 +1073,14 @@ export class Driver implements CancelHost {
       reject(error)
       return
     }
-    try {
-      onCqe(ECANCELED, 0, false)
-    } catch (thrown) {
-      throwLater(thrown)
-    }
+    callHandler(onCqe, ECANCELED, 0, false)
   }
 
   #release(slot: Slot): void {
     if (slot.block !== null) this.arena.free(slot.block)
     if (slot.block2 !== null) this.arena.free(slot.block2)
     if (slot.timeoutBlock !== null) this.arena.free(slot.timeoutBlock)
+    this.#freeBounce(slot.bounce)
     if (slot.watch !== null) slot.watch.delete(slot, slot.signal!)
     slot.clear()
     this.#slots.giveBack(slot)
@@ -958,9 +1104,10 @@ export class Driver implements CancelHost {
   }
 
   #updateRef(): void {
-    const isBusy = this.#active + this.#listeners > 0
     // Closing must come to its end.
-    const wanted = isBusy && (!this.#unrefByUser || this.#closing !== null)
+    const isClosing = this.#closing !== null
+    const isBusy = this.#active - (isClosing ? 0 : this.#standing) + this.#listeners > 0
+    const wanted = isBusy && (!this.#unrefByUser || isClosing)
     if (wanted === this.#referenced) return
     this.#referenced = wanted
     if (wanted) this.#wakeup.ref()
@@ -989,6 +1136,14 @@ function canMute(ring: Ring): boolean {
 
 function tooFewEntries(entries: number): Error {
   return outOfRange('sqEntries', `at least ${entries} for this operation`, entries - 1)
+}
+
+function callHandler(onCqe: CqeHandler, res: number, flags: number, more: boolean): void {
+  try {
+    onCqe(res, flags, more)
+  } catch (error) {
+    throwLater(error)
+  }
 }
 
 /** Reports what a handler threw as an uncaught exception; the completions behind it are not its victims. */

@@ -6,7 +6,6 @@ import type { Prepare, Slot } from './slot.js'
 /** Slots that there is room for at first. */
 const FIRST_SLOTS = 64
 
-/** @internal */
 export class EntryImages {
   readonly #words: number
   readonly #scratch: Sqe

@@ -21,6 +21,7 @@ import {
 import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
 import { Struct } from '../syscalls/struct.js'
 import type { Arena, Block } from './arena.js'
+import { moveBytes } from './move-bytes.js'
 import { asBytes, type Bytes, checkedLength } from './operations/base.js'
 
 const CONTROL_ALIGN = 8
@@ -41,7 +42,6 @@ export interface MessageParts {
   readonly controlRoom?: number | undefined
 }
 
-/** @internal */
 export class MessageBlock {
   /** The header and what belongs to it. */
   readonly block: Block
@@ -98,7 +98,7 @@ export class MessageBlock {
   gather(buffers: readonly Bytes[]): void {
     let at = 0
     for (const buffer of this.bounce === null ? [] : buffers) {
-      this.bounce!.bytes.set(asBytes(buffer), at)
+      moveBytes(this.bounce!.bytes as Uint8Array<ArrayBuffer>, asBytes(buffer), at)
       at += buffer.byteLength
     }
   }
@@ -109,7 +109,7 @@ export class MessageBlock {
     for (const buffer of this.bounce === null ? [] : buffers) {
       const part = Math.min(buffer.byteLength, length - at)
       if (part <= 0) return
-      asBytes(buffer).set(this.bounce!.bytes.subarray(at, at + part))
+      moveBytes(asBytes(buffer), this.bounce!.bytes.subarray(at, at + part) as Uint8Array<ArrayBuffer>)
       at += part
     }
   }

@@ -40,6 +40,10 @@ export interface MultishotSource<Item> {
   readonly merge?: (waiting: Item, item: Item) => Item
   /** Whether the operation may be tried again after this error, for a bounded number of times. */
   readonly isTransient?: (res: number) => boolean
+  /** The error for a negative `res`. Default: `systemError`. */
+  readonly error?: (res: number) => Error
+  /** It stands ready, as `Driver.submitMultishot` has it: it does not keep the process alive of itself. */
+  readonly standing?: boolean
   /** Where the data goes. */
   readonly group?: BufferGroup
   /** Frees what the entry points to. The kernel does not use it any more. */
@@ -202,6 +206,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
       this.#onCqe,
       source.syscall,
       this,
+      source.standing,
     )
     // A bad argument has ended it already.
     if (this.#armed) this.#slot = slot
@@ -265,7 +270,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
   }
 
   #onFailure(res: number, flags: number): void {
-    const { group, prepareOnce, isTransient, syscall } = this.#source
+    const { group, prepareOnce, isTransient, syscall, error } = this.#source
     // An operation that was cancelled may hold a buffer.
     if (flags & IORING_CQE_F_BUFFER) group?.lease(0, flags).release()
     if (this.#ended) return
@@ -281,7 +286,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     if (isTransient?.(res) && this.#retries++ < MAX_RETRIES) return
     if (this.#prepareError !== null) this.#failWith(this.#prepareError.reason)
     else if (this.#driver.closed) this.#onDriverClose()
-    else this.#failWith(systemError(res, syscall))
+    else this.#failWith(error?.(res) ?? systemError(res, syscall))
   }
 
   /** Ends the stream; what waits for the consumer is delivered first. */

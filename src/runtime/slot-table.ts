@@ -2,7 +2,6 @@
 
 import { MAX_SLOTS, Slot } from './slot.js'
 
-/** @internal */
 export class SlotTable {
   // Slot 0 is never used: user_data 0 belongs to nobody.
   readonly #slots: Slot[] = [new Slot(0)]

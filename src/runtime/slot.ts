@@ -4,6 +4,7 @@
 import type { Sqe } from '../ring/index.js'
 import type { AbortWatch } from './abort-watch.js'
 import type { Block } from './arena.js'
+import type { Bounce } from './mapped-entry.js'
 
 /** Fills a submission queue entry. It is called once, at once, and must not keep the entry. */
 export type Prepare = (sqe: Sqe) => void
@@ -37,7 +38,6 @@ export const ROLE_MESSAGE = 4 << SLOT_BITS
 /** No `res` is this: it stands for "no negative result is a success". */
 export const NO_RESULT = 1
 
-/** @internal */
 export class Slot {
   readonly index: number
   /** Counts uses; a CQE of an earlier use is told by it. Stays below 2^30, a small integer. */
@@ -52,6 +52,8 @@ export class Slot {
   plain = true
   /** CQEs still to come; 0 while the kernel has nothing of the operation. */
   remaining = 0
+  /** Called with each CQE, instead of a promise. */
+  onCqe: CqeHandler | null = null
 
   // What follows keeps its initial value while `plain`.
 
@@ -81,8 +83,13 @@ export class Slot {
   block2: Block | null = null
   /** The timespec of the linked timeout. */
   timeoutBlock: Block | null = null
+  /** Memory that stands for buffers which are mappings of files. */
+  bounce: Bounce | null = null
   finish: Finish | null = null
-  onCqe: CqeHandler | null = null
+  /** Operations that are answered by this one's CQE, and have none of their own. */
+  silent = 0
+  /** Waits for what may never come, such as data of an idle connection. */
+  standing = false
   /** All members of the operation's chain, in order. */
   chain: readonly Slot[] | null = null
   /** `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK` when another member follows. */
@@ -113,6 +120,7 @@ export class Slot {
     this.reject = nothing
     this.memory = null
     this.remaining = 0
+    this.onCqe = null
     if (this.plain) return
     this.plain = true
     this.res = 0
@@ -131,8 +139,10 @@ export class Slot {
     this.block = null
     this.block2 = null
     this.timeoutBlock = null
+    this.bounce = null
     this.finish = null
-    this.onCqe = null
+    this.silent = 0
+    this.standing = false
     this.chain = null
     this.linkFlags = 0
     this.signal = null

@@ -13,7 +13,6 @@ const MS = 3
 const MAX_STRIDE = 64
 const QUICK_MS = 0.5
 
-/** @internal */
 export class TurnBudget {
   /** Completions left; not above 0 when the turn has had its share. */
   left = COMPLETIONS

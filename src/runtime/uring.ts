@@ -2,10 +2,10 @@
 
 import {
   type Availability,
-  availability,
   buildRing,
   type IoUringConfig,
   type RingReport,
+  type ZeroCopyPolicy,
 } from '../config/index.js'
 import {
   IORING_SETUP_COOP_TASKRUN,
@@ -18,11 +18,18 @@ import { checkBoolean, invalidType } from '../syscalls/argument-errors.js'
 import { Arena } from './arena.js'
 import { log } from './diagnostics.js'
 import { type Counters, Driver } from './driver.js'
+import { driverAvailability, isNodesLoop } from './event-loop.js'
+import { checkFileWorkers, type FileWorkerOptions, raiseFileWorkers } from './file-workers.js'
 import { announceRegion, watchWorkers } from './lifetime.js'
+import {
+  checkMappedBufferOptions,
+  type MappedBufferOptions,
+  type MappedBufferPolicy,
+} from './mapped-buffers.js'
 import { RingOperations } from './operations/ring.js'
 
 /** What `Uring.open` takes besides the ring's configuration. */
-export interface UringOptions extends Partial<IoUringConfig> {
+export interface UringOptions extends Partial<IoUringConfig>, MappedBufferOptions, FileWorkerOptions {
   /**
    * In a worker: let the kernel write straight into ArrayBuffers. Faster, and unsafe if the worker is ever terminated
    * while operations are in flight: its memory is freed, the kernel still writes. Default false.
@@ -68,7 +75,7 @@ function build(config: Partial<IoUringConfig>): ReturnType<typeof buildRing> {
       ...config,
       setupFlags,
       sqEntries: sqEntries ?? Math.min(defaultSq, powerOfTwoBelow(cqEntries!)),
-      cqEntries: cqEntries ?? Math.min(Math.max(defaultCq, 2 * sqEntries!), MAX_CQ_ENTRIES),
+      cqEntries: cqEntries ?? completionEntriesFor(sqEntries!, defaultCq),
     })
   }
   for (let attempt = 0; ; attempt++) {
@@ -82,8 +89,14 @@ function build(config: Partial<IoUringConfig>): ReturnType<typeof buildRing> {
   }
 }
 
+// What is no number is left to the validation of the config, in both of these.
+function completionEntriesFor(sqEntries: number, least: number): number {
+  if (typeof sqEntries !== 'number') return least
+  return Math.min(Math.max(least, 2 * sqEntries), MAX_CQ_ENTRIES)
+}
+
 function powerOfTwoBelow(value: number): number {
-  // What is no such number is left to the validation of the config.
+  if (typeof value !== 'number') return 1
   return value >= 1 ? 2 ** Math.floor(Math.log2(value)) : 1
 }
 
@@ -103,10 +116,13 @@ export class Uring extends RingOperations {
   readonly backend = 'io_uring'
   /** How the ring came to be: what was granted, refused and dropped. */
   readonly report: RingReport
+  /** What was asked for: whether sockets on this ring may send without a copy. */
+  readonly zeroCopyPolicy: ZeroCopyPolicy
 
-  private constructor(driver: Driver, report: RingReport, zeroCopy: boolean) {
+  private constructor(driver: Driver, report: RingReport, zeroCopy: boolean, policy: ZeroCopyPolicy) {
     super(driver, zeroCopy)
     this.report = report
+    this.zeroCopyPolicy = policy
     abandoned.register(this, driver, driver)
   }
 
@@ -119,16 +135,21 @@ export class Uring extends RingOperations {
   static open(options: UringOptions = {}): Uring {
     if (typeof options !== 'object' || options === null)
       throw invalidType('options', 'of type object', options)
-    const { zeroCopy = false, ...config } = options
+    const { zeroCopy = false, mappedBuffers, foreignMappings, fileWorkers, ...config } = options
     checkBoolean('options.zeroCopy', zeroCopy)
+    const mapped = { mappedBuffers, foreignMappings }
+    checkMappedBufferOptions(mapped)
+    const leastWorkers = checkFileWorkers(fileWorkers)
     // Only for the variable: what the kernel thinks of it, the build finds out without a ring just for the question.
-    if (process.env['URING_DISABLE'] !== undefined && !availability().available) {
-      throw unavailableError(availability())
+    if (process.env['URING_DISABLE'] !== undefined || !isNodesLoop) {
+      const answer = driverAvailability()
+      if (!answer.available) throw unavailableError(answer)
     }
     const { ring, report } = build(config)
+    raiseFileWorkers(ring, leastWorkers)
     const arena = new Arena(announceRegion)
     try {
-      return new Uring(new Driver(ring, arena), report, zeroCopy)
+      return new Uring(new Driver(ring, arena, mapped), report, zeroCopy, config.zeroCopyPolicy ?? 'auto')
     } catch (error) {
       ring.close()
       arena.close()
@@ -138,7 +159,7 @@ export class Uring extends RingOperations {
 
   /** Whether a ring can be built here, and exactly why not. */
   static get available(): Availability {
-    return availability()
+    return driverAvailability()
   }
 
   /** Operations not settled yet. */
@@ -153,6 +174,11 @@ export class Uring extends RingOperations {
 
   get closed(): boolean {
     return this.driver.closed
+  }
+
+  /** What becomes of operations on memory that is a mapping of a file. */
+  get mappedBuffers(): MappedBufferPolicy {
+    return this.driver.mappedBuffers
   }
 
   /** Operations of those that wait for room in the ring: beyond `cqEntries` in flight. */

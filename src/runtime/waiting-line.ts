@@ -3,7 +3,6 @@
 
 import type { Slot } from './slot.js'
 
-/** @internal */
 export class WaitingLine {
   #first: Slot | null = null
   #last: Slot | null = null

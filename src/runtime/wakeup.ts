@@ -14,7 +14,6 @@ const EFD_NONBLOCK = 0o4000
 const O_CLOEXEC = 0o2000000
 const O_NONBLOCK = 0o4000
 
-/** @internal */
 export class Wakeup {
   /** The eventfd to register with the ring. */
   readonly fd: number

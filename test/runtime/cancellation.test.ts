@@ -1,6 +1,7 @@
 // Ending operations early: signals and time limits in every state of an operation, races, memory that the kernel still
 // has, cancels that find nothing at first.
 
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -196,6 +197,34 @@ test(
     await turns(1)
     both.abort()
     assert.is(await outcome(pending), 'ABORT_ERR')
+  }),
+)
+
+test(
+  'a time limit of a wait on a futex or for a child ends it with ETIMEDOUT too',
+  needs({ opcode: 'IORING_OP_WAITID' }, async () => {
+    await using uring = new TestRing()
+    const word = new Int32Array(new ArrayBuffer(4))
+    const P_PID = 1
+    const WEXITED = 4
+    const child = spawn('sleep', ['60'])
+    const waits = [
+      uring.futexWait(word, 0, { timeoutMs: 20 }),
+      uring.waitid(P_PID, child.pid!, WEXITED, { timeoutMs: 20 }),
+    ]
+    assert.equal(await outcomes(waits), { ETIMEDOUT: 2 })
+    // One that was met changes nothing, nor does one behind an abort.
+    const woken = uring.futexWait(word, 0, { timeoutMs: 60_000 })
+    const controller = new AbortController()
+    const aborted = uring.futexWait(word, 0, { timeoutMs: 60_000, signal: controller.signal })
+    await turns(1)
+    controller.abort()
+    assert.is(await outcome(aborted), 'ABORT_ERR')
+    assert.is(await uring.futexWake(word, 1), 1)
+    assert.is(await woken, 0)
+    child.kill()
+    assert.is(uring.driver.inFlight, 0)
+    assert.is(uring.arena.blocksInUse, 0)
   }),
 )
 

@@ -514,8 +514,10 @@ test(
     signal.raise()
     await Promise.all(blocked)
     await until(() => results.length === 5, 'the chains ending')
+    // Completions come in whatever order: before Linux 6.3 that of a member with a timeout comes after the next one's.
+    const inOrder = (results as [number, unknown][]).sort(([a], [b]) => a - b)
     assert.equal(
-      results,
+      inOrder,
       [0, 1, 2, 3, 4].map((index) => [index, 0]),
     )
     assert.is(arena.blocksInUse, 0)

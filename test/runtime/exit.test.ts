@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { temporaryFolder } from './fixture.js'
 
 const here = needs.bind(null, { ring: true } as const)
@@ -37,7 +38,7 @@ function run(body: string, env: Record<string, string> = {}): Ending {
     ${body}`,
   )
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, program], {
-    timeout: 15_000,
+    timeout: 15_000 * PATIENCE,
     encoding: 'utf8',
     env: { ...process.env, ...env },
   })

@@ -9,6 +9,7 @@ import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
 import { temporaryFolder, until } from './fixture.js'
 import { descriptorCount, openUring } from './open-uring.js'
+import '../settled.js'
 
 const here = needs.bind(null, { linux: '6.8', opcode: 'IORING_OP_FIXED_FD_INSTALL' } as const)
 const folder = temporaryFolder()

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { RingEndpoint } from '../../src/runtime/messages.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { temporaryFolder, turns } from './fixture.js'
 import { openUring, startWorker } from './open-uring.js'
 
@@ -274,7 +275,7 @@ test(
       const file = join(folder, 'program.mts')
       writeFileSync(file, code)
       return execFileSync(process.execPath, [...process.execArgv, file], {
-        timeout: 20_000,
+        timeout: 20_000 * PATIENCE,
         encoding: 'utf8',
       }).trim()
     }

@@ -17,6 +17,7 @@ import {
   sendAll,
   startWorker,
 } from './open-uring.js'
+import '../settled.js'
 
 const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
 const POLLIN = 1

@@ -49,6 +49,39 @@ function work(uring: Uring): void {
   void nap()
 }
 
+/** A pool's buffers are memory of the driver: they serve in place, with and without their index. */
+async function registered(uring: Uring, results: { pool: unknown[] }): Promise<void> {
+  const pool = uring.registerBufferPool({ count: 2, size: 8192 })
+  const [first, second] = [await pool.acquire(), await pool.acquire()]
+  const { blocksInUse } = uring.driver.arena
+  const reading = uring.read(file, first.bytes, { offset: 0, bufferIndex: first.index })
+  const plain = uring.read(file, second.bytes, {
+    offset: 0,
+    length: 100,
+    signal: new AbortController().signal,
+  })
+  results.pool.push(uring.driver.arena.blocksInUse - blocksInUse)
+  results.pool.push(
+    await reading,
+    await plain,
+    first.bytes.every((byte) => byte === 1),
+  )
+  const echo = openFifo()
+  first.bytes.write('in place')
+  const options = { length: 8, bufferIndex: first.index }
+  results.pool.push(await uring.write(echo, first.bytes, options), await uring.read(echo, second.bytes))
+  results.pool.push(second.bytes.toString('latin1', 0, 8))
+  // What is not the pool's memory is refused by the kernel on a main thread, and here before that.
+  try {
+    await uring.write(echo, Buffer.alloc(8), { bufferIndex: first.index })
+  } catch (error) {
+    results.pool.push((error as { code: string }).code)
+  }
+  first.release()
+  second.release()
+  pool.close()
+}
+
 const tasks: Record<string, () => Promise<void>> = {
   // Runs until it is terminated.
   async work() {
@@ -56,6 +89,17 @@ const tasks: Record<string, () => Promise<void>> = {
     work(uring)
     // A block that would be missed: 16 MiB of driver memory.
     await uring.read(file, Buffer.alloc(1 << 24), { offset: 0 })
+    say('up')
+  },
+
+  // The same with buffer groups, whose queues are mapped apart from the driver's other memory.
+  async groups() {
+    const uring = Uring.open()
+    for (let index = 0; index < 8; index++) uring.createBufferGroup({ count: 32768, size: 64 })
+    // One that was closed before is no longer the worker's to be reclaimed.
+    uring.createBufferGroup({ count: 4096, size: 64 }).close()
+    // Neither ended nor collected until it is terminated.
+    setInterval(() => uring.flush(), 1000)
     say('up')
   },
 
@@ -111,6 +155,7 @@ const tasks: Record<string, () => Promise<void>> = {
       stat: Number((await uring.statx(path)).size),
       shared: '',
       registered: '',
+      pool: [] as unknown[],
       missing: await uring.open('/does/not/exist').catch((error) => error.code),
       blocks: 0,
     }
@@ -127,6 +172,7 @@ const tasks: Record<string, () => Promise<void>> = {
     } catch (error) {
       results.registered = (error as { code: string }).code
     }
+    await registered(uring, results)
     results.blocks = uring.driver.arena.blocksInUse
     say(results)
     await uring.close()
@@ -135,6 +181,8 @@ const tasks: Record<string, () => Promise<void>> = {
   // A worker of a worker, and what is left of it in this thread when it was terminated.
   async nest() {
     const counts: number[] = []
+    // Newer Nodes close what they have opened to start this thread a little later.
+    await new Promise((resolve) => setTimeout(resolve, 100))
     for (let round = 0; round < 3; round++) {
       const before = readdirSync('/proc/self/fd').length
       const inner = new Worker(program, { workerData: { task: 'work', path, fifo, program } })

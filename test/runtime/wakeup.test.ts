@@ -20,6 +20,7 @@ import {
   turns,
   until,
 } from './fixture.js'
+import '../settled.js'
 
 const here = needs.bind(null, { linux: '6.1' } as const)
 

@@ -11,6 +11,7 @@ import { build } from 'esbuild'
 import { Uring } from '../../src/index.js'
 import { assert, needs, test } from '../harness.js'
 import { outcome, temporaryFolder, turns, until } from './fixture.js'
+import '../settled.js'
 
 const here = needs.bind(null, { ring: true, command: 'mkfifo' } as const)
 const folder = temporaryFolder()
@@ -84,6 +85,7 @@ test(
       stat: 1 << 20,
       shared: 'ERR_INVALID_ARG_TYPE',
       registered: 'ERR_INVALID_ARG_TYPE',
+      pool: [0, 8192, 100, true, 8, 8, 'in place', 'ERR_INVALID_ARG_TYPE'],
       missing: 'ENOENT',
       blocks: 0,
     })
@@ -154,6 +156,25 @@ test(
     // Node itself keeps some 3 MiB of each; their rings and blocks would be 18 MiB more each.
     assert.ok(growth < 1500, `${growth} MiB more after 190 workers`)
     assert.is(await outcome(uring.nop()), 0)
+  }),
+)
+
+test(
+  'the queues of buffer groups of a terminated worker are reclaimed too',
+  here(async () => {
+    const before = holdings()
+    const round = async (): Promise<void> => {
+      const worker = start('groups')
+      await once(worker, 'message')
+      await worker.terminate()
+      await settledAt(before)
+    }
+    for (let warmUp = 0; warmUp < 5; warmUp++) await round()
+    const mappedBefore = mappedMiB()
+    for (let rest = 0; rest < 30; rest++) await round()
+    const growth = mappedMiB() - mappedBefore
+    // Node itself keeps some 3 MiB of each; their queues, eight of half a MiB, would be 4 MiB more each.
+    assert.ok(growth < 150, `${growth} MiB more after 30 workers`)
   }),
 )
 

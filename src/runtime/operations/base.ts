@@ -14,6 +14,7 @@ import {
 import { checkInteger, invalidType, invalidValue, outOfRange } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
 import type { Driver } from '../driver.js'
+import { isMappedFile } from '../move-bytes.js'
 import type { Prepare } from '../slot.js'
 
 /** Options that every operation takes. */
@@ -71,6 +72,9 @@ function optionsMistake(options: OperationOptions): Error | null {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     return invalidType('options.signal', 'an instance of AbortSignal', signal)
   }
+  if (personality !== undefined && typeof personality !== 'number') {
+    return invalidType('options.personality', 'of type number', personality)
+  }
   if (personality !== undefined && (personality & 0xffff) !== personality) {
     return outOfRange('options.personality', 'an integer >= 0 and <= 65535', personality)
   }
@@ -89,7 +93,7 @@ interface StartDetails<T> {
 
 const NO_DETAILS: StartDetails<never> = {}
 
-/** @internal */
+/** What all operations share. */
 export abstract class Operations {
   /** @internal */
   readonly driver: Driver
@@ -103,6 +107,14 @@ export abstract class Operations {
   constructor(driver: Driver, zeroCopy: boolean) {
     this.driver = driver
     this.copies = !isMainThread && !zeroCopy
+  }
+
+  /**
+   * @internal Whether the data of `buffer` goes through a block. Memory of the driver, such as a pool's, need not; a
+   * mapping of a file must not, and is the driver's guard's business.
+   */
+  copied(buffer: Bytes): boolean {
+    return this.copies && !this.driver.arena.owns(buffer) && !isMappedFile(buffer)
   }
 
   /**
@@ -165,6 +177,8 @@ export abstract class Operations {
       return block
     }
     if (path instanceof Uint8Array) {
+      // Only what is empty can be detached.
+      if (path.byteLength === 0) addressOf(path)
       if (path.includes(0))
         throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
       const block = arena.alloc(path.length + 1)

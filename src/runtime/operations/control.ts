@@ -42,7 +42,7 @@ export interface ChildStatus {
   readonly code: number
 }
 
-/** @internal */
+/** Time, readiness, cancellation, futexes, processes. */
 export abstract class ControlOperations extends PathOperations {
   /**
    * Any operation of the raw ring as a promise of its `res`. `prepare` fills the entry with a `prep*` function; it is
@@ -207,6 +207,7 @@ export abstract class ControlOperations extends PathOperations {
 
   /** Makes a pipe. Resolves to its two descriptors, the read end first. Linux 6.16. @see pipe2(2) */
   pipe(flags = 0, options: OperationOptions = NO_OPTIONS): Promise<[Fd, Fd]> {
+    checkInteger('flags', flags, 0, 0x7fff_ffff)
     const block = this.driver.arena.alloc(8)
     return this.start('pipe2', options, (sqe: Sqe) => prepPipe(sqe, block.address, flags | O_CLOEXEC), {
       block,

@@ -19,7 +19,9 @@ import {
   prepWritev,
 } from '../../ring/index.js'
 import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
+import { knownAddressOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
+import { moveBytes } from '../move-bytes.js'
 import {
   asBytes,
   type Bytes,
@@ -31,11 +33,21 @@ import {
 
 /** Where in the file and how much. */
 export interface TransferOptions extends OperationOptions {
-  /** Bytes from the start of the file; -1 (the default) is the file's current position. A bigint reaches beyond 2^53. */
+  /**
+   * Bytes from the start of the file; -1 (the default) is the file's current position. A bigint reaches beyond 2^53.
+   *
+   * The kernel moves the current position only where it ends the transfer itself: after one that a device ends later, as
+   * those of files opened with O_DIRECT, it stays where it was (seen on 6.18), and of several transfers at once it may
+   * count some twice. Give an offset for such files, and wherever more than one operation is in flight. Pipes, sockets
+   * and terminals have no position.
+   */
   readonly offset?: number | bigint | undefined
   /** Bytes, at most the buffer's own length, which is the default. */
   readonly length?: number | undefined
-  /** Use registered buffer number `bufferIndex`, in which `buffer` must lie. Linux 5.1. */
+  /**
+   * Use registered buffer number `bufferIndex`, in which `buffer` must lie; in a worker without `zeroCopy`, one of a
+   * `BufferPool`. Linux 5.1.
+   */
   readonly bufferIndex?: number | undefined
 }
 
@@ -43,7 +55,7 @@ const NO_OPTIONS: TransferOptions = {}
 /** IOV_MAX. */
 const MAX_VECTORS = 1024
 
-/** @internal */
+/** Moving data between memory and descriptors. */
 export abstract class FileDataOperations extends Operations {
   /**
    * Reads into `buffer`. Resolves to the bytes read, 0 at the end of the file; a read may be short. Linux 5.6.
@@ -57,8 +69,8 @@ export abstract class FileDataOperations extends Operations {
     checkOptions(options)
     const { offset = -1 } = options
     const length = checkedLength(buffer, options.length, 'options.length')
-    if (this.copies) return this.#readByCopy(fd, buffer, length, offset, options)
-    const address = addressOf(buffer)
+    if (this.copied(buffer)) return this.#readByCopy(fd, buffer, length, offset, options)
+    const address = knownAddressOf(buffer) || addressOf(buffer)
     if (isPlain(options)) {
       const sqe = this.driver.take()
       if (sqe !== null) {
@@ -92,8 +104,8 @@ export abstract class FileDataOperations extends Operations {
     checkOptions(options)
     const { offset = -1 } = options
     const length = checkedLength(buffer, options.length, 'options.length')
-    if (this.copies) return this.#writeByCopy(fd, buffer, length, offset, options)
-    const address = addressOf(buffer)
+    if (this.copied(buffer)) return this.#writeByCopy(fd, buffer, length, offset, options)
+    const address = knownAddressOf(buffer) || addressOf(buffer)
     if (isPlain(options)) {
       const sqe = this.driver.take()
       if (sqe !== null) {
@@ -286,9 +298,15 @@ export abstract class FileDataOperations extends Operations {
       arena.free(block)
       throw error
     }
+    try {
+      if (bounce !== null && fill) gather(bounce, buffers)
+    } catch (error) {
+      arena.free(block)
+      this.free(bounce)
+      throw error
+    }
     let at = 0
     buffers.forEach((buffer, index) => {
-      if (bounce !== null && fill) bounce.bytes.set(asBytes(buffer), at)
       const address = bounce === null ? addresses[index]! : bounce.address + at
       block.view.setBigUint64(index * 16, BigInt(address), true)
       block.view.setBigUint64(index * 16 + 8, BigInt(buffer.byteLength), true)
@@ -314,7 +332,16 @@ function isPlain(options: TransferOptions): boolean {
 
 function refuseRegistered(options: TransferOptions): void {
   if (options.bufferIndex === undefined) return
-  throw invalidType('options.bufferIndex', 'undefined in a worker without zeroCopy', options.bufferIndex)
+  const wanted = "undefined for a buffer that is not a pool's own, in a worker without zeroCopy"
+  throw invalidType('options.bufferIndex', wanted, options.bufferIndex)
+}
+
+function gather(into: Block, buffers: readonly Bytes[]): void {
+  let at = 0
+  for (const buffer of buffers) {
+    moveBytes(into.bytes as Uint8Array<ArrayBuffer>, asBytes(buffer), at)
+    at += buffer.byteLength
+  }
 }
 
 function scatter(from: Block, buffers: readonly Bytes[], count: number): number {
@@ -322,7 +349,7 @@ function scatter(from: Block, buffers: readonly Bytes[], count: number): number 
   for (const buffer of buffers) {
     const part = Math.min(buffer.byteLength, count - at)
     if (part <= 0) break
-    asBytes(buffer).set(from.bytes.subarray(at, at + part))
+    moveBytes(asBytes(buffer), from.bytes.subarray(at, at + part) as Uint8Array<ArrayBuffer>)
     at += part
   }
   return count

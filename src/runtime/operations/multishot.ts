@@ -37,6 +37,7 @@ import type { Block } from '../arena.js'
 import { BufferGroup, type BufferLease } from '../buffer-group.js'
 import { copyControl, decodeSender } from '../message-block.js'
 import { END, Multishot, type MultishotOptions } from '../multishot.js'
+import { checkOptions } from './base.js'
 import { SocketOperations } from './sockets.js'
 
 export interface FdMultishotOptions extends MultishotOptions {
@@ -149,7 +150,7 @@ export class MessageLease {
 
 const NO_OPTIONS: MultishotOptions = {}
 
-/** @internal */
+/** Operations that complete again and again. */
 export abstract class MultishotOperations extends SocketOperations {
   /**
    * Connections of a listening socket, one after the other: descriptors, or with `direct` indices among the registered
@@ -159,8 +160,9 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_multishot_accept(3), io_uring_multishot(7)
    */
   acceptMultishot(fd: Fd, options: AcceptMultishotOptions = NO_OPTIONS): Multishot<Fd> {
+    checkOptions(options)
     const { flags = 0, direct = false } = options
-    const withCloexec = flags | SOCK_CLOEXEC
+    const withCloexec = checkInteger('options.flags', flags, 0, 0x7fff_ffff) | SOCK_CLOEXEC
     return new Multishot<Fd>(
       this.driver,
       {
@@ -294,6 +296,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_timeout(3)
    */
   timeoutMultishot(ms: number, options: TimeoutMultishotOptions = NO_OPTIONS): Multishot<number> {
+    if (typeof ms !== 'number') throw invalidType('ms', 'of type number', ms)
     if (!(ms > 0 && ms <= Number.MAX_SAFE_INTEGER))
       throw outOfRange('ms', `> 0 and <= ${Number.MAX_SAFE_INTEGER}`, ms)
     const count = checkInteger('options.count', options.count ?? 0, 0, 0x7fff_ffff)
@@ -401,6 +404,7 @@ function select(sqe: Sqe, group: BufferGroup): Sqe {
 }
 
 function checkedGroup<T extends GroupOptions>(options: T): T {
+  checkOptions(options)
   const { group } = options
   if (!(group instanceof BufferGroup)) throw invalidType('options.group', 'a BufferGroup', group)
   if (group.closed) throw group.closedError()

@@ -84,7 +84,7 @@ export interface Statx {
 
 const NO_OPTIONS: OpenOptions = {}
 
-/** @internal */
+/** Files by name. */
 export abstract class PathOperations extends FileDataOperations {
   /**
    * Opens a file. Resolves to its descriptor, or to its index among the registered files with `direct`. Linux 5.6.
@@ -152,7 +152,8 @@ export abstract class PathOperations extends FileDataOperations {
     syscall = 'statx',
   ): Promise<T> {
     checkOptions(options)
-    const flags = (options.flags ?? 0) | (path === '' ? AT_EMPTY_PATH : 0)
+    const given = checkInteger('options.flags', options.flags ?? 0, 0, 0xffff_ffff)
+    const flags = path === '' ? (given | AT_EMPTY_PATH) >>> 0 : given
     const mask = options.mask ?? STATX_BASIC_STATS | STATX_BTIME
     const at = dirFd(options.dirFd)
     const name = this.pathBlock(path)
@@ -270,6 +271,9 @@ export abstract class PathOperations extends FileDataOperations {
     flags = 0,
     options: OperationOptions = NO_OPTIONS,
   ): Promise<number> {
+    if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+      throw invalidType('value', 'of type string or an instance of Uint8Array', value)
+    }
     const data = Buffer.from(value as string)
     checkInteger('value.length', data.length, 0, MAX_XATTR)
     const key = this.#keyBlock(name, target)

@@ -14,7 +14,7 @@ import { BufferPool, type BufferPoolOptions } from '../registered-buffers.js'
 import type { OperationOptions } from './base.js'
 import { MultishotOperations } from './multishot.js'
 
-/** @internal */
+/** What `Uring` can do with its ring as a whole, and all that the classes below it can. */
 export abstract class RingOperations extends MultishotOperations {
   #fileTable: FileTable | null = null
   #mailbox: Mailbox | null = null

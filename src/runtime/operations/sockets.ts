@@ -34,7 +34,14 @@ import {
 import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
 import { MessageBlock } from '../message-block.js'
-import { asBytes, type Bytes, checkedLength, MAX_TRANSFER, type OperationOptions } from './base.js'
+import {
+  asBytes,
+  type Bytes,
+  checkedLength,
+  checkOptions,
+  MAX_TRANSFER,
+  type OperationOptions,
+} from './base.js'
 import { ControlOperations } from './control.js'
 
 export interface SocketOptions extends OperationOptions {
@@ -108,7 +115,7 @@ export interface Accepted {
 const NO_OPTIONS: SendOptions = {}
 const INT_BYTES = 4
 
-/** @internal */
+/** Sockets, one operation at a time. */
 export abstract class SocketOperations extends ControlOperations {
   /**
    * Makes a socket. Resolves to its descriptor, or to its index among the registered files with `direct`. SOCK_CLOEXEC is
@@ -119,6 +126,7 @@ export abstract class SocketOperations extends ControlOperations {
    * @see io_uring_prep_socket(3), socket(2)
    */
   socket(domain: number, type: number, protocol = 0, options: SocketOptions = NO_OPTIONS): Promise<Fd> {
+    checkInteger('type', type, 0, 0x7fff_ffff)
     const { direct } = options
     if (direct === undefined || direct === false) {
       return this.start('socket', options, (sqe) => prepSocket(sqe, domain, type | SOCK_CLOEXEC, protocol, 0))
@@ -151,11 +159,13 @@ export abstract class SocketOperations extends ControlOperations {
    * @see io_uring_prep_accept(3), accept4(2)
    */
   accept(fd: Fd, options: AcceptOptions = NO_OPTIONS): Promise<Fd> {
+    checkAcceptFlags(options)
     return this.start('accept', options, acceptPrepare(fd, options, 0, 0))
   }
 
   /** As `accept`, with the address of the other end. */
   acceptFrom(fd: Fd, options: AcceptOptions = NO_OPTIONS): Promise<Accepted> {
+    checkAcceptFlags(options)
     const room = SOCKADDR_STORAGE.size
     const block = this.driver.arena.alloc(room + INT_BYTES)
     block.view.setUint32(room, room, true)
@@ -176,6 +186,7 @@ export abstract class SocketOperations extends ControlOperations {
    * @see io_uring_prep_send(3), send(2)
    */
   send(fd: Fd, buffer: Bytes, options: SendOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const length = checkedLength(buffer, options.length, 'options.length')
     const flags = options.flags ?? 0
     if (options === NO_OPTIONS && !this.copies) {
@@ -204,10 +215,12 @@ export abstract class SocketOperations extends ControlOperations {
    * @see io_uring_prep_send_zc(3)
    */
   sendZc(fd: Fd, buffer: Bytes, options: SendZcOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const length = checkedLength(buffer, options.length, 'options.length')
     const { flags = 0, bufferIndex } = options
-    if (bufferIndex !== undefined && this.copies) {
-      throw invalidType('options.bufferIndex', 'undefined in a worker without zeroCopy', bufferIndex)
+    if (bufferIndex !== undefined && this.copied(buffer)) {
+      const wanted = "undefined for a buffer that is not a pool's own, in a worker without zeroCopy"
+      throw invalidType('options.bufferIndex', wanted, bufferIndex)
     }
     return this.#sendFrom(buffer, length, options, (sqe, address) =>
       bufferIndex === undefined
@@ -224,9 +237,10 @@ export abstract class SocketOperations extends ControlOperations {
    * @see io_uring_prep_recv(3), recv(2)
    */
   recv(fd: Fd, buffer: Bytes, options: ReceiveOptions = NO_OPTIONS): Promise<number> {
+    checkOptions(options)
     const length = checkedLength(buffer, options.length, 'options.length')
     const flags = options.flags ?? 0
-    if (this.copies) {
+    if (this.copied(buffer)) {
       const block = this.driver.arena.alloc(length)
       return this.start('recv', options, (sqe) => prepRecv(sqe, fd, block.address, length, flags), {
         block,
@@ -276,6 +290,7 @@ export abstract class SocketOperations extends ControlOperations {
     buffers: readonly Bytes[],
     options: ReceiveMessageOptions = NO_OPTIONS,
   ): Promise<IncomingMessage> {
+    checkOptions(options)
     const controlRoom = checkInteger('options.controlBytes', options.controlBytes ?? 0, 0, MAX_TRANSFER)
     const flags = options.flags ?? 0
     const { arena } = this.driver
@@ -360,9 +375,10 @@ export abstract class SocketOperations extends ControlOperations {
     options: SendOptions,
     prepare: (sqe: Sqe, address: number) => Sqe,
   ): Promise<number> {
-    const ownAddress = this.copies ? 0 : addressOf(buffer)
+    const isCopied = this.copied(buffer)
+    const ownAddress = isCopied ? 0 : addressOf(buffer)
     const destination = options.to === undefined ? null : this.#addressBlock(options.to)
-    const bounce = this.copies ? this.driver.arena.alloc(length) : null
+    const bounce = isCopied ? this.driver.arena.alloc(length) : null
     bounce?.bytes.set(asBytes(buffer).subarray(0, length))
     const address = bounce?.address ?? ownAddress
     const prepareAll = (sqe: Sqe): void => {
@@ -379,10 +395,19 @@ export abstract class SocketOperations extends ControlOperations {
     options: SendMessageOptions,
     prepare: (sqe: Sqe, fd: Fd, message: number, flags?: number) => Sqe,
   ): Promise<number> {
+    if (typeof message !== 'object' || message === null)
+      throw invalidType('message', 'of type object', message)
+    checkOptions(options)
     const { buffers, to, control } = message
     const flags = options.flags ?? 0
     const parts = new MessageBlock(this.driver.arena, { buffers, copies: this.copies, to, control })
-    parts.gather(buffers)
+    try {
+      parts.gather(buffers)
+    } catch (error) {
+      this.free(parts.block)
+      this.free(parts.bounce)
+      throw error
+    }
     return this.start('sendmsg', options, (sqe) => prepare(sqe, fd, parts.address, flags), {
       memory: [...buffers],
       block: parts.block,
@@ -396,6 +421,11 @@ export abstract class SocketOperations extends ControlOperations {
     block.bytes.set(bytes)
     return { block, length }
   }
+}
+
+function checkAcceptFlags(options: AcceptOptions): void {
+  checkOptions(options)
+  checkInteger('options.flags', options.flags ?? 0, 0, 0x7fff_ffff)
 }
 
 function acceptPrepare(

@@ -1,0 +1,110 @@
+// What a driver does with an operation whose buffer is a mapping of a file. A page of it that is not in memory is
+// fetched by whoever carries the operation out: this thread, inside enter, or the SQPOLL thread, for which every ring
+// that it serves then waits. docs/decisions/sqpoll-and-mapped-basis.md has the measurements.
+
+import { channel } from 'node:diagnostics_channel'
+import { isMainThread } from 'node:worker_threads'
+import { type Address, IOSQE_ASYNC } from '../ring/index.js'
+import { checkBoolean, invalidType, invalidValue } from '../syscalls/argument-errors.js'
+import { isInFileMapping, liveFileMappings } from '../syscalls/file-mappings.js'
+import type { Arena } from './arena.js'
+import { log } from './diagnostics.js'
+import { canQueryMappings, isFileBacked } from './foreign-mappings.js'
+import { type Bounce, bounceEntry, entryMemory } from './mapped-entry.js'
+
+/**
+ * What becomes of an operation on memory that is a mapping of a file:
+ * - `'copy'`: the kernel copies the data to or from driver memory, at most 4 MiB of it, and the operation uses that.
+ *   What cannot be loaded makes a write short; a load from a page on disk waits for it, here.
+ * - `'async'`: it runs on a worker thread of the kernel (IOSQE_ASYNC), which is the one that waits.
+ * - `'refuse'`: the call throws an Error `ERR_URING_MAPPED_BUFFER`.
+ * - `'allow'`: nothing.
+ */
+export type MappedBufferPolicy = 'copy' | 'async' | 'refuse' | 'allow'
+
+/** How a driver guards itself against mapped memory. */
+export interface MappedBufferOptions {
+  /** Default: `'copy'` on a ring with SQPOLL and in the main thread, else `'allow'`. */
+  readonly mappedBuffers?: MappedBufferPolicy | undefined
+  /**
+   * Find mappings that other addons have made, too: the kernel is asked at each operation, some 0.5 us (PROCMAP_QUERY,
+   * Linux 6.11; where it does not answer, only listed mappings are known). Default false.
+   */
+  readonly foreignMappings?: boolean | undefined
+}
+
+/** Published with `{ policy, opcode }` when an operation was found to use mapped memory. */
+export const mappedBufferFound = channel('uring:mapped-buffer')
+
+const POLICIES: readonly unknown[] = ['copy', 'async', 'refuse', 'allow']
+const ASYNC_BIT = IOSQE_ASYNC << 8
+const NEVER = new Int32Array(1)
+const ALWAYS = new Int32Array([1])
+
+/** @internal Throws TypeError unless the options are such. */
+export function checkMappedBufferOptions({ mappedBuffers, foreignMappings }: MappedBufferOptions): void {
+  if (foreignMappings !== undefined) checkBoolean('options.foreignMappings', foreignMappings)
+  if (mappedBuffers === undefined) return
+  if (typeof mappedBuffers !== 'string')
+    throw invalidType('options.mappedBuffers', 'of type string', mappedBuffers)
+  if (!POLICIES.includes(mappedBuffers)) {
+    const reason = "must be one of: 'copy', 'async', 'refuse', 'allow'"
+    throw invalidValue('options.mappedBuffers', mappedBuffers, reason)
+  }
+}
+
+export class MappedBufferGuard {
+  readonly policy: MappedBufferPolicy
+  /** The kernel is asked for mappings that are not listed. */
+  readonly asksKernel: boolean
+  /** While the first word is 0 there is nothing to look at: the one check of the hot path. */
+  readonly watched: Int32Array
+  readonly #arena: Arena
+
+  constructor(options: MappedBufferOptions, hasSqpoll: boolean, arena: Arena) {
+    const { mappedBuffers = hasSqpoll || isMainThread ? 'copy' : 'allow', foreignMappings = false } = options
+    this.policy = mappedBuffers
+    this.asksKernel = foreignMappings && mappedBuffers !== 'allow' && canQueryMappings()
+    this.watched = mappedBuffers === 'allow' ? NEVER : this.asksKernel ? ALWAYS : liveFileMappings
+    this.#arena = arena
+    if (foreignMappings && mappedBuffers !== 'allow' && !this.asksKernel) {
+      log('mappings of other addons cannot be found: no PROCMAP_QUERY on /proc/self/maps (Linux 6.11)')
+    }
+  }
+
+  /**
+   * Looks at a prepared entry, and changes it as the policy says.
+   *
+   * @returns The memory that stands for its buffers; it is the operation's until its final CQE. null: none.
+   * @throws Error `ERR_URING_MAPPED_BUFFER` by the policy 'refuse'.
+   */
+  admit(words: Int32Array): Bounce | null {
+    const memory = entryMemory(words)
+    if (memory === null) return null
+    let found = false
+    for (const segment of memory.segments) {
+      segment.isMapped = this.#isMapped(segment.address, segment.length)
+      found ||= segment.isMapped
+    }
+    if (!found) return null
+    const { policy } = this
+    const opcode = words[0]! & 0xff
+    if (mappedBufferFound.hasSubscribers) mappedBufferFound.publish({ policy, opcode })
+    if (policy === 'async') words[0]! |= ASYNC_BIT
+    // Provided buffers are used by operations to come: there is nothing that could be copied now.
+    else if (policy === 'refuse' || memory.kind.providesBuffers) throw mappedBufferError(opcode)
+    else if (policy === 'copy') return bounceEntry(words, memory, this.#arena)
+    return null
+  }
+
+  #isMapped(address: Address, length: number): boolean {
+    return isInFileMapping(address, length) || (this.asksKernel && isFileBacked(address, length))
+  }
+}
+
+function mappedBufferError(opcode: number): Error {
+  const error = new Error(
+    `The buffer is a mapping of a file, which this ring does not take (opcode ${opcode})`,
+  )
+  return Object.assign(error, { code: 'ERR_URING_MAPPED_BUFFER' })
+}
