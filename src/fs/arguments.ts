@@ -97,6 +97,12 @@ export function fileMode(mode: unknown, ifMissing: number): number | null {
   return bits >>> 0 === bits ? bits : null
 }
 
+/** A mode for Node's own functions, which abort the process for -0 and for 2^31 and more (Node 20): what counts of it. */
+export function modeForNode<T>(mode: T): T | number {
+  const bits = fileMode(mode, 0)
+  return bits !== null && (bits > 0x7fff_ffff || Object.is(bits, -0)) ? bits & 0o7777 : mode
+}
+
 /** The encoding, undefined for none, or null. */
 export function plainEncoding(encoding: unknown): BufferEncoding | undefined | null {
   if (encoding === undefined || encoding === null || encoding === '') return undefined

@@ -12,7 +12,10 @@ const ECANCELED = -125
 /** How often one operation is repeated before its caller hears of it. */
 export const MAX_REPEATS = 16
 
-/** Whether the operation is to be issued again: nothing has been done, and it may well be done the next time. */
+/**
+ * Whether the operation is to be issued again: nothing has been done, and it may well be done the next time. Not for
+ * close: there the kernel has let go of the descriptor whatever it answers, and its number may be another file's by now.
+ */
 export function asksAgain(res: number): boolean {
   return res === EINTR || res === EAGAIN
 }
@@ -21,6 +24,8 @@ export interface CallDetails<T> {
   /** Name of the call in errors. */
   readonly syscall: string
   readonly prepare: (sqe: Sqe) => void
+  /** Never repeated. */
+  readonly once?: boolean
   /** Turns a `res` that is no error into the value. It runs before `block` is freed. */
   readonly finish: (res: number) => T
   readonly path?: string
@@ -39,7 +44,7 @@ export function callError(uring: Uring, res: number, syscall: string, path?: str
 
 /** Issues an operation. It goes to the kernel with all others of this turn. */
 export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
-  const { syscall, prepare, finish, block, memory, path, dest } = details
+  const { syscall, prepare, once = false, finish, block, memory, path, dest } = details
   const { driver } = uring
   return new Promise<T>((resolve, reject) => {
     let repeats = 0
@@ -53,12 +58,12 @@ export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
     }
     const onCqe = (res: number): void => {
       if (res >= 0) end(() => resolve(finish(res)))
-      else if (asksAgain(res) && repeats++ < MAX_REPEATS && !uring.closed) issue()
+      else if (!once && asksAgain(res) && repeats++ < MAX_REPEATS && !uring.closed) issue()
       else end(() => reject(callError(uring, res, syscall, path, dest)))
     }
     const issue = (): void => {
       try {
-        driver.submitMultishot(prepare, onCqe, syscall, memory)
+        driver.submitOnce(prepare, onCqe, syscall, memory)
       } catch (error) {
         end(() => reject(error))
       }

@@ -18,7 +18,11 @@ export function closeFd(fd: number): Promise<void> {
   return call(uring, {
     syscall: 'close',
     prepare: (sqe) => prepClose(sqe, fd),
+    once: true,
     finish: () => undefined,
+  }).catch((error: { code?: string }) => {
+    // Closed all the same, as Node sees it too.
+    if (error.code !== 'EINTR') throw error
   })
 }
 

@@ -17,6 +17,7 @@ import { isPieces } from './arguments.js'
 import { call } from './call.js'
 import { closeFd } from './descriptor.js'
 import type { FileData } from './file-handle.js'
+import { allocateLarge } from './huge-pages.js'
 import { nextTurn } from './next-turn.js'
 import { fileTooLarge, withCloseError } from './node-errors.js'
 import { openOnRing } from './open.js'
@@ -126,7 +127,7 @@ async function readSized(
   size: number,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
-  const whole = Buffer.allocUnsafeSlow(size)
+  const whole = allocateLarge(size)
   let end = size
   let next = 0
   const worker = async (): Promise<void> => {

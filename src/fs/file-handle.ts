@@ -3,12 +3,13 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import fs, { type BigIntStats, type ReadStream, type Stats, type WriteStream } from 'node:fs'
+import { open as openByNode } from 'node:fs/promises'
 import { createInterface, type Interface } from 'node:readline'
 import type { ReadableStream } from 'node:stream/web'
 import { StringDecoder } from 'node:string_decoder'
 import { AT_EMPTY_PATH, prepFtruncate, prepStatx } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
-import { isPieces, plainEncoding } from './arguments.js'
+import { fileMode, isPieces, modeForNode, plainEncoding } from './arguments.js'
 import { call } from './call.js'
 import { closeFd, Descriptor } from './descriptor.js'
 import {
@@ -30,6 +31,8 @@ import {
   wrongType,
   wrongValue,
 } from './node-errors.js'
+import { CHECKS_UNUSED_MODE, READS_INTO_MEMORY, STRICT_POSITIONS, TRUNCATES_LENGTH } from './node-version.js'
+import { type ReadTarget, readInto, requireTarget } from './read-into.js'
 import { type ReadRequest, readLanes } from './read-lane.js'
 import { ringFor } from './ring-choice.js'
 import { bigStatsOf, STATX_BYTES, STATX_MASK, statsOf } from './stats.js'
@@ -47,6 +50,8 @@ export type FileData =
 export interface HandleReadOptions {
   readonly encoding?: BufferEncoding | null | undefined
   readonly signal?: AbortSignal | undefined
+  /** Read into this memory, of which the result is a view. Node knows it from 24 on, and an older one ignores it. */
+  readonly buffer?: ReadTarget | undefined
 }
 
 /** Options of `FileHandle.writeFile` and `appendFile`. */
@@ -72,9 +77,6 @@ export interface WriteOptions {
   readonly position?: number | bigint | null | undefined
 }
 
-const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
-/** Node 20 takes anything that is no safe integer for the current position, Node 21 on objects. */
-const STRICT_POSITIONS = NODE_MAJOR >= 21
 const MAX_BIG_POSITION = 2n ** 63n - 1n
 const DEFAULT_READ_BYTES = 16_384
 const MAX_INT32 = 0x7fff_ffff
@@ -192,7 +194,8 @@ export class FileHandle extends EventEmitter {
       const { byteLength } = view
       const from = offset ?? 0
       if (from !== 0) requireInteger('offset', from, 0)
-      const count = length ?? byteLength - (from as number)
+      const asked = length ?? byteLength - (from as number)
+      const count = TRUNCATES_LENGTH ? (asked as number) | 0 : asked
       const at = readPosition(position, count as number)
       if (count === 0) return Promise.resolve({ __proto__: null, bytesRead: 0, buffer: view })
       if (byteLength === 0) throw wrongValue('buffer', view, 'is empty and cannot be written')
@@ -294,8 +297,13 @@ export class FileHandle extends EventEmitter {
   readFile(options?: HandleReadOptions | BufferEncoding | null): Promise<string | Buffer>
   async readFile(options?: unknown): Promise<string | Buffer> {
     const descriptor = this.#opened('readFile')
-    const { encoding, signal } = checkedOptions(options)
+    const { encoding, signal, buffer } = checkedOptions(options)
     const plain = readEncoding(encoding)
+    if (READS_INTO_MEMORY && buffer !== undefined) {
+      requireTarget(buffer)
+      const check = (): void => throwIfAborted(signal)
+      return inDescriptorAsync(descriptor, () => readInto(this, buffer, plain, check))
+    }
     throwIfAborted(signal)
     const uring = ringFor('readFile')
     if (uring === null)
@@ -319,8 +327,9 @@ export class FileHandle extends EventEmitter {
   /** Writes all of `data` at the current position. */
   async writeFile(data: FileData, options?: HandleWriteOptions | BufferEncoding | null): Promise<void> {
     const descriptor = this.#opened('writeFile')
-    const { encoding, signal, flush, durable } = checkedOptions(options)
+    const { encoding, signal, flush, durable, mode } = checkedOptions(options)
     if (flush !== undefined && flush !== null) requireBoolean('options.flush', flush)
+    if (CHECKS_UNUSED_MODE && mode !== undefined && fileMode(mode, 0) === null) await judgeMode(mode)
     if (durable !== undefined) requireBoolean('options.durable', durable)
     if (!isPieces(data) && !ArrayBuffer.isView(data) && typeof data !== 'string')
       throw wrongData('data', data)
@@ -344,6 +353,7 @@ export class FileHandle extends EventEmitter {
   stat(options?: { readonly bigint?: boolean | undefined }): Promise<Stats | BigIntStats>
   async stat(options: { readonly bigint?: boolean | undefined } = {}): Promise<Stats | BigIntStats> {
     const descriptor = this.#opened('fstat')
+    if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
     const { bigint } = options
     const uring = ringFor('stat')
     if (uring === null) {
@@ -398,7 +408,8 @@ export class FileHandle extends EventEmitter {
   /** Changes the permissions. By way of Node: io_uring cannot. @see fchmod(2) */
   async chmod(mode: number | string): Promise<void> {
     const descriptor = this.#opened('fchmod')
-    return inDescriptor<void>(descriptor, (done) => fs.fchmod(descriptor.fd, mode, (error) => done(error)))
+    const bits = modeForNode(mode)
+    return inDescriptor<void>(descriptor, (done) => fs.fchmod(descriptor.fd, bits, (error) => done(error)))
   }
 
   /** Changes the owner. By way of Node: io_uring cannot. @see fchown(2) */
@@ -539,6 +550,12 @@ function writeText(
   return transfer('write', descriptor, bytes, 0, bytes.length, loosePosition(position), data)
 }
 
+/** Rejects with what Node says of a mode that is none. */
+async function judgeMode(mode: unknown): Promise<void> {
+  const opened = await openByNode('/dev/null', 'r', mode as number)
+  await opened.close()
+}
+
 function wrongData(name: string, value: unknown): TypeError {
   return wrongType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', value)
 }
@@ -560,7 +577,7 @@ function readPosition(position: unknown, length: number): Position {
     return position === -1n ? -1 : position
   }
   if (!STRICT_POSITIONS) return -1
-  throw wrongType('position', 'an integer or bigint', position)
+  throw wrongType('position', 'of type bigint or integer', position)
 }
 
 /** The other calls take anything that is no position for the current one. */
@@ -585,7 +602,8 @@ function checkWriteRange(offset: number, length: number, byteLength: number): vo
 }
 
 function checkViews(buffers: unknown): asserts buffers is readonly ArrayBufferView[] {
-  if (Array.isArray(buffers) && buffers.every((view) => ArrayBuffer.isView(view))) return
+  // A copy has no holes, which `every` would pass over.
+  if (Array.isArray(buffers) && [...buffers].every((view) => ArrayBuffer.isView(view))) return
   throw wrongType('buffers', 'an ArrayBufferView[]', buffers)
 }
 
@@ -594,6 +612,8 @@ interface GivenOptions {
   readonly signal?: unknown
   readonly flush?: unknown
   readonly durable?: unknown
+  readonly mode?: unknown
+  readonly buffer?: unknown
 }
 
 const NONE: GivenOptions = {}

@@ -9,6 +9,7 @@ import {
 } from 'node:stream/web'
 import type { Descriptor } from './descriptor.js'
 import { requireBoolean, wrongType } from './node-errors.js'
+import { ALWAYS_BYTES } from './node-version.js'
 
 /** Options of `FileHandle.createReadStream`; see `fs.createReadStream`. */
 export interface HandleReadStreamOptions {
@@ -56,9 +57,6 @@ interface StreamedHandle {
 
 type Callback = (error: unknown, count?: number, data?: unknown) => void
 
-const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
-/** Older Nodes make a stream of ArrayBuffers unless `type` is 'bytes'. */
-const ALWAYS_BYTES = NODE_MAJOR >= 24
 const WEB_CHUNK_BYTES = 16_384
 const BUFFER_CHUNK_BYTES = 65_536
 
@@ -154,6 +152,7 @@ export function webStream(
   descriptor: Descriptor,
   options: WebStreamOptions,
 ): ReadableStream {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
   const { type, autoClose = false } = options
   if (type !== undefined && typeof type !== 'string') throw wrongType('options.type', 'of type string', type)
   requireBoolean('options.autoClose', autoClose)

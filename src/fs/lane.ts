@@ -24,6 +24,7 @@ import { withCloseError } from './node-errors.js'
 import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
 
 const MAX_LANES = 256
+const EINTR = -4
 const ENXIO = -6
 
 /** A whole-file operation that was asked for. */
@@ -123,7 +124,7 @@ export abstract class Lane<R extends LaneRequest> {
   #submit(): void {
     const { driver } = this.request.uring
     try {
-      this.#slot = driver.submitMultishot(this.#step, this.#onCqe, this.#syscall, this.memory)
+      this.#slot = driver.submitOnce(this.#step, this.#onCqe, this.#syscall, this.memory)
     } catch (error) {
       this.#abandon(error)
     }
@@ -142,7 +143,8 @@ export abstract class Lane<R extends LaneRequest> {
 
   readonly #onCqe = (res: number): void => {
     this.#slot = null
-    if (res < 0 && asksAgain(res) && !this.#aborted && this.#repeats++ < MAX_REPEATS) {
+    const isRepeatable = this.#step !== this.#prepareClose
+    if (isRepeatable && res < 0 && asksAgain(res) && !this.#aborted && this.#repeats++ < MAX_REPEATS) {
       this.#submit()
       return
     }
@@ -205,8 +207,8 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   /** The error of a failed step. */
-  protected stepError(res: number, syscall: string): Error {
-    return this.#aborted ? this.abortError() : callError(this.request.uring, res, syscall)
+  protected stepError(res: number, syscall: string, path?: string): Error {
+    return this.#aborted ? this.abortError() : callError(this.request.uring, res, syscall, path)
   }
 
   /** Ends the request with `value`, after the file was closed. */
@@ -234,8 +236,8 @@ export abstract class Lane<R extends LaneRequest> {
 
   readonly #onClosed = (res: number): void => {
     this.fd = -1
-    // The kernel has let go of the descriptor whatever it answers.
-    if (res < 0 && !this.#aborted) {
+    // The kernel has let go of the descriptor whatever it answers. An interruption is no error to Node either.
+    if (res < 0 && res !== EINTR && !this.#aborted) {
       const error = systemError(res, 'close')
       this.#error = this.#failed ? withCloseError(this.#error, error) : error
       this.#failed = true

@@ -4,7 +4,15 @@ import fs from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AT_FDCWD, IOSQE_ASYNC, prepOpenat, prepOpenat2, systemError } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
-import { fileMode, openFlags, pathText, plainPath, type ResolveName, resolveBits } from './arguments.js'
+import {
+  fileMode,
+  modeForNode,
+  openFlags,
+  pathText,
+  plainPath,
+  type ResolveName,
+  resolveBits,
+} from './arguments.js'
 import { tracedCall } from './call.js'
 import { FileHandle } from './file-handle.js'
 import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
@@ -51,7 +59,7 @@ export async function open(
   // `fs.open` would take it for its callback.
   if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
   const fd = await new Promise<number>((settle, fail) => {
-    fs.open(path, (flags ?? undefined) as string, mode, (error, opened) => {
+    fs.open(path, (flags ?? undefined) as string, modeForNode(mode), (error, opened) => {
       if (error) fail(error)
       else settle(opened)
     })

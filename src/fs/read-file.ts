@@ -5,6 +5,7 @@ import { AbortError, type PathLike } from '../runtime/index.js'
 import { openFlags, plainEncoding, plainPath, type ResolveName, resolveBits } from './arguments.js'
 import { readDirectly } from './direct-io.js'
 import { FileHandle } from './file-handle.js'
+import { inTurns } from './in-turns.js'
 import { requireBoolean } from './node-errors.js'
 import { open } from './open.js'
 import { type ReadRequest, readLanes } from './read-lane.js'
@@ -96,7 +97,8 @@ function start(
   if (uring === null || (bits !== 0 && ringFor('openResolving') === null)) {
     if (bits !== 0) return refuse(path, flags, bits)
     // Without a ring there is no memory that O_DIRECT can be given, so `direct` stays a hint.
-    return nodeFs.readFile(path, { encoding, flag: flags, signal } as { encoding: BufferEncoding })
+    const plainly = { encoding, flag: flags, signal } as { encoding: BufferEncoding }
+    return inTurns(signal, () => nodeFs.readFile(path, plainly))
   }
   if (direct) return readDirectly({ uring, path, flags, mode: 0o666, resolveBits: bits, signal, encoding })
   const promise = new Promise<never>(takeResolvers)

@@ -54,6 +54,7 @@ export function readFiles<P extends PathLike>(
   paths: Iterable<P> | AsyncIterable<P>,
   options: ReadFilesOptions = {},
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
+  if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
   const { concurrency = DEFAULT_CONCURRENCY, encoding, signal } = options
   requireInteger('options.concurrency', concurrency, 1, MAX_CONCURRENCY)
   if (

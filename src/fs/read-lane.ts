@@ -3,8 +3,11 @@
 // A file that fills the first block is asked for its size and read into memory of that size.
 
 import { AT_EMPTY_PATH, addressOf, prepRead, prepStatx, type Sqe } from '../ring/index.js'
+import { pathText } from './arguments.js'
+import { allocateLarge } from './huge-pages.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { fileTooLarge } from './node-errors.js'
+import { READ_ERRORS_NAME_PATH } from './node-version.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 
 /** The first read: most files fit, and a block of the driver's memory of this size is cheap. */
@@ -64,7 +67,8 @@ class ReadLane extends Lane<ReadRequest> {
 
   /** A file that is too large is called so by Node even if it cannot be read: there, size comes first. */
   #onBlockError(res: number): void {
-    const error = this.stepError(res, 'read')
+    const namesPath = READ_ERRORS_NAME_PATH && this.#total === 0 && this.request.fd < 0
+    const error = this.stepError(res, 'read', namesPath ? pathText(this.request.path) : undefined)
     if (this.#total > 0 || this.aborted) {
       this.fail(error)
       return
@@ -160,7 +164,7 @@ class ReadLane extends Lane<ReadRequest> {
       return
     }
     try {
-      this.#target = Buffer.allocUnsafeSlow(size)
+      this.#target = allocateLarge(size)
     } catch (error) {
       this.#drop()
       this.fail(error)

@@ -1,7 +1,6 @@
 // Which ring serves a call, if any: the thread's shared one, provided that the kernel has every opcode the call needs.
 
 import { probe } from '../config/index.js'
-import { registerIowqMaxWorkers } from '../ring/index.js'
 import { announceFallback } from '../runtime/diagnostics.js'
 import { defaultUring, type Uring } from '../runtime/index.js'
 import type { OpcodeName } from '../syscalls/abi/index.js'
@@ -30,17 +29,9 @@ export const NEEDS = {
 
 export type Need = keyof typeof NEEDS
 
-/**
- * Threads of the kernel for operations on files. Its own bound follows the number of processors (2 here), but most of
- * these threads wait for the disk: 64 durable appends at once took 70 us each with 2 threads, 30 us with 32 (measured on
- * ext4).
- */
-const MIN_WORKERS = 32
-
 // undefined: to be asked for again. What is known holds until the microtasks of this moment have run: a look at the
 // environment, which `defaultUring` takes, costs more than a small read.
 let known: Uring | null | undefined
-let tuned: Uring | null = null
 const settled = Promise.resolve()
 const forget = (): void => {
   known = undefined
@@ -57,20 +48,8 @@ function currentRing(): Uring | null {
   if (isRestricted) return null
   if (known !== undefined && (known === null || !known.closed)) return known
   known = defaultUring()
-  if (known !== null && known !== tuned) tune(known)
   settled.then(forget)
   return known
-}
-
-/** Lets the kernel run more operations at once that wait, such as syncs. */
-function tune(uring: Uring): void {
-  tuned = uring
-  try {
-    const { bounded } = registerIowqMaxWorkers(uring.driver.ring)
-    if (bounded < MIN_WORKERS) registerIowqMaxWorkers(uring.driver.ring, { bounded: MIN_WORKERS })
-  } catch {
-    // Before Linux 5.15, or where registrations are restricted: the bound stays what it is.
-  }
 }
 
 /** The ring for a call, or null when there is none or the kernel lacks an opcode for this one. */

@@ -24,15 +24,30 @@ const MTIME = 112
 const RDEV = 128
 const DEV = 136
 
+/** As Stats has them. */
+const TIMES: readonly number[] = [ATIME, MTIME, CTIME, BTIME]
+
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
 
 // `fs.Stats` may not be called as a constructor without a deprecation warning in newer Nodes, and BigIntStats is not
 // exported, so both prototypes are taken from results.
-const statsPrototype = Object.getPrototypeOf(fs.statSync('/')) as object
-const bigStatsPrototype = Object.getPrototypeOf(fs.statSync('/', { bigint: true })) as object
+const sample = sampleOf(false)
+const statsPrototype = Object.getPrototypeOf(sample) as object
+const bigStatsPrototype = Object.getPrototypeOf(sampleOf(true)) as object
+/** In Node 26 the nanoseconds of each second, of the four times in their order, for accessors of the prototype. */
+const partialNanoseconds = Object.getOwnPropertySymbols(sample)
 /** From Node 22 on the four dates are made by accessors of the prototype when they are first read. */
 const datesAreLazy = 'atime' in statsPrototype
+
+function sampleOf(bigint: boolean): object {
+  try {
+    return fs.statSync('/', { bigint })
+  } catch {
+    // Node's permission model denies it. Under that model no Stats are made here.
+    return {}
+  }
+}
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -53,6 +68,11 @@ function StatsRecord(this: Writable<Stats>, area: DataView): void {
   this.mtimeMs = milliseconds(area, MTIME)
   this.ctimeMs = milliseconds(area, CTIME)
   this.birthtimeMs = milliseconds(area, BTIME)
+  if (partialNanoseconds.length === TIMES.length) {
+    TIMES.forEach((at, index) => {
+      ;(this as unknown as Record<symbol, number>)[partialNanoseconds[index]!] = area.getUint32(at + 8, true)
+    })
+  }
   if (datesAreLazy) return
   this.atime = dateOf(this.atimeMs)
   this.mtime = dateOf(this.mtimeMs)

@@ -13,6 +13,7 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import type { Uring } from '../runtime/index.js'
+import { knownAddressOf } from '../syscalls/memory.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
 import { type Descriptor, positionOf } from './descriptor.js'
 import { outOfBounds } from './node-errors.js'
@@ -127,7 +128,7 @@ class Transfer {
 
   readonly #submit = (): void => {
     try {
-      this.uring!.driver.submitMultishot(this.#prepare, this.#onCqe, syscallOf(this.kind), this.memory)
+      this.uring!.driver.submitOnce(this.#prepare, this.#onCqe, syscallOf(this.kind), this.memory)
     } catch (error) {
       this.#end(null, error)
     }
@@ -221,18 +222,28 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 }
 
-// The results have no prototype, as Node's have none.
+// The results have no prototype, as Node's have none. Not by a literal with `__proto__: null`, which takes three times as
+// long (measured: 66 ns, a tenth of a read).
 function resultOf(kind: Kind, count: number, given: unknown): TransferResult {
+  const result = Object.create(null) as { -readonly [Member in keyof TransferResult]: TransferResult[Member] }
   switch (kind) {
     case 'read':
-      return { __proto__: null, bytesRead: count, buffer: given } as TransferResult
+      result.bytesRead = count
+      result.buffer = given
+      break
     case 'write':
-      return { __proto__: null, bytesWritten: count, buffer: given } as TransferResult
+      result.bytesWritten = count
+      result.buffer = given
+      break
     case 'readv':
-      return { __proto__: null, bytesRead: count, buffers: given } as TransferResult
+      result.bytesRead = count
+      result.buffers = given
+      break
     case 'writev':
-      return { __proto__: null, bytesWritten: count, buffers: given } as TransferResult
+      result.bytesWritten = count
+      result.buffers = given
   }
+  return result
 }
 
 /** Whether the kernel can be given the view's own memory; it has no address if it is shared between threads. */
@@ -265,8 +276,9 @@ export function transfer(
   one.length = Math.min(length, MAX_TRANSFER)
   one.target = view
   one.viewOffset = offset
-  if (isInPlace(uring, view)) {
-    one.address = addressOf(view) + offset
+  const known = uring.copies ? 0 : knownAddressOf(view)
+  if (known !== 0 || isInPlace(uring, view)) {
+    one.address = (known || addressOf(view)) + offset
     one.memory = view
   } else {
     const block = uring.driver.arena.alloc(one.length)

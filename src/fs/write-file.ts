@@ -13,6 +13,7 @@ import {
 } from './arguments.js'
 import { writeDirectly } from './direct-io.js'
 import { type FileData, FileHandle } from './file-handle.js'
+import { inTurns } from './in-turns.js'
 import { nextTurn } from './next-turn.js'
 import { requireBoolean, withCloseError } from './node-errors.js'
 import { open } from './open.js'
@@ -30,7 +31,7 @@ export interface WriteFileOptions {
   readonly flush?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /**
-   * Have the data on the disk before the promise resolves (fdatasync(2)), in the system call of the write. Not in Node.
+   * Have the data on the disk before the promise resolves (fdatasync(2)). Not in Node.
    */
   readonly durable?: boolean | undefined
   /** Past the page cache (O_DIRECT), where the file system can; a hint otherwise. Not in Node. */
@@ -137,7 +138,9 @@ function start(
   const uring = ringFor('writeFile')
   if (uring === null || direct || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
     const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability }
-    return uring !== null && direct ? writeDirectly({ ...steps, uring, data }) : inSteps(steps, data)
+    if (uring !== null && direct) return writeDirectly({ ...steps, uring, data })
+    // Pieces may come from whoever writes another file for them, who must not wait for this one.
+    return isPieces(data) ? inSteps(steps, data) : inTurns(signal, () => inSteps(steps, data))
   }
   const promise = new Promise<never>(takeResolvers)
   const request: WriteRequest = {

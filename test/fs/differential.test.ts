@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { compareSequences } from './random-operations.js'
+import '../settled.js'
 
 const OPERATIONS = 2000
 

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import nodeSync from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
-import { defaultUring } from '../../src/runtime/index.js'
+import { defaultUring, Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
+import '../settled.js'
 
 // Around the first block, the blocks of unknown size, and the chunks of large files.
 const SIZES = [
@@ -24,7 +25,8 @@ for (const size of SIZES) {
     nodeSync.writeFileSync(path, content)
     const data = await readFile(path)
     assert.ok(data.equals(content))
-    assert.is(data.buffer.byteLength, size, 'the Buffer has memory of its own')
+    // What Node's own fs does is its affair.
+    if (Uring.available.available) assert.is(data.buffer.byteLength, size, 'the Buffer has memory of its own')
     const handle = await open(path)
     try {
       assert.ok((await handle.readFile()).equals(content))
@@ -161,7 +163,10 @@ test('readFile() has an error of open, read or close with Node’s syscall and p
   })
   await assert.rejects(readFile(Buffer.from(missing)), { code: 'ENOENT', path: missing })
   const directory = await errorOf(readFile(scratch('.')))
-  assert.equal([directory['code'], directory['syscall'], 'path' in directory], ['EISDIR', 'read', false])
+  assert.equal([directory['code'], directory['syscall']], ['EISDIR', 'read'])
+  // Node 26 names the file here, older ones do not.
+  const theirs = await errorOf(nodeFs.readFile(scratch('.')))
+  assert.equal([directory['path'], directory.message], [theirs['path'], theirs.message])
   await assert.rejects(readFile(`${scratch('size-0')}/x`), { code: 'ENOTDIR', syscall: 'open' })
 })
 

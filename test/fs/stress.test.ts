@@ -6,6 +6,7 @@ import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { Random } from './random-operations.js'
 import { makeFifo, runModule, scratch } from './scratch.js'
+import '../settled.js'
 
 const CALLS = 3000
 const ROUNDS = 3

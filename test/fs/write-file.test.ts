@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { appendFile, writeFile } from '../../src/fs/index.js'
 import { assert, test } from '../harness.js'
 import { errorOf, scratch } from './scratch.js'
+import '../settled.js'
 
 const read = (path: string): Buffer => nodeSync.readFileSync(path)
 
