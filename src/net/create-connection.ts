@@ -1,0 +1,82 @@
+// A connection for callers who need the stream at once, before it is connected: `createConnection` of http.Agent, clients
+// that take "a function that returns a socket".
+
+import { lookup as lookupByNode } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { invalidType } from '../syscalls/argument-errors.js'
+import { connect } from './connect.js'
+import type { ConnectOptions } from './connect-options.js'
+import { DEFAULT_HIGH_WATER_MARK } from './options.js'
+import { SocketStream } from './stream.js'
+
+/**
+ * Connects, and returns the stream that will be the connection: what is written before goes out then. It emits 'lookup',
+ * 'connect' and 'ready' as a net.Socket does, or 'error' and 'close'.
+ *
+ * @param options - As for `connect`, `timeoutMs` included; `signal` destroys the stream.
+ * @param onConnect - A listener of 'connect'.
+ * @throws TypeError, RangeError for bad options come as 'error'.
+ */
+export function createConnection(options: ConnectOptions, onConnect?: () => void): SocketStream {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  // Before there is a stream, whose error nobody would hear.
+  if (onConnect !== undefined && typeof onConnect !== 'function') {
+    throw invalidType('onConnect', 'of type function', onConnect)
+  }
+  const stream = new ConnectingStream(options)
+  if (onConnect !== undefined) stream.once('connect', onConnect)
+  return stream
+}
+
+/** A stream that is constructed, in the words of node:stream, when it is connected. */
+class ConnectingStream extends SocketStream {
+  // Not private: the constructor of Duplex calls `_construct` in a later tick, but `destroy` may come at any time.
+  readonly #options: ConnectOptions
+  readonly #abort = new AbortController()
+
+  constructor(options: ConnectOptions) {
+    const { allowHalfOpen = false, highWaterMark = DEFAULT_HIGH_WATER_MARK } = options
+    super(null, { allowHalfOpen, highWaterMark })
+    this.#options = options
+  }
+
+  override _construct(callback: (error?: Error | null) => void): void {
+    const { signal, lookup = lookupByNode as LookupFunction, host = 'localhost' } = this.#options
+    const options: ConnectOptions = {
+      ...this.#options,
+      signal: signal === undefined ? this.#abort.signal : AbortSignal.any([signal, this.#abort.signal]),
+    }
+    const isLookedUp = options.path === undefined && options.fd === undefined && isIP(host) === 0
+    connect(isLookedUp ? { ...options, lookup: this.#announcing(lookup) } : options).then(
+      (socket) => {
+        this.attach(socket)
+        callback()
+        if (this.destroyed) return
+        this.emit('connect')
+        this.emit('ready')
+      },
+      // Who destroyed the stream has said why.
+      (error: Error) => callback(this.#abort.signal.aborted ? null : error),
+    )
+  }
+
+  override destroy(error?: Error): this {
+    // Without a connection yet: the wait for it ends here.
+    if (this.connecting) this.#abort.abort()
+    return super.destroy(error)
+  }
+
+  /** The lookup, with its 'lookup' events. */
+  #announcing(lookup: LookupFunction): LookupFunction {
+    return (host, options, done) => {
+      lookup(host, options, (error, address, family) => {
+        const found = Array.isArray(address) ? address : [{ address, family }]
+        for (const one of error ? [{}] : found) {
+          const { address: text, family: kind } = one as { address?: string; family?: number }
+          this.emit('lookup', error, text, kind, host)
+        }
+        done(error, address, family)
+      })
+    }
+  }
+}

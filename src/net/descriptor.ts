@@ -1,0 +1,198 @@
+// What is done to the descriptor of a socket at once, by a system call of its own: it never waits, so a trip through the
+// ring would only make it asynchronous.
+
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  addressOf,
+  decodeSocketAddress,
+  F_GETFL,
+  F_SETFL,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  O_NONBLOCK,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOCKADDR_STORAGE,
+  SOL_SOCKET,
+  type SocketAddress,
+  socketAddress,
+  TCP_KEEPIDLE,
+  TCP_NODELAY,
+} from '../ring/index.js'
+import { bind, close, fcntl, getpeername, getsockname, listen, setsockopt, socket } from '../syscalls/libc.js'
+import type { Address, Fd } from '../syscalls/numbers.js'
+import { ipAddress, placeOf, shownAddress, unixAddress } from './address.js'
+import { listenError, netError } from './errors.js'
+import type { ListenOptions } from './server.js'
+import type { EndpointAddress } from './socket.js'
+
+const ENOTCONN = -107
+const EINVAL = -22
+const EAFNOSUPPORT = -97
+const EADDRNOTAVAIL = -99
+const DEFAULT_BACKLOG = 511
+
+// Scratch memory of this thread: each call here is over before the next one begins.
+const scratch = new DataView(new ArrayBuffer(SOCKADDR_STORAGE.size + 8))
+const scratchBytes = new Uint8Array(scratch.buffer)
+const scratchAddress = addressOf(scratchBytes)
+const LENGTH_AT = SOCKADDR_STORAGE.size
+
+type NameCall = (fd: Fd, address: Address, length: Address) => number
+
+function nameOf(fd: Fd, call: NameCall): SocketAddress | null {
+  scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
+  if (call(fd, scratchAddress, scratchAddress + LENGTH_AT) < 0) return null
+  const length = Math.min(scratch.getUint32(LENGTH_AT, true), SOCKADDR_STORAGE.size)
+  return decodeSocketAddress(scratchBytes, length)
+}
+
+/** The local address, or null when the descriptor is no socket's. */
+export function localName(fd: Fd): SocketAddress | null {
+  return nameOf(fd, getsockname)
+}
+
+/** Where a connected socket is connected to, or null when it is not. */
+export function peerName(fd: Fd): SocketAddress | null {
+  return nameOf(fd, getpeername)
+}
+
+/** The family of a socket, `AF_*`, or -1 when the descriptor is no socket's. */
+export function familyOf(fd: Fd): number {
+  return localName(fd) === null ? -1 : scratch.getUint16(0, true)
+}
+
+function setNumber(fd: Fd, level: number, name: number, value: number): number {
+  scratch.setInt32(0, value, true)
+  return setsockopt(fd, level, name, scratchAddress, 4)
+}
+
+/** TCP_NODELAY; without meaning, and so without effect, on a Unix socket. */
+export function setNoDelay(fd: Fd, noDelay: boolean): void {
+  setNumber(fd, IPPROTO_TCP, TCP_NODELAY, noDelay ? 1 : 0)
+}
+
+/** SO_KEEPALIVE. @param initialDelayMs - 0 keeps the system's. */
+export function setKeepAlive(fd: Fd, enable: boolean, initialDelayMs: number): void {
+  setNumber(fd, SOL_SOCKET, SO_KEEPALIVE, enable ? 1 : 0)
+  const seconds = Math.floor(initialDelayMs / 1000)
+  if (enable && seconds > 0) setNumber(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds)
+}
+
+/** Has the close of the descriptor reset the connection. */
+export function resetOnClose(fd: Fd): void {
+  scratch.setInt32(0, 1, true)
+  scratch.setInt32(4, 0, true)
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, scratchAddress, 8)
+}
+
+/**
+ * Makes operations on the descriptor wait: the ring answers EAGAIN instead where it is non-blocking, as descriptors from
+ * Node or another program are.
+ */
+export function makeBlocking(fd: Fd): void {
+  const flags = fcntl(fd, F_GETFL, 0)
+  if (flags >= 0 && flags & O_NONBLOCK) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK)
+}
+
+/** A new stream socket. @throws NetError. */
+export function openSocket(address: SocketAddress, syscall: string): Fd {
+  const fd = socket(socketAddress(address).family, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) throw netError(fd, syscall, placeOf(address))
+  return fd
+}
+
+/** Binds to an address of this machine. @returns 0 or a negated errno. */
+export function bindTo(fd: Fd, address: SocketAddress): number {
+  const name = socketAddress(address)
+  return bind(fd, name.address, name.length)
+}
+
+/** Where a server is to listen, and how. */
+export interface ListenTarget {
+  readonly address: SocketAddress
+  readonly backlog: number
+  readonly reusePort: boolean
+  readonly ipv6Only: boolean
+}
+
+/** What `options` mean, in the order to try. @param host - Resolved; undefined for every address of the machine. */
+export function listenTargets(options: ListenOptions, host: string | undefined): ListenTarget[] {
+  const { path, port = 0, backlog = DEFAULT_BACKLOG, reusePort = false, ipv6Only = false } = options
+  const target = (address: SocketAddress): ListenTarget => ({ address, backlog, reusePort, ipv6Only })
+  if (path !== undefined) return [target(unixAddress(path))]
+  if (host !== undefined) return [target(ipAddress(host, port))]
+  const everywhere = [target(ipAddress('::', port))]
+  // As node:net: where the machine has no IPv6.
+  if (!ipv6Only) everywhere.push(target(ipAddress('0.0.0.0', port)))
+  return everywhere
+}
+
+/**
+ * Opens the first of `targets` whose family the machine has.
+ *
+ * @param isListening - False to bind alone, which keeps a port for others that listen on it with SO_REUSEPORT.
+ * @throws NetError `listen EADDRINUSE: ...`.
+ */
+export function openListener(targets: readonly ListenTarget[], isListening = true): Fd {
+  for (const [index, target] of targets.entries()) {
+    const fd = tryListener(target, isListening)
+    if (fd >= 0) return fd
+    const isMissing = fd === EAFNOSUPPORT || fd === EADDRNOTAVAIL || fd === EINVAL
+    if (isMissing && index < targets.length - 1) continue
+    throw listenError(fd, placeOf(target.address))
+  }
+  throw new RangeError('no address to listen on')
+}
+
+/** @returns A descriptor or a negated errno. */
+function tryListener(target: ListenTarget, isListening: boolean): number {
+  const { address, backlog, reusePort, ipv6Only } = target
+  const { family } = socketAddress(address)
+  const fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  if (fd < 0) return fd
+  let result = 0
+  if (family !== AF_UNIX) {
+    result = setNumber(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    if (result >= 0 && reusePort) result = setNumber(fd, SOL_SOCKET, SO_REUSEPORT, 1)
+  }
+  if (result >= 0 && family === AF_INET6) {
+    result = setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6Only ? 1 : 0)
+  }
+  if (result >= 0) result = bindTo(fd, address)
+  if (result >= 0 && isListening) result = listen(fd, backlog)
+  if (result >= 0) return fd
+  close(fd)
+  return result
+}
+
+/** Starts to listen on a socket that is bound already. @throws NetError. */
+export function listenOn(fd: Fd, backlog = DEFAULT_BACKLOG): void {
+  const result = listen(fd, backlog)
+  if (result < 0) throw listenError(result, { address: `fd ${fd}` })
+  makeBlocking(fd)
+}
+
+/** Where a listening socket listens, as `server.address()` shows it. */
+export function listeningAddress(fd: Fd): EndpointAddress | string | null {
+  const name = localName(fd)
+  if (name === null) return null
+  if (name.family === 'unix') return placeOf(name).address
+  return shownAddress(name)
+}
+
+/** Whether the descriptor is of a connected stream socket. @returns 0, or a negated errno. */
+export function connectedState(fd: Fd): number {
+  const family = familyOf(fd)
+  if (family !== AF_INET && family !== AF_INET6 && family !== AF_UNIX) return EINVAL
+  scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
+  const result = getpeername(fd, scratchAddress, scratchAddress + LENGTH_AT)
+  return result < 0 ? result || ENOTCONN : 0
+}

@@ -1,0 +1,41 @@
+// A lease where there is no memory to give back: the same rules, so that a program that breaks them finds out on every
+// machine.
+
+import { invalidState } from '../../syscalls/argument-errors.js'
+import type { Lease } from '../socket.js'
+
+export class NodeLease implements Lease {
+  readonly length: number
+  #bytes: Buffer | null
+
+  constructor(bytes: Buffer) {
+    this.length = bytes.length
+    this.#bytes = bytes
+  }
+
+  get bytes(): Buffer {
+    if (this.#bytes === null) throw releasedError()
+    return this.#bytes
+  }
+
+  get released(): boolean {
+    return this.#bytes === null
+  }
+
+  copy(): Buffer {
+    return Buffer.from(this.bytes)
+  }
+
+  release(): void {
+    if (this.#bytes === null) throw releasedError()
+    this.#bytes = null
+  }
+
+  [Symbol.dispose](): void {
+    this.#bytes = null
+  }
+}
+
+function releasedError(): Error {
+  return invalidState('The buffer lease was released already')
+}

@@ -1,0 +1,296 @@
+// A connection carried by node:net, with the rules of the ring's: when data is handed out, when writes are refused, how it
+// ends.
+
+import type { Socket as NetSocket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { invalidType } from '../../syscalls/argument-errors.js'
+import { endedByPeer, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
+import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
+import type {
+  Data,
+  EndpointAddress,
+  FileRange,
+  FileSource,
+  Lease,
+  Socket,
+  SocketSettings,
+  SocketSink,
+} from '../socket.js'
+import { SocketStream } from '../stream.js'
+import { NodeReader, type ReaderHost } from './node-reader.js'
+import { sendFileThroughNode } from './node-send-file.js'
+import { NodeWriter } from './node-writer.js'
+
+export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, ReaderHost {
+  readonly fd = -1
+  readonly closed: Promise<void>
+  error: Error | null = null
+  readonly #socket: NetSocket
+  readonly #reader: NodeReader
+  readonly #writer: NodeWriter
+  readonly #allowHalfOpen: boolean
+  readonly #highWaterMark: number
+  #isDestroyed = false
+  #endedByPeer = false
+  #onTimeout: (() => void) | null = null
+  #stream: SocketStream | null = null
+
+  /** @param socket - Connected, with `allowHalfOpen`: who ends what is decided here. */
+  constructor(socket: NetSocket, settings: SocketSettings) {
+    const { highWaterMark = DEFAULT_HIGH_WATER_MARK, allowHalfOpen = false, chunks } = settings
+    this.#socket = socket
+    this.#allowHalfOpen = allowHalfOpen
+    this.#highWaterMark = highWaterMark
+    this.#reader = new NodeReader(socket, this, chunks === 'lease', highWaterMark)
+    this.#writer = new NodeWriter(socket, highWaterMark, () => this.error ?? socketDestroyed('write'))
+    socket.on('error', this.#onError)
+    socket.on('finish', this.#onFinish)
+    socket.on('timeout', this.#onIdle)
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#stop(this.#reader.ended)
+        resolve()
+        this.#reader.close()
+      })
+    })
+  }
+
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress
+  }
+
+  get localPort(): number | undefined {
+    return this.#socket.localPort
+  }
+
+  get localFamily(): 'IPv4' | 'IPv6' | undefined {
+    return this.address().family
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress
+  }
+
+  get remotePort(): number | undefined {
+    return this.#socket.remotePort
+  }
+
+  get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
+    return this.#socket.remoteFamily as 'IPv4' | 'IPv6' | undefined
+  }
+
+  get bytesRead(): number {
+    return this.#reader.bytes
+  }
+
+  get bytesWritten(): number {
+    return this.#writer.bytes
+  }
+
+  get pendingBytes(): number {
+    return this.#writer.pending
+  }
+
+  get readableEnded(): boolean {
+    return this.#reader.endDelivered
+  }
+
+  get writableEnded(): boolean {
+    return this.#writer.ending
+  }
+
+  get destroyed(): boolean {
+    return this.#isDestroyed
+  }
+
+  read(): Promise<Chunk | null> {
+    return this.#reader.next(false) as Promise<Chunk | null>
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Chunk, undefined, undefined> {
+    const reader = this.#reader
+    const iterator: AsyncIterableIterator<Chunk, undefined, undefined> = {
+      next: () => reader.next(true) as Promise<IteratorResult<Chunk, undefined>>,
+      // Leaving changes nothing: the next iteration goes on where this one stopped.
+      return: () => Promise.resolve({ value: undefined, done: true }),
+      [Symbol.asyncIterator]: () => iterator,
+    }
+    return iterator
+  }
+
+  consume(sink: SocketSink): void {
+    if (typeof sink !== 'object' || sink === null) throw invalidType('sink', 'of type object', sink)
+    this.#reader.consume(sink)
+    if (this.#socket.closed) queueMicrotask(() => this.#reader.close())
+  }
+
+  pause(): void {
+    this.#reader.pause()
+  }
+
+  resume(): void {
+    this.#reader.resume()
+  }
+
+  write(data: Data | readonly Data[]): true | Promise<void> {
+    const mistake = this.#writeMistake()
+    if (mistake === null) return this.#writer.write(data)
+    const refused = Promise.reject(mistake)
+    refused.catch(nothing)
+    return refused
+  }
+
+  flush(): Promise<void> {
+    if (!this.#isDestroyed) return this.#writer.flush()
+    return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+  }
+
+  end(data?: Data | readonly Data[]): Promise<void> {
+    if (data !== undefined) {
+      const mistake = this.#writeMistake()
+      if (mistake !== null) return Promise.reject(mistake)
+      this.#writer.write(data)
+    }
+    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    return this.#writer.end()
+  }
+
+  async shutdown(how: 'read' | 'write' | 'both' = 'write'): Promise<void> {
+    if (how !== 'read' && how !== 'write' && how !== 'both') {
+      throw invalidType('how', "one of 'read', 'write', 'both'", how)
+    }
+    if (how !== 'write' && !this.#isDestroyed) this.#reader.drop()
+    if (how !== 'read') await this.end()
+  }
+
+  async sendFile(file: FileSource, range: FileRange = {}): Promise<number> {
+    checkFileRange(range)
+    const mistake = this.#writeMistake()
+    if (mistake !== null) throw mistake
+    return sendFileThroughNode(this, this.#writer, file, range)
+  }
+
+  destroy(error?: Error): void {
+    if (this.#isDestroyed) return
+    this.error = error ?? null
+    this.#stop(false)
+    this.#socket.destroy()
+  }
+
+  destroySoon(): void {
+    if (this.#isDestroyed) return
+    this.end().then(
+      () => this.destroy(),
+      () => this.destroy(),
+    )
+  }
+
+  resetAndDestroy(): void {
+    if (this.#isDestroyed) return
+    this.#stop(false)
+    const { ending, finished } = this.#writer
+    // A Unix socket has no reset, and libuv refuses one while it shuts down: node:net would then never close.
+    const isShuttingDown = ending && !finished
+    if (this.#socket.remoteAddress === undefined || isShuttingDown) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
+  }
+
+  setTimeout(timeoutMs: number, onTimeout?: () => void): this {
+    checkTimeout(timeoutMs, onTimeout)
+    this.#onTimeout = onTimeout ?? null
+    this.#socket.setTimeout(timeoutMs)
+    return this
+  }
+
+  setNoDelay(noDelay = true): this {
+    this.#socket.setNoDelay(noDelay)
+    return this
+  }
+
+  setKeepAlive(enable = false, initialDelayMs = 0): this {
+    this.#socket.setKeepAlive(enable, initialDelayMs)
+    return this
+  }
+
+  ref(): this {
+    this.#socket.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#socket.unref()
+    return this
+  }
+
+  address(): EndpointAddress {
+    const { address, family, port } = this.#socket.address() as EndpointAddress
+    return address === undefined ? {} : { address, family: family!, port: port! }
+  }
+
+  stream(): Duplex {
+    const options = { allowHalfOpen: this.#allowHalfOpen, highWaterMark: this.#highWaterMark }
+    this.#stream ??= new SocketStream(this as Socket<unknown>, options)
+    return this.#stream
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy()
+    await this.closed
+  }
+
+  /** @internal */
+  peerEnded(): void {
+    if (this.#writer.finished) this.#over()
+  }
+
+  /** @internal */
+  endDelivered(): void {
+    // A stream sees to its own end.
+    if (this.#allowHalfOpen || this.#isDestroyed || this.#stream !== null) return
+    // The reader has its turn first: what it writes now that it knows the end shall go out.
+    setImmediate(() => {
+      if (this.#isDestroyed || this.writableEnded) return
+      this.#endedByPeer = true
+      this.#writer.end().catch(nothing)
+    })
+  }
+
+  readonly #onError = (error: Error): void => {
+    if (this.#isDestroyed) return
+    this.error = error
+    this.#stop(false)
+  }
+
+  readonly #onFinish = (): void => {
+    this.#writer.finish()
+    if (this.#reader.ended) this.#over()
+    // The end of the peer is what closes the connection now.
+    else this.#reader.watchForEnd()
+  }
+
+  readonly #onIdle = (): void => {
+    if (this.#onTimeout !== null) this.#onTimeout()
+    else this.destroy(timedOut('read'))
+  }
+
+  /** Both directions have come to their end. */
+  #over(): void {
+    this.#stop(true)
+    this.#socket.destroy()
+  }
+
+  #writeMistake(): Error | null {
+    if (this.#isDestroyed) return this.error ?? socketDestroyed('write')
+    if (!this.writableEnded) return null
+    return this.#endedByPeer ? endedByPeer() : writeAfterEnd()
+  }
+
+  #stop(keepsData: boolean): void {
+    if (this.#isDestroyed) return
+    this.#isDestroyed = true
+    this.#reader.stop(this.error, keepsData)
+    this.#writer.stop()
+  }
+}
+
+function nothing(): void {}

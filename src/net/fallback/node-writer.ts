@@ -1,0 +1,189 @@
+// The sending half of a connection over node:net: writes, files and the end, in the order in which they were asked for.
+
+import type { Socket as NetSocket } from 'node:net'
+import { invalidType } from '../../syscalls/argument-errors.js'
+import type { Data } from '../socket.js'
+
+/** Longer pieces the ring sends without a copy. */
+const LONGEST_COPY = 16384
+
+/** Something that sends by itself, with nothing else in between. */
+export type SendTask = () => Promise<void>
+
+export class NodeWriter {
+  /** `end` was called. */
+  ending = false
+  finished = false
+  /** Bytes taken. */
+  bytes = 0
+  /** Of these, the ones that wait behind a task. */
+  #heldBytes = 0
+  readonly #socket: NetSocket
+  readonly #highWaterMark: number
+  /** What the connection broke by, if it did. */
+  readonly #whyStopped: () => Error
+  /** The tasks, and what was asked for behind them; null when there is none. */
+  #line: Promise<void> | null = null
+  #waiting: Wait[] = []
+  #ended: Wait | null = null
+  #isStopped = false
+
+  constructor(socket: NetSocket, highWaterMark: number, whyStopped: () => Error) {
+    this.#socket = socket
+    this.#highWaterMark = highWaterMark
+    this.#whyStopped = whyStopped
+  }
+
+  get pending(): number {
+    return this.#isStopped ? 0 : this.#socket.writableLength + this.#heldBytes
+  }
+
+  /** See `Socket.write`. */
+  write(data: Data | readonly Data[]): true | Promise<void> {
+    const pieces = piecesOf(data)
+    let total = 0
+    for (const piece of pieces) total += piece.length
+    this.bytes += total
+    if (this.#line === null) {
+      const taken = this.#writeNow(pieces)
+      // As on a ring, where so much is sent from where it is: a program that relies on `true` finds out here too.
+      return taken === true && pieces.some(({ length }) => length > LONGEST_COPY) ? Promise.resolve() : taken
+    }
+    this.#heldBytes += total
+    return this.#behindTasks(async () => {
+      this.#heldBytes -= total
+      await this.#writeNow(pieces)
+    })
+  }
+
+  flush(): Promise<void> {
+    if (this.#line !== null) return this.#behindTasks(() => this.flush())
+    if (this.#socket.writableLength === 0) return Promise.resolve()
+    return this.#wait(0)
+  }
+
+  end(): Promise<void> {
+    this.ending = true
+    if (this.#ended === null) {
+      this.#ended = newWait()
+      const end = (): void => {
+        this.#socket.end()
+      }
+      if (this.#line === null) end()
+      else void this.#behindTasks(async () => end())
+    }
+    return this.#ended.promise
+  }
+
+  /** Runs `task` when what was written before it was handed to the system. */
+  run(task: SendTask): Promise<void> {
+    return this.#behindTasks(task)
+  }
+
+  /** Part of a task: sends, and resolves when there is room for more. */
+  async sendForTask(bytes: Buffer): Promise<void> {
+    this.bytes += bytes.length
+    await this.#writeNow([bytes])
+  }
+
+  /** @internal 'finish' of the socket. */
+  finish(): void {
+    this.finished = true
+    this.#ended?.resolve()
+  }
+
+  /** Rejects all who wait. */
+  stop(): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    const error = this.#whyStopped()
+    for (const wait of this.#waiting.splice(0)) wait.reject(error)
+    if (!this.finished) this.#ended?.reject(error)
+  }
+
+  #writeNow(pieces: readonly Uint8Array[]): true | Promise<void> {
+    const socket = this.#socket
+    if (this.#isStopped) return Promise.reject(this.#whyStopped())
+    if (pieces.length > 1) socket.cork()
+    for (const piece of pieces) if (piece.length > 0) socket.write(piece, this.#onTaken)
+    if (pieces.length > 1) socket.uncork()
+    // What node:net could not send at once it keeps a reference to: it is not taken yet.
+    return socket.writableLength === 0 ? true : this.#wait(this.#highWaterMark >>> 1)
+  }
+
+  /** Waits until no more than so much is left to send, and all that is there now was sent. */
+  #wait(most: number): Promise<void> {
+    const socket = this.#socket
+    const wait = newWait()
+    wait.until = socket.bytesWritten
+    wait.most = most
+    this.#waiting.push(wait)
+    return wait.promise
+  }
+
+  readonly #onTaken = (): void => {
+    const socket = this.#socket
+    if (this.#waiting.length === 0 || this.#isStopped) return
+    const left = socket.writableLength
+    const taken = socket.bytesWritten - left
+    while (this.#waiting.length > 0) {
+      const { until, most, resolve } = this.#waiting[0]!
+      if (taken < until || (most > 0 && left > most)) return
+      this.#waiting.shift()
+      resolve()
+    }
+  }
+
+  /** Runs `action` when what stands in line has run. One that fails does not stop the others: the connection's end does. */
+  #behindTasks(action: () => Promise<void> | void): Promise<void> {
+    const before = this.#line ?? Promise.resolve()
+    const result = before.then(() => {
+      if (this.#isStopped) throw this.#whyStopped()
+      return action()
+    })
+    const line: Promise<void> = result.then(nothing, nothing).then(() => {
+      if (this.#line === line) this.#line = null
+    })
+    this.#line = line
+    result.catch(nothing)
+    return result
+  }
+}
+
+interface Wait {
+  until: number
+  most: number
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+function newWait(): Wait {
+  let resolve!: () => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<void>((done, fail) => {
+    resolve = done
+    reject = fail
+  })
+  // Who does not look at it hears of the error elsewhere: it is the connection's.
+  promise.catch(nothing)
+  return { until: 0, most: 0, promise, resolve, reject }
+}
+
+function nothing(): void {}
+
+function piecesOf(data: Data | readonly Data[]): Uint8Array[] {
+  return Array.isArray(data) ? (data as readonly Data[]).map(bytesOf) : [bytesOf(data as Data)]
+}
+
+function bytesOf(data: Data): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data)
+  if (data instanceof Uint8Array) return data
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) {
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  }
+  const expected =
+    'of type string or an instance of Buffer, ArrayBuffer, TypedArray, DataView or an array of these'
+  throw invalidType('data', expected, data)
+}

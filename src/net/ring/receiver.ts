@@ -1,0 +1,404 @@
+// The receiving half of a connection: one multishot receive that stands ready as long as there is room for what it brings,
+// and what waits for the reader.
+
+import {
+  IORING_CQE_F_BUFFER,
+  IOSQE_BUFFER_SELECT,
+  prepRecv,
+  prepRecvMultishot,
+  type Sqe,
+} from '../../ring/index.js'
+import { BufferLease } from '../../runtime/buffer-group.js'
+import type { Slot } from '../../runtime/slot.js'
+import { invalidState } from '../../syscalls/argument-errors.js'
+import { throwLater } from '../run-handler.js'
+import type { SocketSink } from '../socket.js'
+import type { Hub, LeasedBuffers, ReceiveBuffers, TurnMember } from './hub.js'
+
+/** What a receive brings: in memory of its own, or a part of the shared buffers. */
+export type Chunk = Buffer | BufferLease
+
+/** The connection that it is part of. */
+export interface ReceiverHost {
+  readonly fd: number
+  readonly error: Error | null
+  /** Something came. */
+  active(): void
+  /** The kernel will bring no more: the peer has ended. */
+  peerEnded(): void
+  /** The reader has been told so. */
+  endDelivered(): void
+  receiveFailed(res: number): void
+  sinkFailed(): void
+  /** The kernel has let go. */
+  receiverIdle(): void
+}
+
+/** Buffers filled to the brim one after the other, after which a connection takes the large ones. */
+const BRIMMING = 4
+
+const EINTR = -4
+const EAGAIN = -11
+const EINVAL = -22
+const ENOBUFS = -105
+const ECANCELED = -125
+
+const NO_CHUNKS: Chunk[] = []
+
+let takenResolve: (value: unknown) => void
+let takenReject: (error: unknown) => void
+// One executor for all: an idle connection is small because it has no closures that it may never use.
+function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  takenResolve = resolve
+  takenReject = reject
+}
+
+// What `prepare` prepares for. It is called within `submitMultishot`, so one function serves all.
+let armedFd = -1
+let armedGroup = 0
+
+function prepareMultishot(sqe: Sqe): void {
+  prepRecvMultishot(sqe, armedFd, 0, 0, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
+}
+
+function prepareOnce(sqe: Sqe): void {
+  prepRecv(sqe, armedFd, 0, 0, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
+}
+
+export class Receiver implements TurnMember {
+  /** Bytes received. */
+  bytes = 0
+  /** The peer has ended. */
+  ended = false
+  readonly #hub: Hub
+  readonly #host: ReceiverHost
+  readonly #leases: boolean
+  readonly #highWaterMark: number
+  #group: ReceiveBuffers
+  #slot: Slot | null = null
+  #isArmed = false
+  #isCancelling = false
+  /** The buffers are all taken: armed again when one comes back. */
+  #isStarving = false
+  #onBuffer: (() => void) | null = null
+  /** No data is handed out any more. */
+  #isStopped = false
+  /** What came and was not handed out, the end included, is not handed out any more. */
+  #isLost = false
+  /** Somebody reads, or has. */
+  #isWanted = false
+  /** What comes is of no interest to anyone. */
+  #isDropping = false
+  #isEndDelivered = false
+  #brimming = 0
+  /** More waits than may: looked at again at the end of the turn. */
+  #isMarkPassed = false
+  #chunks = NO_CHUNKS
+  #waitingBytes = 0
+  /** The reader that waits: of `next()` it wants a result, of `read()` the chunk. */
+  #resolve: ((value: unknown) => void) | null = null
+  #reject: ((error: unknown) => void) | null = null
+  #wantsResult = false
+  #sink: SocketSink | null = null
+  #isPaused = false
+  #isClosed = false
+
+  constructor(hub: Hub, host: ReceiverHost, leases: boolean, highWaterMark: number) {
+    this.#hub = hub
+    this.#host = host
+    this.#leases = leases
+    this.#highWaterMark = highWaterMark
+    this.#group = hub.smallBuffers
+  }
+
+  /** The kernel has nothing of this half. */
+  get idle(): boolean {
+    return !this.#isArmed
+  }
+
+  /** All data was handed out, and its end. */
+  get endDelivered(): boolean {
+    return this.#isEndDelivered
+  }
+
+  get hasSink(): boolean {
+    return this.#sink !== null
+  }
+
+  next(wantsResult: boolean): Promise<unknown> {
+    if (this.#resolve !== null || this.#sink !== null) {
+      return Promise.reject(invalidState('The connection is being read already'))
+    }
+    if (this.#chunks.length > 0) {
+      const chunk = this.#shift()
+      this.#arm()
+      return Promise.resolve(wantsResult ? { value: chunk, done: false } : chunk)
+    }
+    if (this.ended && !this.#isLost) {
+      this.#deliverEnd()
+      return Promise.resolve(endOf(wantsResult))
+    }
+    if (this.#isStopped) {
+      const { error } = this.#host
+      return error === null ? Promise.resolve(endOf(wantsResult)) : Promise.reject(error)
+    }
+    this.#wantsResult = wantsResult
+    const promise = new Promise(takeResolvers)
+    this.#resolve = takenResolve
+    this.#reject = takenReject
+    this.#isWanted = true
+    this.#arm()
+    return promise
+  }
+
+  consume(sink: SocketSink): void {
+    if (this.#resolve !== null || this.#sink !== null) {
+      throw invalidState('The connection is being read already')
+    }
+    this.#sink = sink
+    this.#deliverToSink()
+    this.#isWanted = true
+    this.#arm()
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#deliverToSink()
+    this.#arm()
+  }
+
+  /** Receives although nobody reads yet, so that the end of the peer is seen. */
+  watchForEnd(): void {
+    this.#isWanted = true
+    this.#arm()
+  }
+
+  /** Drops what comes from now on, and what waits. */
+  drop(): void {
+    this.#isDropping = true
+    this.#discardChunks()
+    this.watchForEnd()
+  }
+
+  /**
+   * Ends this half: the reader is told, the kernel is asked to let go.
+   *
+   * @param keepsData - What has come can still be read.
+   */
+  stop(error: Error | null, keepsData: boolean): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    if (this.#isStarving) {
+      this.#isStarving = false
+      this.#group.forgetAwaiting(this.#onBuffer!)
+    }
+    if (!keepsData) {
+      this.#isLost = true
+      this.#discardChunks()
+    }
+    const { resolve, reject } = this.#takeReader()
+    if (resolve !== null) {
+      if (error === null) resolve(endOf(this.#wantsResult))
+      else reject!(error)
+    }
+    if (this.#isArmed) this.#cancel()
+  }
+
+  /** Tells the sink, if there is one, that the connection is closed: after the data that it has yet to see. */
+  closeSink(error: Error | null): void {
+    if (this.#sink === null) return
+    this.#isClosed = true
+    const isDue = this.#isLost || !this.ended || this.#isEndDelivered
+    if (this.#chunks.length === 0 && isDue) this.#sink.onClose(error)
+  }
+
+  #takeReader(): {
+    resolve: ((value: unknown) => void) | null
+    reject: ((error: unknown) => void) | null
+  } {
+    const reader = { resolve: this.#resolve, reject: this.#reject }
+    this.#resolve = null
+    this.#reject = null
+    return reader
+  }
+
+  #arm(): void {
+    if (this.#isArmed || this.#isStarving || this.ended || this.#isStopped || !this.#isWanted) return
+    if (this.#waitingBytes > this.#highWaterMark >>> 1) return
+    const hub = this.#hub
+    const group = this.#group
+    if (hub.driver.closed || group.closed) return
+    group.join()
+    this.#isArmed = true
+    this.#isCancelling = false
+    armedFd = this.#host.fd
+    armedGroup = group.id
+    const prepare = hub.hasMultishot ? prepareMultishot : prepareOnce
+    this.#slot = hub.driver.submitMultishot(prepare, this.#onCqe, 'recv', this, true)
+  }
+
+  #cancel(): void {
+    if (this.#isCancelling) return
+    this.#isCancelling = true
+    if (this.#slot !== null) this.#hub.driver.cancel(this.#slot)
+  }
+
+  readonly #onCqe = (res: number, flags: number, more: boolean): void => {
+    const group = this.#group
+    if (!more) {
+      this.#isArmed = false
+      this.#slot = null
+    }
+    if (res > 0) this.#onData(res, flags, more)
+    else {
+      // One that ends without data may hold a buffer all the same.
+      if (flags & IORING_CQE_F_BUFFER) group.discard(0, flags)
+      if (res === 0) this.#onEnd()
+      else this.#onFailure(res)
+    }
+    if (more) return
+    group.leave()
+    this.#isCancelling = false
+    if (this.#isStopped || this.ended) this.#host.receiverIdle()
+    if (this.#brimming >= BRIMMING)
+      this.#group = this.#leases ? this.#hub.largeBuffers : this.#hub.givenBuffers
+    this.#arm()
+  }
+
+  #onData(res: number, flags: number, more: boolean): void {
+    const group = this.#group
+    if (this.#isStopped || this.#isDropping) {
+      group.discard(res, flags)
+      return
+    }
+    this.bytes += res
+    this.#host.active()
+    const brimming = res === group.size ? this.#brimming + 1 : 0
+    this.#brimming = brimming
+    const chunk =
+      this.#leases && this.#sink === null
+        ? (group as LeasedBuffers).lease(res, flags)
+        : group.copy(res, flags)
+    this.#deliver(chunk)
+    if (!more) return
+    if (this.#waitingBytes >= this.#highWaterMark) this.#checkMark()
+    else if (brimming === BRIMMING && group === this.#hub.smallBuffers) this.#cancel()
+  }
+
+  /** A reader that is busy with what came before takes this within the turn, and nothing needs to be stopped. */
+  #checkMark(): void {
+    if (this.#isMarkPassed) return
+    this.#isMarkPassed = true
+    this.#hub.atTurnEnd(this)
+  }
+
+  /** @internal */
+  turnEnded(): void {
+    this.#isMarkPassed = false
+    if (this.#isArmed && this.#waitingBytes >= this.#highWaterMark) this.#cancel()
+  }
+
+  #deliver(chunk: Chunk): void {
+    if (this.#sink !== null && !this.#isPaused && this.#chunks.length === 0) {
+      this.#toSink(chunk as Buffer)
+      return
+    }
+    const resolve = this.#resolve
+    if (resolve !== null) {
+      this.#resolve = null
+      this.#reject = null
+      resolve(this.#wantsResult ? { value: chunk, done: false } : chunk)
+      return
+    }
+    if (this.#chunks === NO_CHUNKS) this.#chunks = []
+    this.#chunks.push(chunk)
+    this.#waitingBytes += chunk.length
+  }
+
+  #deliverToSink(): void {
+    const sink = this.#sink
+    if (sink === null) return
+    while (!this.#isPaused && this.#chunks.length > 0) {
+      const chunk = this.#shift()
+      if (chunk instanceof BufferLease) {
+        const data = chunk.copy()
+        chunk.release()
+        this.#toSink(data)
+      } else this.#toSink(chunk)
+    }
+    if (!this.ended || this.#isPaused || this.#isEndDelivered || this.#isLost) return
+    this.#deliverEnd()
+    if (this.#isClosed) sink.onClose(this.#host.error)
+  }
+
+  /** One that throws takes its connection with it, as a handler does. */
+  #toSink(chunk: Buffer): void {
+    try {
+      this.#sink!.onData(chunk)
+    } catch (error) {
+      throwLater(error)
+      this.#host.sinkFailed()
+    }
+  }
+
+  #onEnd(): void {
+    this.ended = true
+    if (!this.#isStopped) {
+      const { resolve } = this.#takeReader()
+      if (this.#sink !== null) this.#deliverToSink()
+      else if (resolve !== null || this.#isDropping) {
+        resolve?.(endOf(this.#wantsResult))
+        this.#deliverEnd()
+      }
+    }
+    this.#host.peerEnded()
+  }
+
+  #deliverEnd(): void {
+    if (this.#isEndDelivered) return
+    this.#isEndDelivered = true
+    this.#sink?.onEnd()
+    this.#host.endDelivered()
+  }
+
+  #onFailure(res: number): void {
+    if (this.#isStopped || res === EINTR || res === EAGAIN) return
+    if (res === ECANCELED && (this.#isCancelling || this.#hub.driver.closed)) return
+    if (res === ENOBUFS) {
+      this.#isStarving = true
+      this.#onBuffer ??= () => {
+        this.#isStarving = false
+        this.#arm()
+      }
+      this.#group.awaitBuffer(this.#onBuffer)
+      return
+    }
+    if (res === EINVAL && this.#hub.hasMultishot) {
+      // Before Linux 6.0. Each receive is then armed anew.
+      this.#hub.hasMultishot = false
+      return
+    }
+    this.#host.receiveFailed(res)
+  }
+
+  #shift(): Chunk {
+    const chunk = this.#chunks.shift()!
+    this.#waitingBytes -= chunk.length
+    return chunk
+  }
+
+  #discardChunks(): void {
+    for (const chunk of this.#chunks) if (chunk instanceof BufferLease) chunk.release()
+    this.#chunks = NO_CHUNKS
+    this.#waitingBytes = 0
+  }
+}
+
+function endOf(wantsResult: boolean): unknown {
+  return wantsResult ? { value: undefined, done: true } : null
+}

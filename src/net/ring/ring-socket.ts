@@ -1,0 +1,436 @@
+// A connection carried by a ring: its two halves, its descriptor, and the rules of its end. The descriptor is closed when
+// the kernel has let go of both halves, and never before: its number may be another file's at once.
+
+import type { Duplex } from 'node:stream'
+import { prepClose, type SocketAddress, type Sqe } from '../../ring/index.js'
+import { invalidType } from '../../syscalls/argument-errors.js'
+import { close } from '../../syscalls/libc.js'
+import { shownAddress } from '../address.js'
+import { localName, peerName, resetOnClose, setKeepAlive, setNoDelay } from '../descriptor.js'
+import { endedByPeer, netError, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
+import { IdleTimer } from '../idle-timer.js'
+import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
+import type {
+  Data,
+  EndpointAddress,
+  FileRange,
+  FileSource,
+  Lease,
+  Socket,
+  SocketSettings,
+  SocketSink,
+} from '../socket.js'
+import { SocketStream } from '../stream.js'
+import type { Hub, RingUser } from './hub.js'
+import { Receiver, type ReceiverHost } from './receiver.js'
+import { sendFile } from './send-file.js'
+import { Sender, type SenderHost } from './sender.js'
+
+const NO_ADDRESS: EndpointAddress = {}
+
+let closedFd = -1
+function prepareClose(sqe: Sqe): void {
+  prepClose(sqe, closedFd)
+}
+
+/** Who counts connections. */
+export interface ConnectionKeeper {
+  /** The descriptor is about to be closed: its number is free from now on. */
+  closing(fd: number): void
+  closed(socket: RingSocket): void
+}
+
+export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, ReceiverHost, SenderHost, RingUser {
+  error: Error | null = null
+  readonly #hub: Hub
+  readonly #receiver: Receiver
+  /** Made by the first write: a connection that only listens needs none. */
+  #sender: Sender | null = null
+  readonly #highWaterMark: number
+  readonly #allowHalfOpen: boolean
+  readonly #keeper: ConnectionKeeper | null
+  #fd: number
+  #isDestroyed = false
+  #isClosing = false
+  #isClosed = false
+  #isReferenced = true
+  #endedByPeer = false
+  #closedPromise: Promise<void> | null = null
+  #resolveClosed: (() => void) | null = null
+  #local: EndpointAddress | null = null
+  #remote: EndpointAddress | null = null
+  #timer: IdleTimer | null = null
+  #onTimeout: (() => void) | null = null
+  #stream: Duplex | null = null
+
+  /** @param fd - Connected, blocking; the connection's from here on. */
+  constructor(hub: Hub, fd: number, settings: SocketSettings, keeper: ConnectionKeeper | null) {
+    const { highWaterMark = DEFAULT_HIGH_WATER_MARK, allowHalfOpen = false, chunks } = settings
+    this.#hub = hub
+    this.#fd = fd
+    this.#highWaterMark = highWaterMark
+    this.#allowHalfOpen = allowHalfOpen
+    this.#keeper = keeper
+    this.#receiver = new Receiver(hub, this, chunks === 'lease', highWaterMark)
+    if (settings.noDelay) setNoDelay(fd, true)
+    if (settings.keepAlive) setKeepAlive(fd, true, settings.keepAliveInitialDelay ?? 0)
+    hub.users.add(this)
+    hub.driver.listen()
+  }
+
+  get fd(): number {
+    return this.#fd
+  }
+
+  get localAddress(): string | undefined {
+    return this.address().address
+  }
+
+  get localPort(): number | undefined {
+    return this.address().port
+  }
+
+  get localFamily(): 'IPv4' | 'IPv6' | undefined {
+    return this.address().family
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#peer().address
+  }
+
+  get remotePort(): number | undefined {
+    return this.#peer().port
+  }
+
+  get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
+    return this.#peer().family
+  }
+
+  get bytesRead(): number {
+    return this.#receiver.bytes
+  }
+
+  get bytesWritten(): number {
+    return this.#sender?.bytes ?? 0
+  }
+
+  get pendingBytes(): number {
+    return this.#sender?.pending ?? 0
+  }
+
+  get readableEnded(): boolean {
+    return this.#receiver.endDelivered
+  }
+
+  get writableEnded(): boolean {
+    return this.#sender?.ending ?? false
+  }
+
+  get destroyed(): boolean {
+    return this.#isDestroyed
+  }
+
+  get closed(): Promise<void> {
+    this.#closedPromise ??= new Promise((resolve) => {
+      if (this.#isClosed) resolve()
+      else this.#resolveClosed = resolve
+    })
+    return this.#closedPromise
+  }
+
+  read(): Promise<Chunk | null> {
+    return this.#receiver.next(false) as Promise<Chunk | null>
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Chunk, undefined, undefined> {
+    return new Chunks<Chunk>(this.#receiver)
+  }
+
+  consume(sink: SocketSink): void {
+    if (typeof sink !== 'object' || sink === null) throw invalidType('sink', 'of type object', sink)
+    this.#receiver.consume(sink)
+    if (this.#isClosed) queueMicrotask(() => this.#receiver.closeSink(this.error))
+  }
+
+  pause(): void {
+    this.#receiver.pause()
+  }
+
+  resume(): void {
+    this.#receiver.resume()
+  }
+
+  write(data: Data | readonly Data[]): true | Promise<void> {
+    const mistake = this.#writeMistake()
+    if (mistake === null) return this.#writer().write(data)
+    const refused = Promise.reject(mistake)
+    refused.catch(nothing)
+    return refused
+  }
+
+  flush(): Promise<void> {
+    if (this.#isDestroyed && this.error !== null) return Promise.reject(this.error)
+    return this.#sender?.flush() ?? Promise.resolve()
+  }
+
+  end(data?: Data | readonly Data[]): Promise<void> {
+    if (data !== undefined) {
+      const mistake = this.#writeMistake()
+      if (mistake !== null) return Promise.reject(mistake)
+      this.#writer().write(data)
+    }
+    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    return this.#writer().end()
+  }
+
+  async shutdown(how: 'read' | 'write' | 'both' = 'write'): Promise<void> {
+    if (how !== 'read' && how !== 'write' && how !== 'both') {
+      throw invalidType('how', "one of 'read', 'write', 'both'", how)
+    }
+    if (how !== 'write' && !this.#isDestroyed) this.#receiver.drop()
+    if (how !== 'read') await this.end()
+  }
+
+  async sendFile(file: FileSource, range: FileRange = {}): Promise<number> {
+    checkFileRange(range)
+    const mistake = this.#writeMistake()
+    if (mistake !== null) throw mistake
+    return sendFile(this.#hub, this, this.#writer(), file, range)
+  }
+
+  destroy(error?: Error): void {
+    if (this.#isDestroyed) return
+    this.error = error ?? null
+    this.#stop(false)
+  }
+
+  destroySoon(): void {
+    if (this.#isDestroyed) return
+    this.end().then(
+      () => this.destroy(),
+      () => this.destroy(),
+    )
+  }
+
+  resetAndDestroy(): void {
+    if (this.#isDestroyed) return
+    resetOnClose(this.#fd)
+    this.destroy()
+  }
+
+  setTimeout(timeoutMs: number, onTimeout?: () => void): this {
+    checkTimeout(timeoutMs, onTimeout)
+    this.#onTimeout = onTimeout ?? null
+    if (timeoutMs === 0 || this.#isDestroyed) this.#timer?.stop()
+    else {
+      this.#timer ??= new IdleTimer(this)
+      this.#timer.start(timeoutMs)
+    }
+    return this
+  }
+
+  setNoDelay(noDelay = true): this {
+    if (this.#fd >= 0) setNoDelay(this.#fd, noDelay)
+    return this
+  }
+
+  setKeepAlive(enable = false, initialDelayMs = 0): this {
+    if (this.#fd >= 0) setKeepAlive(this.#fd, enable, initialDelayMs)
+    return this
+  }
+
+  ref(): this {
+    if (!this.#isReferenced && !this.#isClosed) this.#hub.driver.listen()
+    this.#isReferenced = true
+    return this
+  }
+
+  unref(): this {
+    if (this.#isReferenced && !this.#isClosed) this.#hub.driver.unlisten()
+    this.#isReferenced = false
+    return this
+  }
+
+  address(): EndpointAddress {
+    if (this.#local === null) {
+      if (this.#fd < 0 || this.#isClosing) return NO_ADDRESS
+      this.#local = shown(localName(this.#fd))
+    }
+    return this.#local
+  }
+
+  stream(): Duplex {
+    const options = { allowHalfOpen: this.#allowHalfOpen, highWaterMark: this.#highWaterMark }
+    this.#stream ??= new SocketStream(this as Socket<unknown>, options)
+    return this.#stream as Duplex
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.destroy()
+    await this.closed
+  }
+
+  // What the halves and the ring tell.
+
+  /** @internal */
+  active(): void {
+    this.#timer?.refresh()
+  }
+
+  /** @internal */
+  onIdle(): void {
+    if (this.#onTimeout !== null) this.#onTimeout()
+    else this.destroy(timedOut('read'))
+  }
+
+  /** @internal */
+  get peerHasEnded(): boolean {
+    return this.#receiver.ended
+  }
+
+  /** @internal */
+  peerEnded(): void {
+    this.#timer?.refresh()
+    // Nothing more to come, and nothing more to go.
+    if (this.#sender?.finished) this.#stop(true)
+  }
+
+  /** @internal */
+  endDelivered(): void {
+    // A stream sees to its own end.
+    if (this.#allowHalfOpen || this.#isDestroyed || this.#stream !== null) return
+    // The reader has its turn first: what it writes now that it knows the end shall go out.
+    this.#hub.afterwards(() => {
+      if (this.#isDestroyed || this.writableEnded) return
+      this.#endedByPeer = true
+      void this.#writer().end()
+    })
+  }
+
+  /** @internal */
+  receiveFailed(res: number): void {
+    this.destroy(netError(res, 'read'))
+  }
+
+  /** @internal */
+  sinkFailed(): void {
+    this.destroy()
+  }
+
+  /** @internal */
+  receiverIdle(): void {
+    this.#closeWhenIdle()
+  }
+
+  /** @internal */
+  finished(): void {
+    if (this.#receiver.ended) this.#stop(true)
+    // The end of the peer is what closes the connection now.
+    else this.#receiver.watchForEnd()
+  }
+
+  /** @internal */
+  sendFailed(res: number): void {
+    this.destroy(netError(res, 'write'))
+  }
+
+  /** @internal */
+  taskFailed(error: Error): void {
+    this.destroy(error)
+  }
+
+  /** @internal */
+  senderIdle(): void {
+    this.#closeWhenIdle()
+  }
+
+  /** @internal */
+  ringClosed(): void {
+    this.destroy(this.#hub.driver.closedError('read'))
+  }
+
+  #peer(): EndpointAddress {
+    if (this.#remote === null) {
+      if (this.#fd < 0 || this.#isClosing) return NO_ADDRESS
+      this.#remote = shown(peerName(this.#fd))
+    }
+    return this.#remote
+  }
+
+  #writer(): Sender {
+    this.#sender ??= new Sender(this.#hub, this, this.#highWaterMark)
+    return this.#sender
+  }
+
+  #writeMistake(): Error | null {
+    if (this.#isDestroyed) return this.error ?? socketDestroyed('write')
+    if (!this.writableEnded) return null
+    return this.#endedByPeer ? endedByPeer() : writeAfterEnd()
+  }
+
+  /** @param keepsData - The connection has come to its end: what was received can still be read. */
+  #stop(keepsData: boolean): void {
+    this.#isDestroyed = true
+    this.#timer?.close()
+    this.#receiver.stop(this.error, keepsData)
+    this.#sender?.stop(this.error ?? socketDestroyed('write'))
+    this.#closeWhenIdle()
+  }
+
+  #closeWhenIdle(): void {
+    if (!this.#isDestroyed || this.#isClosing) return
+    if (!this.#receiver.idle || this.#sender?.idle === false) return
+    this.#isClosing = true
+    this.#keeper?.closing(this.#fd)
+    const { driver } = this.#hub
+    if (driver.closed) {
+      close(this.#fd)
+      this.#over()
+      return
+    }
+    closedFd = this.#fd
+    const onCqe = (res: number): void => {
+      // The ring was closed before it came to that.
+      if (res < 0 && driver.closed) close(this.#fd)
+      this.#over()
+    }
+    driver.submitMultishot(prepareClose, onCqe, 'close', null)
+  }
+
+  #over(): void {
+    this.#fd = -1
+    this.#isClosed = true
+    this.#hub.users.delete(this)
+    if (this.#isReferenced) this.#hub.driver.unlisten()
+    this.#resolveClosed?.()
+    this.#keeper?.closed(this as unknown as RingSocket)
+    this.#receiver.closeSink(this.error)
+  }
+}
+
+/** An iteration. Leaving it changes nothing: the next one goes on where it stopped. */
+class Chunks<Chunk> implements AsyncIterableIterator<Chunk, undefined, undefined> {
+  readonly #receiver: Receiver
+
+  constructor(receiver: Receiver) {
+    this.#receiver = receiver
+  }
+
+  next(): Promise<IteratorResult<Chunk, undefined>> {
+    return this.#receiver.next(true) as Promise<IteratorResult<Chunk, undefined>>
+  }
+
+  return(): Promise<IteratorResult<Chunk, undefined>> {
+    return Promise.resolve({ value: undefined, done: true })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+function shown(address: SocketAddress | null): EndpointAddress {
+  return address === null ? NO_ADDRESS : shownAddress(address)
+}
+
+function nothing(): void {}

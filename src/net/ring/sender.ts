@@ -1,0 +1,491 @@
+// The sending half of a connection: one send in flight at a time, so that nothing overtakes; what is written meanwhile
+// goes with the next one.
+
+import {
+  addressOf,
+  IORING_CQE_F_NOTIF,
+  IOSQE_IO_LINK,
+  IOVEC,
+  MSG_NOSIGNAL,
+  MSG_WAITALL,
+  MSGHDR,
+  prepSend,
+  prepSendmsg,
+  prepSendZc,
+  prepShutdown,
+  SHUT_WR,
+  type Sqe,
+} from '../../ring/index.js'
+import type { Block } from '../../runtime/arena.js'
+import type { CqeHandler, Slot } from '../../runtime/slot.js'
+import { invalidType } from '../../syscalls/argument-errors.js'
+import type { Data } from '../socket.js'
+import type { Hub, TurnMember } from './hub.js'
+import { Outgoing, Piece, type Task } from './outgoing.js'
+
+/** The connection that it is part of. */
+export interface SenderHost {
+  readonly fd: number
+  /** Something was sent. */
+  active(): void
+  /** All was sent, and the peer told so, or about to be by the close. */
+  finished(): void
+  sendFailed(res: number): void
+  taskFailed(error: Error): void
+  /** The kernel has let go of the descriptor. */
+  senderIdle(): void
+  /** The peer has ended already: closing the descriptor tells it all that a shutdown would. */
+  readonly peerHasEnded: boolean
+}
+
+/** Longer writes are sent from where they are. A copy of so much costs less than to wait for a promise. */
+const LONGEST_COPY = 16384
+/** From here on the pages are pinned rather than copied, where the ring's `zeroCopyPolicy` is 'enabled'. */
+const SHORTEST_ZERO_COPY = 32768
+/** What one sendmsg takes. */
+const MOST_PIECES = 64
+const MOST_BYTES = 1 << 20
+
+const NO_PIECES: readonly Piece[] = []
+
+const SEND_FLAGS: number = MSG_NOSIGNAL | MSG_WAITALL
+const VECTORS_AT = MSGHDR.size
+
+/** How often a send that was interrupted before it took anything is repeated. */
+const MAX_REPEATS = 16
+
+const EINTR = -4
+const EAGAIN = -11
+const ENOTCONN = -107
+const ECANCELED = -125
+const EINVAL = -22
+const EOPNOTSUPP = -95
+
+// What the prepare functions prepare. They are called within `submitMultishot`, so one of each serves all connections.
+let sendFd = -1
+let sendAddress = 0
+let sendLength = 0
+let sendLink = 0
+
+function prepareSend(sqe: Sqe): void {
+  prepSend(sqe, sendFd, sendAddress, sendLength, SEND_FLAGS)
+  if (sendLink !== 0) sqe.addFlags(sendLink)
+}
+
+function prepareMessage(sqe: Sqe): void {
+  prepSendmsg(sqe, sendFd, sendAddress, SEND_FLAGS)
+  if (sendLink !== 0) sqe.addFlags(sendLink)
+}
+
+function prepareZeroCopy(sqe: Sqe): void {
+  prepSendZc(sqe, sendFd, sendAddress, sendLength, SEND_FLAGS, 0)
+}
+
+function prepareShutdown(sqe: Sqe): void {
+  prepShutdown(sqe, sendFd, SHUT_WR)
+}
+
+interface Wait {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+function newWait(): Wait {
+  let resolve!: () => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<void>((done, fail) => {
+    resolve = done
+    reject = fail
+  })
+  // Who does not look at it hears of the error elsewhere: it is the connection's.
+  promise.catch(nothing)
+  return { promise, resolve, reject }
+}
+
+function nothing(): void {}
+
+export class Sender implements TurnMember {
+  /** Bytes taken. */
+  bytes = 0
+  /** Of these, the ones that the kernel has not taken. */
+  pending = 0
+  /** `end` was called. */
+  ending = false
+  readonly #hub: Hub
+  readonly #host: SenderHost
+  readonly #highWaterMark: number
+  readonly #outgoing: Outgoing
+  #isQueued = false
+  /** Pieces of the send in flight. */
+  #flight: Piece[] = []
+  #slot: Slot | null = null
+  /** A send, a shutdown or a task is under way. */
+  /** Interruptions in a row. */
+  #repeats = 0
+  #isBusy = false
+  #task: Task | null = null
+  #header: Block | null = null
+  #isShuttingDown = false
+  #isFinished = false
+  #stopError: Error | null = null
+  #drain: Wait | null = null
+  #flushed: Wait | null = null
+  #ended: Wait | null = null
+
+  constructor(hub: Hub, host: SenderHost, highWaterMark: number) {
+    this.#hub = hub
+    this.#host = host
+    this.#highWaterMark = highWaterMark
+    this.#outgoing = new Outgoing(hub.driver.arena)
+  }
+
+  /** The kernel has nothing of this half that needs the descriptor. */
+  get idle(): boolean {
+    return !this.#isBusy && !this.#isShuttingDown
+  }
+
+  get finished(): boolean {
+    return this.#isFinished
+  }
+
+  /** See `Socket.write`. */
+  write(data: Data | readonly Data[]): true | Promise<void> {
+    const before = this.bytes
+    let last: Piece | null = null
+    if (Array.isArray(data)) {
+      for (const item of data as readonly Data[]) checkData(item)
+      for (const item of data as readonly Data[]) last = this.#add(item) ?? last
+    } else {
+      checkData(data as Data)
+      last = this.#add(data as Data)
+    }
+    this.pending += this.bytes - before
+    if (this.bytes !== before) this.#sendSoon()
+    if (last !== null) return sentPromise(last)
+    if (this.pending <= this.#highWaterMark) return true
+    this.#drain ??= newWait()
+    return this.#drain.promise
+  }
+
+  flush(): Promise<void> {
+    if (this.pending === 0 && !this.#isBusy && this.#outgoing.length === 0) return Promise.resolve()
+    this.#flushed ??= newWait()
+    return this.#flushed.promise
+  }
+
+  end(): Promise<void> {
+    this.ending = true
+    if (this.#isFinished) return Promise.resolve()
+    this.#ended ??= newWait()
+    this.#sendSoon()
+    return this.#ended.promise
+  }
+
+  /** Runs `task` when what was written before it is sent. */
+  run(task: Task): void {
+    this.#outgoing.addTask(task)
+    this.#sendSoon()
+  }
+
+  /** What a task has sent. */
+  countTaskBytes(bytes: number): void {
+    this.bytes += bytes
+    this.#host.active()
+  }
+
+  /** Drops what waits, and has the kernel let go. */
+  stop(error: Error): void {
+    if (this.#stopError !== null) return
+    this.#stopError = error
+    if (this.#slot !== null) this.#hub.driver.cancel(this.#slot)
+    this.#task?.abort(error)
+    for (const item of this.#outgoing.takeAll()) {
+      if (item instanceof Piece) this.#giveUp(item, error)
+      else item.abort(error)
+    }
+    this.pending = 0
+    for (const wait of [this.#drain, this.#flushed, this.#ended]) wait?.reject(error)
+    this.#drain = null
+    this.#flushed = null
+    this.#ended = null
+  }
+
+  /** @internal */
+  turnEnded(): void {
+    this.#isQueued = false
+    this.#sendNow()
+  }
+
+  #sendNow(): void {
+    if (this.#isBusy || this.#isShuttingDown || this.#stopError !== null || this.#isFinished) return
+    const { head } = this.#outgoing
+    if (head === undefined) {
+      if (this.ending) this.#finish()
+    } else if (!(head instanceof Piece)) this.#runTask(head)
+    else if (this.#hub.zeroCopy && isLarge(head)) this.#sendZeroCopy(head)
+    else this.#send()
+  }
+
+  #sendSoon(): void {
+    if (this.#isQueued || this.#isBusy) return
+    this.#isQueued = true
+    this.#hub.atTurnEnd(this)
+  }
+
+  /** @returns The piece whose memory must not be changed, or null when all was copied. */
+  #add(data: Data): Piece | null {
+    if (typeof data === 'string') {
+      const most = data.length * 3
+      if (most <= LONGEST_COPY) {
+        this.bytes += this.#outgoing.copyText(data, most)
+        return null
+      }
+      // Nobody else has this memory, so nobody waits for it.
+      return this.#addBytes(Buffer.from(data, 'utf8'), true)
+    }
+    if (data instanceof Uint8Array) return this.#addBytes(data, false)
+    const bytes = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data)
+    return this.#addBytes(bytes, false)
+  }
+
+  #addBytes(bytes: Uint8Array, isOurs: boolean): Piece | null {
+    const { length } = bytes
+    if (length === 0) return null
+    // Shared memory has no address to be had.
+    if (length <= LONGEST_COPY || this.#hub.copies || !(bytes.buffer instanceof ArrayBuffer)) {
+      this.#outgoing.copyBytes(bytes)
+      this.bytes += length
+      return null
+    }
+    const piece = this.#outgoing.addInPlace(bytes, addressOf(bytes), length)
+    this.bytes += length
+    return isOurs ? null : piece
+  }
+
+  #send(): void {
+    const hub = this.#hub
+    const pieces = this.#outgoing.takePieces(MOST_PIECES, MOST_BYTES)
+    this.#flight = pieces
+    this.#isBusy = true
+    sendFd = this.#host.fd
+    // Behind the last data the end goes along, in the same system call. A peer that has ended is told by the close.
+    const isLast = this.ending && this.#outgoing.length === 0 && !this.#host.peerHasEnded
+    const isLinked = isLast && hub.driver.hasRoomFor(2)
+    sendLink = isLinked ? IOSQE_IO_LINK : 0
+    let prepare = prepareSend
+    if (pieces.length === 1) {
+      sendAddress = pieces[0]!.address
+      sendLength = pieces[0]!.length
+    } else {
+      prepare = prepareMessage
+      sendAddress = this.#fillHeader(pieces)
+    }
+    const slot = hub.driver.submitMultishot(prepare, this.#onSent, 'send', this)
+    if (this.#isBusy) this.#slot = slot
+    if (isLinked && this.#isBusy) {
+      this.#isShuttingDown = true
+      hub.driver.submitMultishot(prepareShutdown, this.#onShutdown, 'shutdown', this)
+    }
+  }
+
+  #fillHeader(pieces: readonly Piece[]): number {
+    const block = this.#hub.driver.arena.alloc(VECTORS_AT + pieces.length * IOVEC.size)
+    const { view, bytes, address } = block
+    bytes.fill(0, 0, VECTORS_AT)
+    setAddress(view, MSGHDR.fields.msg_iov.offset, address + VECTORS_AT)
+    setAddress(view, MSGHDR.fields.msg_iovlen.offset, pieces.length)
+    for (let index = 0; index < pieces.length; index++) {
+      const at = VECTORS_AT + index * IOVEC.size
+      setAddress(view, at, pieces[index]!.address)
+      setAddress(view, at + 8, pieces[index]!.length)
+    }
+    this.#header = block
+    return address
+  }
+
+  readonly #onSent: CqeHandler = (res) => {
+    this.#slot = null
+    this.#isBusy = false
+    if (this.#header !== null) {
+      this.#hub.driver.arena.free(this.#header)
+      this.#header = null
+    }
+    const pieces = this.#flight
+    this.#flight = []
+    this.#settle(pieces, res)
+  }
+
+  /** Takes in what a send came to, and goes on. */
+  #settle(pieces: Piece[], res: number): void {
+    let taken = Math.max(res, 0)
+    let index = 0
+    while (index < pieces.length && taken >= pieces[index]!.length) {
+      const piece = pieces[index]!
+      taken -= piece.length
+      this.pending -= piece.length
+      piece.length = 0
+      this.#release(piece)
+      index++
+    }
+    const rest = index === pieces.length ? NO_PIECES : pieces.slice(index)
+    if (this.#stopError !== null) {
+      for (const piece of rest) this.#giveUp(piece, this.#stopError)
+      this.pending = 0
+      this.#host.senderIdle()
+      return
+    }
+    if (rest.length > 0) {
+      rest[0]!.address += taken
+      rest[0]!.length -= taken
+      this.pending -= taken
+      this.#outgoing.unshift(rest)
+    }
+    if (res >= 0) this.#repeats = 0
+    else if ((res !== EINTR && res !== EAGAIN) || ++this.#repeats > MAX_REPEATS) {
+      this.#host.sendFailed(res)
+      return
+    }
+    this.#host.active()
+    this.#wake()
+    if (this.#outgoing.length > 0 || this.ending) this.#sendNow()
+  }
+
+  #wake(): void {
+    if (this.#drain !== null && this.pending <= this.#highWaterMark >>> 1) {
+      this.#drain.resolve()
+      this.#drain = null
+    }
+    if (this.#flushed !== null && this.pending === 0 && this.#outgoing.length === 0) {
+      this.#flushed.resolve()
+      this.#flushed = null
+    }
+  }
+
+  /** One piece, whose pages the network reads: it is the writer's again after the notification. */
+  #sendZeroCopy(piece: Piece): void {
+    const hub = this.#hub
+    this.#outgoing.shift()
+    this.#isBusy = true
+    piece.notifications++
+    sendFd = this.#host.fd
+    sendAddress = piece.address
+    sendLength = piece.length
+    let isResultDue = true
+    const onCqe: CqeHandler = (res, flags, more) => {
+      if (!more) piece.notifications--
+      if (isResultDue && (flags & IORING_CQE_F_NOTIF) === 0) {
+        isResultDue = false
+        this.#slot = null
+        this.#isBusy = false
+        // No zero-copy on this kind of socket.
+        const isRefused = res === EOPNOTSUPP || res === EINVAL
+        if (isRefused) piece.notifications = -1
+        this.#settle([piece], isRefused ? 0 : res)
+      } else this.#release(piece)
+    }
+    const slot = hub.driver.submitMultishot(prepareZeroCopy, onCqe, 'send', piece.memory)
+    if (this.#isBusy) this.#slot = slot
+  }
+
+  /** The piece is the writer's again, or its block the arena's, once nothing reads it any more. */
+  #release(piece: Piece): void {
+    if (piece.length > 0 || piece.notifications > 0) return
+    const { block, resolve } = piece
+    if (block !== null) this.#hub.driver.arena.free(block)
+    piece.resolve = null
+    piece.reject = null
+    resolve?.()
+  }
+
+  #giveUp(piece: Piece, error: Error): void {
+    const { block, reject } = piece
+    if (block !== null) this.#hub.driver.arena.free(block)
+    piece.resolve = null
+    piece.reject = null
+    reject?.(error)
+  }
+
+  #runTask(task: Task): void {
+    this.#outgoing.shift()
+    this.#isBusy = true
+    this.#task = task
+    task.run().then(
+      () => this.#taskOver(null),
+      (error: Error) => this.#taskOver(error),
+    )
+  }
+
+  #taskOver(error: Error | null): void {
+    this.#isBusy = false
+    this.#task = null
+    if (this.#stopError !== null) this.#host.senderIdle()
+    else if (error !== null) this.#host.taskFailed(error)
+    else {
+      this.#wake()
+      this.#sendNow()
+    }
+  }
+
+  /** All data is sent: tells the peer. */
+  #finish(): void {
+    if (this.#host.peerHasEnded) {
+      this.#over()
+      return
+    }
+    this.#isShuttingDown = true
+    sendFd = this.#host.fd
+    this.#hub.driver.submitMultishot(prepareShutdown, this.#onShutdown, 'shutdown', this)
+  }
+
+  readonly #onShutdown: CqeHandler = (res) => {
+    this.#isShuttingDown = false
+    if (this.#stopError !== null) {
+      if (!this.#isBusy) this.#host.senderIdle()
+      return
+    }
+    // The send in front of it was short or failed: the rest goes first.
+    if (res === ECANCELED) {
+      if (!this.#isBusy) this.#sendNow()
+      return
+    }
+    // ENOTCONN: the peer has reset the connection meanwhile. The reader hears of that.
+    if (res < 0 && res !== ENOTCONN) this.#host.sendFailed(res)
+    else this.#over()
+  }
+
+  #over(): void {
+    this.#isFinished = true
+    this.#ended?.resolve()
+    this.#ended = null
+    this.#host.finished()
+  }
+}
+
+function isLarge(piece: Piece): boolean {
+  // A negative count marks one that was refused.
+  return piece.block === null && piece.length >= SHORTEST_ZERO_COPY && piece.notifications >= 0
+}
+
+function sentPromise(piece: Piece): Promise<void> {
+  const promise = new Promise<void>((resolve, reject) => {
+    piece.resolve = resolve
+    piece.reject = reject
+  })
+  promise.catch(nothing)
+  return promise
+}
+
+function setAddress(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true)
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true)
+}
+
+function checkData(data: Data): void {
+  if (typeof data === 'string' || ArrayBuffer.isView(data) || data instanceof ArrayBuffer) return
+  const expected =
+    'of type string or an instance of Buffer, ArrayBuffer, TypedArray, DataView or an array of these'
+  throw invalidType('data', expected, data)
+}

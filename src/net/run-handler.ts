@@ -1,0 +1,59 @@
+// Calls what the user gave for each connection, so that one that fails takes its own connection with it and nothing else.
+
+import type { AnyHandler } from './backend.js'
+import type { ServerOptions } from './server.js'
+import type { Lease, Socket } from './socket.js'
+
+type AnySocket = Socket<Buffer> | Socket<Lease>
+
+/**
+ * Calls `handler` with a connection. What it throws or rejects with destroys the connection and is reported, unless it is
+ * the error of the connection itself: those come with the trade.
+ *
+ * @param onError - Where to report; without it, as an uncaught exception.
+ */
+export function runHandler(
+  handler: AnyHandler,
+  socket: AnySocket,
+  onError: ServerOptions['onError'] | undefined,
+): void {
+  let result: unknown
+  try {
+    result = (handler as (socket: AnySocket) => unknown)(socket)
+  } catch (error) {
+    failed(error, socket, onError)
+    return
+  }
+  if (typeof (result as PromiseLike<unknown> | null)?.then === 'function') {
+    ;(result as PromiseLike<unknown>).then(undefined, (error: unknown) => failed(error, socket, onError))
+  }
+}
+
+function failed(error: unknown, socket: AnySocket, onError: ServerOptions['onError'] | undefined): void {
+  const isItsOwn = socket.error !== null && error === socket.error
+  socket.destroy(isItsOwn || !(error instanceof Error) ? undefined : error)
+  if (!isItsOwn) report(error, socket, onError)
+}
+
+/** Hands an error to the user, or throws it where nobody catches it. */
+export function report(
+  error: unknown,
+  socket: AnySocket | null,
+  onError: ServerOptions['onError'] | undefined,
+): void {
+  if (onError === undefined) throwLater(error)
+  else {
+    try {
+      onError(error, socket)
+    } catch (thrown) {
+      throwLater(thrown)
+    }
+  }
+}
+
+/** As an uncaught exception, with this turn's other work out of the way. */
+export function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

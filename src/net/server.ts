@@ -1,0 +1,86 @@
+// What a server is to its user, whichever backend carries it. Types alone.
+
+import type { AddressInfo } from 'node:net'
+import type { Uring } from '../runtime/index.js'
+import type { Lease, Socket, SocketSettings } from './socket.js'
+
+/** Is called with each connection. A promise that it returns is watched as `ServerOptions.onError` says. */
+export type ConnectionHandler<Chunk = Buffer> = (socket: Socket<Chunk>) => unknown
+
+/** How connections get to the threads of `ServerOptions.workers`. */
+export type Distribution = 'message' | 'reusePort'
+
+/** What `createServer` takes. */
+export interface ServerOptions extends SocketSettings {
+  /**
+   * What a handler throws or rejects with (its connection is destroyed then), and errors of accepting that do not pass.
+   * Errors of the connection itself (`socket.error`) are not reported. Default: an uncaught exception.
+   */
+  readonly onError?: ((error: unknown, socket: Socket<Buffer> | Socket<Lease> | null) => void) | undefined
+  /** Connections beyond this many are closed at once. Default: no bound. */
+  readonly maxConnections?: number | undefined
+  /**
+   * Threads that serve the connections. The handler is then a module (URL or path) whose default export is a
+   * `ConnectionHandler`. Default 0: this thread.
+   */
+  readonly workers?: number | undefined
+  /**
+   * `'message'`: this thread accepts and hands connections over by IORING_OP_MSG_RING, to the thread with the fewest.
+   * `'reusePort'`: each thread listens itself, the kernel chooses (SO_REUSEPORT). Default `'message'`.
+   */
+  readonly distribution?: Distribution | undefined
+  /** Passed to the workers as `workerData`. */
+  readonly workerData?: unknown
+  /** The ring to work on. Default: the one that modules of this package share in a thread. */
+  readonly uring?: Uring | undefined
+}
+
+/** Where to listen. */
+export interface ListenOptions {
+  /** Default 0: the system chooses. */
+  readonly port?: number | undefined
+  /** Address or host name. Default: every address, IPv6 and IPv4 where there is IPv6. */
+  readonly host?: string | undefined
+  /** Path of a Unix socket; with a NUL in front, a name in the abstract namespace. */
+  readonly path?: string | undefined
+  /** Connections that may wait to be accepted. Default 511. */
+  readonly backlog?: number | undefined
+  /** Let several sockets listen on the same port (SO_REUSEPORT). Default false. */
+  readonly reusePort?: boolean | undefined
+  /** Accepted for the sake of node:net: nothing is shared with a cluster anyway. */
+  readonly exclusive?: boolean | undefined
+  /** An IPv6 address takes no IPv4 connections. Default false. */
+  readonly ipv6Only?: boolean | undefined
+  /** A socket that is bound already, and becomes the server's. */
+  readonly fd?: number | undefined
+  /** Permissions of the path: everyone may connect. */
+  readonly readableAll?: boolean | undefined
+  readonly writableAll?: boolean | undefined
+  /** Aborting closes the server. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How to close. */
+export interface CloseOptions {
+  /** Connections still open after so long are destroyed. Default: they are waited for. */
+  readonly deadlineMs?: number | undefined
+}
+
+/** A server. */
+export interface Server extends AsyncDisposable {
+  /** Connections open now, those of workers included. */
+  readonly connections: number
+  readonly listening: boolean
+  /** What carries it. */
+  readonly backend: 'io_uring' | 'node:net'
+  /** Starts to listen. Rejects with EADDRINUSE and the like, in the shape of node:net's errors. */
+  listen(options?: ListenOptions): Promise<void>
+  /** Where it listens; the path of a Unix socket; null when it does not listen. */
+  address(): AddressInfo | string | null
+  /** Accepts no more, and resolves when every connection is closed. A second call resolves with the first. */
+  close(options?: CloseOptions): Promise<void>
+  ref(): this
+  unref(): this
+  /** Destroys every connection, then closes. */
+  [Symbol.asyncDispose](): Promise<void>
+}

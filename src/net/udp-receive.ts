@@ -1,0 +1,120 @@
+// Datagrams as a multishot operation brings them: behind a head that says who has sent them, in a provided buffer that
+// goes back to the kernel at once.
+
+import {
+  type Fd,
+  IO_URING_RECVMSG_OUT,
+  IOSQE_BUFFER_SELECT,
+  MSGHDR,
+  prepRecvmsgMultishot,
+  SOCKADDR_IN6,
+  type Sqe,
+} from '../ring/index.js'
+import type { Block } from '../runtime/arena.js'
+import type { BufferGroup } from '../runtime/buffer-group.js'
+import type { Uring } from '../runtime/index.js'
+import { decodeSender } from '../runtime/message-block.js'
+import { Multishot } from '../runtime/multishot.js'
+import { Struct } from '../syscalls/struct.js'
+import { netError } from './errors.js'
+import type { UdpMessage } from './udp.js'
+import { interfaceName } from './udp-descriptor.js'
+
+const HEAD_BYTES = IO_URING_RECVMSG_OUT.size
+const NAME_LENGTH_AT = IO_URING_RECVMSG_OUT.fields.namelen.offset
+const NAME_BYTES = SOCKADDR_IN6.size
+const DATA_AT = HEAD_BYTES + NAME_BYTES
+/** The longest datagram there is, with what stands before it. */
+const BUFFER_BYTES = Math.ceil((65535 + DATA_AT) / 16) * 16
+const BUFFER_COUNT = 64
+
+// Shared by all sockets of a ring: a datagram is copied out of its buffer as soon as it is seen.
+const groups = new WeakMap<Uring, BufferGroup>()
+
+function groupOf(uring: Uring): BufferGroup {
+  let group = groups.get(uring)
+  if (group === undefined) {
+    group = uring.createBufferGroup({ count: BUFFER_COUNT, size: BUFFER_BYTES })
+    groups.set(uring, group)
+  }
+  return group
+}
+
+interface Sender {
+  readonly address: string
+  readonly port: number
+  readonly family: 'IPv4' | 'IPv6'
+}
+
+/** Who has sent a datagram. Most come from who has sent the one before. */
+class SenderReader {
+  readonly #last = new Uint8Array(NAME_BYTES)
+  #sender: Sender = { address: '', port: 0, family: 'IPv4' }
+
+  read(name: Buffer): Sender {
+    if (name.compare(this.#last, 0, name.length) === 0) return this.#sender
+    const decoded = decodeSender(name, name.length)
+    if (decoded === null || decoded.family === 'unix') return this.#sender
+    const { family, port, scopeId = 0 } = decoded
+    const address = scopeId === 0 ? decoded.address : `${decoded.address}%${interfaceName(scopeId)}`
+    this.#last.set(name)
+    this.#sender = { address, port, family }
+    return this.#sender
+  }
+}
+
+/** The datagrams of a socket. @param onEnd - Called when the kernel has let go. */
+export function receiveDatagrams(
+  uring: Uring,
+  fd: Fd,
+  options: { readonly highWaterMark: number; readonly signal: AbortSignal | undefined },
+  onEnd: () => void,
+): Multishot<UdpMessage> {
+  const group = groupOf(uring)
+  const senders = new SenderReader()
+  const { arena } = uring.driver
+  let header: Block | null = null
+  return new Multishot<UdpMessage>(
+    uring.driver,
+    {
+      syscall: 'recvmsg',
+      owner: uring,
+      // A loop keeps the process alive only while its socket says so.
+      standing: true,
+      group,
+      prepare: (sqe: Sqe) => {
+        header ??= messageHeader(uring)
+        prepRecvmsgMultishot(sqe, fd, header.address, 0)
+          .addFlags(IOSQE_BUFFER_SELECT)
+          .setBufferGroup(group.id)
+      },
+      take: (res, flags) => {
+        const lease = group.lease(res, flags)
+        try {
+          const { bytes } = lease
+          const nameLength = Math.min(bytes.readUInt32LE(NAME_LENGTH_AT), NAME_BYTES)
+          const { address, port, family } = senders.read(bytes.subarray(HEAD_BYTES, HEAD_BYTES + nameLength))
+          return { data: Buffer.from(bytes.subarray(DATA_AT)), address, port, family }
+        } finally {
+          lease.release()
+        }
+      },
+      discard: () => {},
+      error: (res) => netError(res, 'recvmsg'),
+      free: () => {
+        if (header !== null) arena.free(header)
+        header = null
+        onEnd()
+      },
+    },
+    options,
+  )
+}
+
+function messageHeader(uring: Uring): Block {
+  const block = uring.driver.arena.alloc(MSGHDR.size)
+  block.bytes.fill(0)
+  const bytes = block.bytes.subarray(0, MSGHDR.size) as Uint8Array<ArrayBuffer>
+  new Struct(MSGHDR, bytes).assign({ msg_namelen: NAME_BYTES, msg_controllen: 0 })
+  return block
+}

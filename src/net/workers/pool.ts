@@ -1,0 +1,194 @@
+// The threads of a server, seen from the one that listens: starts them, chooses one for each connection, replaces one that
+// died and closes what it left open, ends them.
+
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { Uring } from '../../runtime/index.js'
+import type { RingEndpoint } from '../../runtime/messages.js'
+import { close } from '../../syscalls/libc.js'
+import type { ConnectionTarget } from '../ring/local-connections.js'
+import { throwLater } from '../run-handler.js'
+import type { ServerOptions } from '../server.js'
+import { MOST_DESCRIPTORS, SharedState } from './shared-state.js'
+import {
+  THREAD_MODULE,
+  type ThreadConfig,
+  type ThreadNews,
+  type ThreadOrder,
+  type ThreadStart,
+} from './thread.js'
+
+/** A worker that has died is replaced after so long, so that one that cannot start does not spin. */
+const REPLACE_MS = 100
+
+interface Thread {
+  readonly worker: Worker
+  readonly port: MessagePort
+  readonly state: SharedState
+  endpoint: RingEndpoint | null
+  isReady: boolean
+  /** It was told to drain, and has. */
+  isIdle: boolean
+}
+
+/** Opens a listening socket for one thread; -1 where connections are handed over. */
+export type ListenFor = () => number
+
+export class WorkerPool implements ConnectionTarget {
+  onClosed: (() => void) | null = null
+  readonly #uring: Uring | null
+  readonly #config: ThreadConfig
+  readonly #count: number
+  readonly #workerData: unknown
+  readonly #listenFor: ListenFor
+  readonly #threads = new Set<Thread>()
+  #isEnding = false
+  #isDraining = false
+
+  /** @param uring - Hands connections over; null when the threads listen for themselves. */
+  constructor(uring: Uring | null, options: ServerOptions, handler: URL, listenFor: ListenFor = () => -1) {
+    const {
+      workers = 0,
+      workerData,
+      uring: _,
+      distribution: __,
+      onError: ___,
+      maxConnections: ____,
+      ...told
+    } = options
+    this.#uring = uring
+    this.#config = { handler: handler.href, options: told }
+    this.#count = workers
+    this.#workerData = workerData
+    this.#listenFor = listenFor
+  }
+
+  get connections(): number {
+    let sum = 0
+    for (const { state } of this.#threads) sum += state.connections
+    return sum
+  }
+
+  /** After `drain`: every thread has let go of everything. */
+  get idle(): boolean {
+    for (const { isIdle } of this.#threads) if (!isIdle) return false
+    return true
+  }
+
+  /** Resolves when every thread takes connections; rejects when one cannot. */
+  async open(): Promise<void> {
+    this.#isEnding = false
+    this.#isDraining = false
+    try {
+      await Promise.all(Array.from({ length: this.#count }, () => this.#start()))
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  take(fd: number): void {
+    const thread = this.#leastBusy()
+    if (thread === null || fd >= MOST_DESCRIPTORS) {
+      close(fd)
+      if (thread !== null) throw new RangeError(`Descriptor ${fd} is too high to be handed to a worker`)
+      return
+    }
+    thread.state.taken(fd)
+    this.#uring!.postMessage(thread.endpoint!, { value: fd }).catch(() => {
+      // The thread has died, and its connections with it; unless its end was faster.
+      if (this.#threads.has(thread)) this.#takeBack(thread, fd)
+    })
+  }
+
+  drain(): void {
+    this.#isDraining = true
+    this.#order('drain')
+  }
+
+  destroyAll(): void {
+    this.#isDraining = true
+    this.#order('destroy')
+  }
+
+  async close(): Promise<void> {
+    this.#isEnding = true
+    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()))
+  }
+
+  #order(order: ThreadOrder['order']): void {
+    for (const { port, worker } of this.#threads) {
+      port.postMessage({ order } satisfies ThreadOrder)
+      // Its answer is waited for.
+      worker.ref()
+    }
+  }
+
+  #leastBusy(): Thread | null {
+    let best: Thread | null = null
+    let fewest = Number.POSITIVE_INFINITY
+    for (const thread of this.#threads) {
+      const { connections } = thread.state
+      if (!thread.isReady || connections >= fewest) continue
+      best = thread
+      fewest = connections
+    }
+    return best
+  }
+
+  #takeBack(thread: Thread, fd: number): void {
+    thread.state.closing(fd)
+    thread.state.closed()
+    close(fd)
+    this.onClosed?.()
+  }
+
+  #start(): Promise<void> {
+    const { port1: port, port2 } = new MessageChannel()
+    const state = new SharedState()
+    const config = JSON.stringify(this.#config)
+    const code = `import(${JSON.stringify(THREAD_MODULE)}).then((net) => net.serveConnections(${config}))`
+    const worker = new Worker(code, { eval: true, workerData: this.#workerData })
+    const thread: Thread = { worker, port, state, endpoint: null, isReady: false, isIdle: false }
+    this.#threads.add(thread)
+    const start: ThreadStart = { memory: state.memory, port: port2, listenFd: this.#listenFor() }
+    worker.postMessage(start, [port2])
+    return new Promise((resolve, reject) => {
+      port.on('message', ({ endpoint, isIdle }: ThreadNews) => {
+        if (isIdle) {
+          thread.isIdle = true
+          this.onClosed?.()
+        }
+        if (endpoint === undefined) return
+        thread.endpoint = endpoint
+        thread.isReady = true
+        // The listening socket keeps the process alive, as without workers.
+        worker.unref()
+        resolve()
+      })
+      port.unref()
+      worker.on('error', (error) => {
+        if (thread.isReady) throwLater(error)
+        reject(error)
+      })
+      worker.on('exit', () => {
+        reject(new Error('A worker of the server ended before it was ready'))
+        this.#onExit(thread)
+      })
+    })
+  }
+
+  #onExit(thread: Thread): void {
+    thread.port.close()
+    this.#threads.delete(thread)
+    for (const fd of thread.state.descriptors()) close(fd)
+    this.onClosed?.()
+    if (this.#isEnding || this.#isDraining || !thread.isReady) return
+    const replace = (): void => {
+      if (this.#isEnding || this.#isDraining) return
+      this.#start().catch((error) => {
+        if (!this.#isEnding && !this.#isDraining) throwLater(error)
+      })
+    }
+    setTimeout(replace, REPLACE_MS).unref()
+  }
+}

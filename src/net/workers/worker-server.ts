@@ -1,0 +1,166 @@
+// A server whose threads listen for themselves: on sockets of their own that share the port (SO_REUSEPORT), or, without
+// io_uring, on duplicates of one socket.
+
+import { unlinkSync } from 'node:fs'
+import { type AddressInfo, isIP } from 'node:net'
+import { F_DUPFD_CLOEXEC } from '../../ring/index.js'
+import { AbortError } from '../../runtime/index.js'
+import { checkResult } from '../../syscalls/errno.js'
+import { close, fcntl } from '../../syscalls/libc.js'
+import { addressesOf } from '../address.js'
+import { listeningAddress, listenOn, listenTargets, openListener } from '../descriptor.js'
+import { alreadyListening, notRunning } from '../errors.js'
+import { checkCloseOptions, checkListenOptions } from '../options.js'
+import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
+import { WorkerPool } from './pool.js'
+
+export class WorkerServer implements Server {
+  readonly backend: Server['backend']
+  readonly #pool: WorkerPool
+  readonly #sharesPort: boolean
+  /** Keeps the port, or is what is duplicated. */
+  #fd = -1
+  #path: string | null = null
+  #openNext: () => number = () => -1
+  #isListening = false
+  #closing: Promise<void> | null = null
+  #deadline: NodeJS.Timeout | null = null
+  #whenIdle: (() => void) | null = null
+  #stopWatching: (() => void) | null = null
+  /** The threads keep no process alive, so this does while it listens. */
+  readonly #hold = setInterval(() => {}, 0x7fff_ffff).unref()
+  #isReferenced = true
+
+  constructor(backend: Server['backend'], options: ServerOptions, handler: URL, sharesPort: boolean) {
+    this.backend = backend
+    this.#sharesPort = sharesPort
+    this.#pool = new WorkerPool(null, options, handler, () => this.#openNext())
+    this.#pool.onClosed = () => {
+      if (this.#pool.idle) this.#whenIdle?.()
+    }
+  }
+
+  get connections(): number {
+    return this.#pool.connections
+  }
+
+  get listening(): boolean {
+    return this.#fd >= 0 && this.#closing === null
+  }
+
+  async listen(options: ListenOptions = { port: 0 }): Promise<void> {
+    checkListenOptions(options)
+    if (this.#isListening) throw alreadyListening()
+    const { signal } = options
+    if (signal?.aborted) throw new AbortError(signal.reason)
+    this.#isListening = true
+    this.#closing = null
+    try {
+      await this.#open(options)
+      await this.#pool.open()
+    } catch (error) {
+      this.#closeDescriptor()
+      this.#isListening = false
+      throw error
+    }
+    if (this.#isReferenced) this.#hold.ref()
+    if (signal !== undefined) this.#watch(signal)
+  }
+
+  address(): AddressInfo | string | null {
+    return this.#fd < 0 ? null : (listeningAddress(this.#fd) as AddressInfo | string | null)
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      checkCloseOptions(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (this.#closing === null) {
+      if (!this.#isListening) return Promise.reject(notRunning())
+      this.#closing = this.#end()
+    }
+    const { deadlineMs } = options
+    if (deadlineMs !== undefined && this.#whenIdle !== null) {
+      if (this.#deadline !== null) clearTimeout(this.#deadline)
+      if (deadlineMs === 0) this.#pool.destroyAll()
+      else this.#deadline = setTimeout(() => this.#pool.destroyAll(), deadlineMs)
+    }
+    return this.#closing
+  }
+
+  ref(): this {
+    this.#isReferenced = true
+    if (this.listening) this.#hold.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#isReferenced = false
+    this.#hold.unref()
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isListening || this.#closing !== null) await this.close({ deadlineMs: 0 })
+  }
+
+  async #open(options: ListenOptions): Promise<void> {
+    const { fd, host, path, backlog } = options
+    const isKnown = host === undefined || isIP(host) !== 0
+    const resolved = isKnown ? host : (await addressesOf(host, { family: 0, all: false }))[0]
+    if (fd !== undefined) {
+      listenOn(fd, backlog)
+      this.#fd = fd
+    } else if (!this.#sharesPort || path !== undefined) {
+      this.#fd = openListener(listenTargets(options, resolved))
+      if (path !== undefined && !path.startsWith('\0')) this.#path = path
+    } else {
+      const shared = { ...options, reusePort: true }
+      // Bound and not listening: it is given no connections, and port 0 means the same port for every thread.
+      this.#fd = openListener(listenTargets(shared, resolved), false)
+      const { address, port } = listeningAddress(this.#fd) as AddressInfo
+      const targets = listenTargets({ ...shared, port }, resolved ?? address)
+      this.#openNext = () => openListener(targets)
+      return
+    }
+    this.#openNext = () => checkResult(fcntl(this.#fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
+  }
+
+  #watch(signal: AbortSignal): void {
+    const onAbort = (): void => {
+      if (this.listening) void this.close()
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#stopWatching = () => signal.removeEventListener('abort', onAbort)
+  }
+
+  async #end(): Promise<void> {
+    this.#stopWatching?.()
+    const idle = new Promise<void>((resolve) => {
+      this.#whenIdle = resolve
+    })
+    this.#pool.drain()
+    this.#closeDescriptor()
+    if (!this.#pool.idle) await idle
+    this.#whenIdle = null
+    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    await this.#pool.close()
+    this.#hold.unref()
+    this.#isListening = false
+  }
+
+  #closeDescriptor(): void {
+    if (this.#fd < 0) return
+    close(this.#fd)
+    this.#fd = -1
+    if (this.#path === null) return
+    try {
+      unlinkSync(this.#path)
+    } catch {
+      // Somebody else has removed it.
+    }
+    this.#path = null
+  }
+}

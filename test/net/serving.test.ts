@@ -1,0 +1,182 @@
+// Servers: handlers that fail, bounds, and how a server ends.
+
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { createServer, type Socket } from '../../src/net/index.js'
+import { assert, test } from '../harness.js'
+import { delay, descriptorCount, dial, echo, pattern, readAll, serve, until } from './peers.js'
+
+test('a handler that throws or rejects takes its own connection with it, and no other', async () => {
+  const errors: [unknown, unknown][] = []
+  let count = 0
+  const { server, port } = await serve(
+    (socket) => {
+      count++
+      if (count === 1) throw new Error('thrown')
+      if (count === 2) return Promise.reject(new Error('rejected'))
+      return echo(socket)
+    },
+    { onError: (error, socket) => errors.push([(error as Error).message, socket?.destroyed]) },
+  )
+  for (let index = 0; index < 2; index++) {
+    const client = await dial(port)
+    client.resume()
+    await once(client, 'close')
+  }
+  const client = await dial(port)
+  client.end('fine')
+  assert.is(String(await readAll(client as AsyncIterable<Buffer>)), 'fine')
+  assert.equal(errors, [
+    ['thrown', true],
+    ['rejected', true],
+  ])
+  await server.close()
+})
+
+test('a handler that fails with the error of its connection is not reported', async () => {
+  const errors: unknown[] = []
+  const { server, port } = await serve(echo, { onError: (error) => errors.push(error) })
+  const client = await dial(port)
+  client.write('x')
+  await once(client, 'data')
+  client.resetAndDestroy()
+  await until(() => server.connections === 0, 'the connection closed')
+  await delay(10)
+  assert.equal(errors, [])
+  await server.close()
+})
+
+test('without onError a handler that throws is an uncaught exception', async () => {
+  const uncaught = new Promise<Error>((resolve) => process.once('uncaughtException', resolve))
+  const { server, port } = await serve(() => {
+    throw new Error('nobody catches this')
+  })
+  const client = await dial(port)
+  assert.is((await uncaught).message, 'nobody catches this')
+  client.destroy()
+  await server.close()
+})
+
+test('connections beyond maxConnections are closed at once', async () => {
+  const { server, port } = await serve(echo, { maxConnections: 2 })
+  const first = await dial(port)
+  const second = await dial(port)
+  first.write('1')
+  second.write('2')
+  await Promise.all([once(first, 'data'), once(second, 'data')])
+  assert.is(server.connections, 2)
+  const third = await dial(port)
+  third.resume()
+  await once(third, 'close')
+  first.destroy()
+  await until(() => server.connections === 1, 'one connection')
+  const fourth = await dial(port)
+  fourth.write('4')
+  assert.is(String((await once(fourth, 'data'))[0]), '4')
+  second.destroy()
+  fourth.destroy()
+  await server.close()
+})
+
+test('close() refuses new connections and waits for those that are open', async () => {
+  const { server, port } = await serve(echo)
+  const client = await dial(port)
+  client.write('one')
+  await once(client, 'data')
+  let isClosed = false
+  const closing = server.close().then(() => {
+    isClosed = true
+  })
+  assert.is(server.listening, false)
+  await delay(20)
+  const late = net.connect(port, '127.0.0.1')
+  await once(late, 'connect').then(
+    () => assert.unreachable('connected to a closed server'),
+    (error) => assert.is(error.code, 'ECONNREFUSED'),
+  )
+  client.write('two')
+  assert.is(String((await once(client, 'data'))[0]), 'two')
+  assert.is(isClosed, false)
+  client.end()
+  await closing
+  assert.is(server.connections, 0)
+  // It can listen again.
+  await server.listen({ port: 0, host: '127.0.0.1' })
+  const again = await dial((server.address() as AddressInfo).port)
+  again.end('again')
+  assert.is(String(await readAll(again as AsyncIterable<Buffer>)), 'again')
+  await server.close()
+})
+
+test('close() destroys after the deadline what is open still', async () => {
+  const before = descriptorCount()
+  const sockets: Socket[] = []
+  const { server, port } = await serve((socket) => {
+    sockets.push(socket)
+    void Promise.resolve(socket.write(pattern(8_000_000))).catch(() => {})
+  })
+  const clients = await Promise.all(Array.from({ length: 5 }, () => dial(port)))
+  for (const client of clients) client.pause()
+  await until(() => sockets.length === 5, 'five connections')
+  const start = performance.now()
+  await server.close({ deadlineMs: 60 })
+  const elapsed = performance.now() - start
+  assert.ok(elapsed >= 50 && elapsed < 3000, `${elapsed} ms`)
+  for (const socket of sockets) assert.is(socket.destroyed, true)
+  for (const client of clients) client.destroy()
+  await until(() => descriptorCount() <= before + 1, 'all descriptors closed')
+})
+
+test('a second close() ends with the first, and can bring the deadline', async () => {
+  const { server, port } = await serve(echo)
+  const client = await dial(port)
+  client.write('x')
+  await once(client, 'data')
+  const first = server.close()
+  const second = server.close({ deadlineMs: 0 })
+  await Promise.all([first, second])
+  client.destroy()
+  await assert.rejects(server.close({ deadlineMs: -1 }), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+test('aborting the signal of listen() closes the server', async () => {
+  const controller = new AbortController()
+  const server = createServer({}, echo)
+  await server.listen({ port: 0, host: '127.0.0.1', signal: controller.signal })
+  const { port } = server.address() as AddressInfo
+  controller.abort()
+  await until(() => server.address() === null, 'the server closed')
+  const late = net.connect(port, '127.0.0.1')
+  const [error] = (await once(late, 'error').catch((reason) => [reason])) as [NodeJS.ErrnoException]
+  assert.is(error.code, 'ECONNREFUSED')
+  await assert.rejects(createServer({}, echo).listen({ port: 0, signal: AbortSignal.abort() }), {
+    name: 'AbortError',
+  })
+})
+
+test('an asyncDispose destroys what is open', async () => {
+  const { server, port } = await serve(echo)
+  const client = await dial(port)
+  client.write('x')
+  await once(client, 'data')
+  client.resume()
+  const gone = once(client, 'close')
+  await server[Symbol.asyncDispose]()
+  await gone
+  assert.is(server.connections, 0)
+})
+
+test('options of connections apply to those that are accepted', async () => {
+  const { server, port } = await serve(
+    async (socket) => {
+      socket.setNoDelay(false).setKeepAlive(true, 5000).setNoDelay()
+      await socket.end(`${socket.localPort === port} ${socket.remoteAddress} ${socket.remoteFamily}`)
+    },
+    { noDelay: true, keepAlive: true, keepAliveInitialDelay: 2000 },
+  )
+  const client = await dial(port)
+  assert.is(String(await readAll(client as AsyncIterable<Buffer>)), 'true 127.0.0.1 IPv4')
+  await server.close()
+})
+
+test.run()

@@ -1,0 +1,220 @@
+// Servers with workers, and connections in workers, in the form that users run: joined JavaScript in a process of its own.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundle, ROOT } from '../../scripts/bundle.js'
+import { assert, needs, test } from '../harness.js'
+import { onRing } from './peers.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'uring-net-workers-'))
+await bundle(['src/net/index.ts', 'src/index.ts'], join(folder, 'dist'), 'src')
+symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+
+writeFileSync(
+  join(folder, 'handler.mjs'),
+  `import { threadId, workerData } from 'node:worker_threads'
+  export default async (socket) => {
+    socket.write(threadId + ' ' + workerData + ' ' + socket.remoteAddress + '\\n')
+    for await (const chunk of socket) {
+      if (String(chunk) === 'throw') setImmediate(() => { throw new Error('on purpose') })
+      const written = socket.write(chunk)
+      if (written !== true) await written
+    }
+  }`,
+)
+
+/** Runs a program that imports what users import; returns what it prints. */
+function run(body: string, env: Record<string, string> = {}): unknown {
+  const program = join(folder, 'program.mjs')
+  writeFileSync(
+    program,
+    `import assert from 'node:assert'
+    import { readdirSync } from 'node:fs'
+    import { Worker } from 'node:worker_threads'
+    import { connect, createServer } from './dist/net/index.js'
+    import { Uring } from './dist/index.js'
+    const handler = new URL('./handler.mjs', import.meta.url)
+    const descriptors = () => readdirSync('/proc/self/fd').length
+    const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+    const until = async (condition) => {
+      for (let round = 0; round < 1000 && !condition(); round++) await delay(10)
+      assert.ok(condition(), String(condition))
+    }
+    ${body}`,
+  )
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+  })
+  assert.is(status, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+const SERVE = `
+  const server = createServer({ workers: 3, workerData: 'told', distribution: DISTRIBUTION }, handler)
+  await server.listen(WHERE)
+  const where = WHERE.path ? WHERE : { port: server.address().port, host: '127.0.0.1' }
+  const sockets = []
+  const threads = []
+  for (let index = 0; index < 30; index++) {
+    const socket = await connect(where)
+    const [thread, data, address] = String(await socket.read()).trim().split(' ')
+    threads.push(thread)
+    assert.equal(data, 'told')
+    if (!where.path) assert.equal(address, '127.0.0.1')
+    sockets.push(socket)
+  }
+  const { connections } = server
+  for (const [index, socket] of sockets.entries()) {
+    socket.write('hello ' + index)
+    assert.equal(String(await socket.read()), 'hello ' + index)
+  }
+  const big = Buffer.alloc(3_000_000, 'x')
+  const sending = Promise.resolve(sockets[0].write(big)).then(() => sockets[0].end())
+  let back = 0
+  for await (const chunk of sockets[0]) back += chunk.length
+  await sending
+  assert.equal(back, big.length)
+  const closing = server.close()
+  await delay(300)
+  await assert.rejects(connect(where))
+  for (const socket of sockets) await socket.end()
+  await closing
+  console.log(JSON.stringify({ backend: server.backend, connections, threads: new Set(threads).size, left: server.connections }))`
+
+function serve(distribution: string, where: string, env: Record<string, string> = {}): unknown {
+  return run(SERVE.replaceAll('DISTRIBUTION', `'${distribution}'`).replaceAll('WHERE', `(${where})`), env)
+}
+
+const TCP = "{ port: 0, host: '127.0.0.1' }"
+
+test(
+  'connections are handed over to the workers in equal parts',
+  needs(onRing, () => {
+    assert.equal(serve('message', TCP), { backend: 'io_uring', connections: 30, threads: 3, left: 0 })
+  }),
+)
+
+test(
+  'connections of a Unix socket are handed over as well',
+  needs(onRing, () => {
+    const result = serve('message', `{ path: '${join(folder, 'socket')}' }`)
+    assert.equal(result, { backend: 'io_uring', connections: 30, threads: 3, left: 0 })
+  }),
+)
+
+test(
+  'workers listen on one port with reusePort',
+  needs(onRing, () => {
+    const { threads, ...rest } = serve('reusePort', TCP) as { threads: number }
+    assert.equal(rest, { backend: 'io_uring', connections: 30, left: 0 })
+    // The kernel chooses by the address of the client.
+    assert.ok(threads > 1)
+  }),
+)
+
+test('without io_uring the workers share a listening socket', () => {
+  const { threads, ...rest } = serve('message', TCP, { URING_DISABLE: '1' }) as { threads: number }
+  assert.equal(rest, { backend: 'node:net', connections: 30, left: 0 })
+  assert.ok(threads >= 1)
+})
+
+test(
+  'a worker that dies takes its connections with it, leaves no descriptor, and is replaced',
+  needs(onRing, () => {
+    const result = run(`
+      const errors = []
+      process.on('uncaughtException', (error) => errors.push(error.message))
+      const server = createServer({ workers: 2 }, handler)
+      await server.listen({ port: 0, host: '127.0.0.1' })
+      const where = { port: server.address().port, host: '127.0.0.1' }
+      const open = async () => {
+        const socket = await connect(where)
+        return { socket, thread: String(await socket.read()).split(' ')[0] }
+      }
+      const clients = await Promise.all(Array.from({ length: 10 }, open))
+      const victim = clients[0].thread
+      clients[0].socket.write('throw')
+      const gone = clients.filter(({ thread }) => thread === victim)
+      for (const { socket } of gone) {
+        try { while ((await socket.read()) !== null); } catch {}
+        socket.destroy()
+      }
+      await until(() => server.connections === clients.length - gone.length)
+      for (const { socket, thread } of clients) {
+        if (thread === victim) continue
+        socket.write('alive')
+        assert.equal(String(await socket.read()), 'alive')
+      }
+      const again = []
+      const threads = new Set()
+      while (threads.size < 2) {
+        const client = await open()
+        again.push(client)
+        threads.add(client.thread)
+        await delay(20)
+      }
+      assert.ok(!threads.has(victim))
+      for (const { socket } of [...clients, ...again]) socket.destroy()
+      await server.close({ deadlineMs: 500 })
+      await until(() => descriptors() <= 30)
+      console.log(JSON.stringify({ errors, lost: gone.length, threads: threads.size }))`)
+    assert.equal(result, { errors: ['on purpose'], lost: 5, threads: 2 })
+  }),
+)
+
+test(
+  'listen() rejects when the module of the workers cannot be loaded',
+  needs(onRing, () => {
+    const result = run(`
+      const server = createServer({ workers: 2 }, new URL('./missing.mjs', import.meta.url))
+      const error = await server.listen({ port: 0 }).then(() => null, (reason) => reason)
+      await assert.rejects(server.close(), { code: 'ERR_SERVER_NOT_RUNNING' })
+      console.log(JSON.stringify({ code: error.code }))`)
+    assert.equal(result, { code: 'ERR_MODULE_NOT_FOUND' })
+  }),
+)
+
+test(
+  'connections work in a worker, through memory of the driver, and survive none of its termination',
+  needs(onRing, () => {
+    const result = run(`
+      const { port } = await new Promise((resolve) => {
+        const server = createServer({}, async (socket) => { for await (const chunk of socket) await socket.write(chunk) })
+        server.unref()
+        server.listen({ port: 0, host: '127.0.0.1' }).then(() => resolve(server.address()))
+      })
+      const code = \`
+        import { connect } from '\${new URL('./dist/net/index.js', import.meta.url).href}'
+        import { parentPort, workerData } from 'node:worker_threads'
+        const socket = await connect({ port: workerData, host: '127.0.0.1' })
+        const data = Buffer.alloc(2_000_000, 'abc')
+        const all = []
+        const sending = Promise.resolve(socket.write(data)).then(() => socket.end())
+        for await (const chunk of socket) all.push(chunk)
+        await sending
+        parentPort.postMessage(Buffer.concat(all).equals(data))
+        const busy = await connect({ port: workerData, host: '127.0.0.1' })
+        for (;;) { const written = busy.write(data); busy.read().catch(() => {}); if (written !== true) await written }\`
+      let good = 0
+      for (let round = 0; round < 5; round++) {
+        const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(code)), { workerData: port })
+        worker.on('message', (equal) => { if (equal) good++ })
+        const before = good
+        await until(() => good > before)
+        await delay(20)
+        await worker.terminate()
+      }
+      console.log(JSON.stringify({ good }))`)
+    assert.equal(result, { good: 5 })
+  }),
+)
+
+test('the folder is removed', () => {
+  rmSync(folder, { recursive: true })
+})
+
+test.run()
