@@ -1,0 +1,123 @@
+// What a copy takes over beside the data: owner, extended attributes, permissions, times. io_uring has operations for
+// none of these; the calls are made in place, on files whose inodes are in memory.
+
+import fs from 'node:fs'
+import { systemError } from '../ring/index.js'
+import { checkBoolean, checkMembers, invalidType } from '../syscalls/argument-errors.js'
+import { chmod, lchown, lutimens, pathBytes } from '../syscalls/file-attributes.js'
+import { libcFailure } from '../syscalls/libc.js'
+import type { FileStat } from './copy-stat.js'
+import { copyXattrs } from './copy-xattrs.js'
+
+/** What a copy takes over from its source. */
+export interface Preserve {
+  /** Permission bits. Without it a new file has those of the source, less the umask. Default true. */
+  readonly mode?: boolean | undefined
+  /** Times of the last access and of the last change. Default false. */
+  readonly times?: boolean | undefined
+  /** Owner and group, as far as that is allowed. Default false. */
+  readonly owner?: boolean | undefined
+  /** Extended attributes, ACLs among them. Default false. */
+  readonly xattrs?: boolean | undefined
+  /** In a tree: names of one file become names of one file. Default false. */
+  readonly links?: boolean | undefined
+}
+
+export type Preserved = { readonly [Name in keyof Preserve]-?: boolean }
+
+const DEFAULTS: Preserved = { mode: true, times: false, owner: false, xattrs: false, links: false }
+const ALL: Preserved = { mode: true, times: true, owner: true, xattrs: true, links: true }
+const NAMES = Object.keys(DEFAULTS) as (keyof Preserve)[]
+
+const EPERM = -1
+const PERMISSION_BITS = 0o7777
+/** Set-user-ID and set-group-ID: they mean something else once a file is another's. */
+const SET_ID_BITS = 0o6000
+const TIMESPEC_BYTES = 16
+
+/** @param given - True for everything. */
+export function preservedBy(given: boolean | Preserve | undefined): Preserved {
+  if (given === undefined || given === false) return DEFAULTS
+  if (given === true) return ALL
+  if (typeof given !== 'object' || given === null) {
+    throw invalidType('options.preserve', 'of type boolean or object', given)
+  }
+  checkMembers('options.preserve', given, NAMES)
+  const result: Record<string, boolean> = { ...DEFAULTS }
+  for (const name of NAMES) {
+    if (given[name] !== undefined) result[name] = checkBoolean(`options.preserve.${name}`, given[name])
+  }
+  return result as Preserved
+}
+
+/** The permission bits that a copy of a file, or directory, of `stat` is to have at last. */
+export function modeOf(stat: FileStat, preserved: Preserved): number {
+  const mode = stat.mode & PERMISSION_BITS
+  const keepsOwner = preserved.owner || (stat.uid === process.geteuid?.() && stat.gid === process.getegid?.())
+  return keepsOwner ? mode : mode & ~SET_ID_BITS
+}
+
+export interface AttributeWork {
+  /** Paths, a character a byte. */
+  readonly source: string
+  readonly target: string
+  /** The source's. */
+  readonly stat: FileStat
+  readonly preserved: Preserved
+  /** The permissions to be set; null where the target has them already. */
+  readonly mode: number | null
+  readonly isSymlink?: boolean
+}
+
+/**
+ * Gives the target what is to be taken over.
+ *
+ * @throws SystemError `chown`, `setxattr`, `chmod`, `utime`, with the target's path.
+ */
+export function applyAttributes(work: AttributeWork): void {
+  const { source, target, stat, preserved, mode, isSymlink = false } = work
+  const { owner, xattrs, times } = preserved
+  if (!owner && !xattrs && !times && mode === null) return
+  const path = pathBytes(target)
+  if (libcFailure !== null) {
+    applyByNode(work)
+    return
+  }
+  const check = (result: number, syscall: string): void => {
+    if (result < 0) throw systemError(result, syscall, { path: Buffer.from(target, 'latin1').toString() })
+  }
+  // A change of the owner takes away capabilities and set-id bits, one of the permissions those of an ACL: this order.
+  if (owner) {
+    const result = lchown(path, stat.uid, stat.gid)
+    // Only root gives files away; a copy that is one's own is what everybody else gets.
+    if (result !== EPERM) check(result, 'chown')
+  }
+  if (xattrs) copyXattrs(source, target)
+  if (mode !== null && !isSymlink) check(chmod(path, mode), 'chmod')
+  if (times) check(lutimens(path, timesOf(stat)), 'utime')
+}
+
+function timesOf(stat: FileStat): Uint8Array {
+  const times = new DataView(new ArrayBuffer(2 * TIMESPEC_BYTES))
+  times.setBigInt64(0, BigInt(stat.atimeSeconds), true)
+  times.setBigInt64(8, BigInt(stat.atimeNanos), true)
+  times.setBigInt64(16, BigInt(stat.mtimeSeconds), true)
+  times.setBigInt64(24, BigInt(stat.mtimeNanos), true)
+  return new Uint8Array(times.buffer)
+}
+
+/** Where there is no C library to call, which is not on Linux: as well as Node can. */
+function applyByNode({ target, stat, preserved, mode, isSymlink }: AttributeWork): void {
+  const path = Buffer.from(target, 'latin1')
+  if (preserved.owner) {
+    try {
+      fs.lchownSync(path, stat.uid, stat.gid)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+    }
+  }
+  if (mode !== null && !isSymlink) fs.chmodSync(path, mode)
+  if (preserved.times) {
+    fs.lutimesSync(path, stat.atimeSeconds + stat.atimeNanos / 1e9, stat.mtimeSeconds + stat.mtimeNanos / 1e9)
+  }
+}

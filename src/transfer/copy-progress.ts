@@ -1,0 +1,63 @@
+// How far a copy has come, told now and then.
+
+import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
+
+/** How far a copy has come. */
+export interface CopyProgress {
+  /** Bytes in the target; holes are not counted. */
+  readonly bytes: number
+  /** Bytes of all files found so far, holes included; in a tree it grows while directories are read. */
+  readonly totalBytes: number
+  /** Files, directories, symlinks and the like that are done. */
+  readonly entries: number
+  /** Those found so far. */
+  readonly totalEntries: number
+}
+
+export interface ProgressOptions {
+  /** Called now and then, and at the end. What it throws ends the copy. */
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined
+  /** Milliseconds between two calls, at least. Default 100. */
+  readonly progressIntervalMs?: number | undefined
+}
+
+const INTERVAL_MS = 100
+
+/** Counts, and tells of them no more often than is wanted. */
+export class ProgressMeter {
+  bytes = 0
+  totalBytes = 0
+  entries = 0
+  totalEntries = 0
+  readonly #report: ((progress: CopyProgress) => void) | undefined
+  readonly #intervalMs: number
+  #next = 0
+
+  constructor({ onProgress, progressIntervalMs = INTERVAL_MS }: ProgressOptions) {
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw invalidType('options.onProgress', 'a function', onProgress)
+    }
+    this.#report = onProgress
+    this.#intervalMs = checkInteger('options.progressIntervalMs', progressIntervalMs, 0, 0x7fff_ffff)
+  }
+
+  readonly addBytes = (count: number): void => {
+    this.bytes += count
+    this.tick()
+  }
+
+  /** Something has changed. */
+  tick(): void {
+    if (this.#report === undefined) return
+    const now = performance.now()
+    if (now < this.#next) return
+    this.#next = now + this.#intervalMs
+    this.end()
+  }
+
+  /** Tells of the end, whenever that is. */
+  end(): void {
+    const { bytes, totalBytes, entries, totalEntries } = this
+    this.#report?.({ bytes, totalBytes, entries, totalEntries })
+  }
+}

@@ -1,0 +1,129 @@
+// What the copies of one call share: a ring of their own, opened when the first needs it, and what has been learnt of the
+// file systems on the way.
+
+import { forLargeFiles, probe, type RingReport } from '../config/index.js'
+import { IORING_FEAT_CQE_SKIP, registerIowqMaxWorkers } from '../ring/index.js'
+import { announceFallback } from '../runtime/diagnostics.js'
+import { Uring } from '../runtime/index.js'
+import type { FileStat } from './copy-stat.js'
+
+export interface SessionOptions {
+  /** Ask for a kernel thread that submits. */
+  readonly sqpoll: boolean
+}
+
+/** What a copy does on a ring; a kernel without one of these has none for copies. */
+const OPCODES = [
+  'IORING_OP_OPENAT',
+  'IORING_OP_READ_FIXED',
+  'IORING_OP_WRITE_FIXED',
+  'IORING_OP_READ',
+  'IORING_OP_WRITE',
+  'IORING_OP_CLOSE',
+] as const
+
+/** Entries for batches of many small files, and their completions. */
+const SQ_ENTRIES = 1024
+const CQ_ENTRIES = 4096
+/**
+ * Threads of the kernel for operations that wait, such as every creation of a file. A few more than processors: what they
+ * wait for is the disk, or each other's directory. Measured by the `copy` bench.
+ */
+const WORKERS = 8
+
+// Node's permission model is kept by Node's own functions; the ring would go past it.
+const isRestricted = (process as { permission?: unknown }).permission !== undefined
+
+export class CopySession {
+  readonly #options: SessionOptions
+  #uring: Uring | null | undefined
+  #reason = ''
+  readonly #withoutReflink = new Set<string>()
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  /** The ring, or null where there is none: `ringReason` says why. */
+  get ring(): Uring | null {
+    if (this.#uring === undefined) this.#uring = this.#open()
+    return this.#uring
+  }
+
+  /** Why there is no ring; empty while there is one, or none was asked for. */
+  get ringReason(): string {
+    return this.#reason
+  }
+
+  /** How the ring came to be; null when none was needed or could be had. */
+  get ringReport(): RingReport | null {
+    return this.#uring?.report ?? null
+  }
+
+  /** Times the kernel was entered by the ring. */
+  get enters(): number {
+    return this.#uring?.driver.counters.enters ?? 0
+  }
+
+  /** Whether small files can be copied by chains of operations on registered files. Linux 5.17. */
+  get canChain(): boolean {
+    const features = this.ring?.driver.ring.features ?? 0
+    return (features & IORING_FEAT_CQE_SKIP) !== 0
+  }
+
+  /** Whether a reflink between these two has not failed yet. */
+  mayReflink(source: FileStat, target: FileStat): boolean {
+    // Another file system can be told without a try, but not so that network file systems are right as well.
+    return !this.#withoutReflink.has(`${source.device} ${target.device}`)
+  }
+
+  reflinkFailed(source: FileStat, target: FileStat): void {
+    this.#withoutReflink.add(`${source.device} ${target.device}`)
+  }
+
+  async close(): Promise<void> {
+    await this.#uring?.close()
+  }
+
+  #open(): Uring | null {
+    const refusal = ringRefusal()
+    if (refusal !== null) return this.#without(refusal)
+    const { sqpoll } = this.#options
+    try {
+      const uring = Uring.open({
+        ...forLargeFiles(),
+        sqEntries: SQ_ENTRIES,
+        cqEntries: CQ_ENTRIES,
+        sqpoll,
+      })
+      tune(uring)
+      return uring
+    } catch (error) {
+      return this.#without((error as Error).message)
+    }
+  }
+
+  #without(reason: string): null {
+    this.#reason = reason
+    announceFallback('transfer copy', reason)
+    return null
+  }
+}
+
+/** Why there can be no ring, before one is tried; null when nothing speaks against it. */
+function ringRefusal(): string | null {
+  if (isRestricted) return "Node's permission model is in force"
+  const { available, reason } = Uring.available
+  if (!available) return reason
+  const { opcodes } = probe()
+  const missing = OPCODES.find((opcode) => !opcodes.includes(opcode))
+  return missing === undefined ? null : `the kernel lacks ${missing}`
+}
+
+function tune({ driver }: Uring): void {
+  try {
+    registerIowqMaxWorkers(driver.ring, { bounded: WORKERS })
+  } catch {
+    // Before Linux 5.15, or where registrations are restricted: the kernel's own bound stands.
+  }
+}

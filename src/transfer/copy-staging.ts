@@ -1,0 +1,104 @@
+// A new tree is built beside its target under another name, and gets its own when it is complete: one rename for all of
+// it. What is abandoned is removed, also when the process exits in mid-work.
+
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemError } from '../ring/index.js'
+
+const EEXIST = -17
+const MAX_NAME_BYTES = 200
+/** Nobody else looks into a tree that is being built. */
+const PRIVATE = 0o700
+
+const unfinished = new Set<string>()
+
+function removeUnfinished(): void {
+  for (const path of unfinished) {
+    try {
+      fs.rmSync(Buffer.from(path, 'latin1').toString(), { recursive: true, force: true })
+    } catch {
+      // The process ends, and there is nobody to tell.
+    }
+  }
+}
+
+/** A name, a character a byte, beside `latin1` that nothing else has. */
+export function temporaryBeside(latin1: string): string {
+  const slash = latin1.lastIndexOf('/') + 1
+  const name = latin1.slice(slash, slash + MAX_NAME_BYTES)
+  return `${latin1.slice(0, slash)}.${name}.${randomBytes(6).toString('hex')}.partial`
+}
+
+/** @internal */
+export class StagedTree {
+  /** Paths, a character a byte. */
+  readonly target: string
+  readonly temporary: string
+
+  private constructor(target: string, temporary: string) {
+    this.target = target
+    this.temporary = temporary
+  }
+
+  /** Makes the directory. @throws SystemError `mkdir` with the target's path. */
+  static async make(target: string): Promise<StagedTree> {
+    const temporary = temporaryBeside(target)
+    try {
+      await mkdir(Buffer.from(temporary, 'latin1'), { mode: PRIVATE })
+    } catch (error) {
+      const { errno = 0 } = error as NodeJS.ErrnoException
+      throw systemError(errno, 'mkdir', { path: Buffer.from(target, 'latin1').toString() })
+    }
+    if (unfinished.size === 0) process.on('exit', removeUnfinished)
+    unfinished.add(temporary)
+    return new StagedTree(target, temporary)
+  }
+
+  /** Gives the tree its name. @throws SystemError `rename`: EEXIST when something has taken that name meanwhile. */
+  async commit(): Promise<void> {
+    const target = Buffer.from(this.target, 'latin1')
+    // A rename would replace an empty directory.
+    const old = await lstat(target).catch(() => null)
+    if (old !== null) throw systemError(EEXIST, 'rename', { path: target.toString() })
+    await rename(Buffer.from(this.temporary, 'latin1'), target)
+    this.#forget()
+  }
+
+  /** Removes the tree. Never throws; does nothing after `commit`. */
+  async discard(): Promise<void> {
+    if (!unfinished.has(this.temporary)) return
+    const path = Buffer.from(this.temporary, 'latin1')
+    await removeTree(path).catch(() => {})
+    this.#forget()
+  }
+
+  #forget(): void {
+    unfinished.delete(this.temporary)
+    if (unfinished.size === 0) process.off('exit', removeUnfinished)
+  }
+}
+
+async function removeTree(path: Buffer): Promise<void> {
+  // rm(2) of a tree takes text alone as a path in Node 20.
+  const text = path.toString()
+  if (!Buffer.from(text).equals(path)) return removeByBytes(path)
+  try {
+    await rm(text, { recursive: true, force: true })
+  } catch {
+    await removeByBytes(path)
+  }
+}
+
+/** Directory by directory, each made writable first: names that are no text, and permissions that forbid it. */
+async function removeByBytes(path: Buffer): Promise<void> {
+  await chmod(path, PRIVATE)
+  const entries = await readdir(path, { withFileTypes: true, encoding: 'latin1' as BufferEncoding })
+  for (const entry of entries) {
+    const inner = Buffer.from(join(path.toString('latin1'), entry.name), 'latin1')
+    if (entry.isDirectory()) await removeByBytes(inner)
+    else await fs.promises.unlink(inner)
+  }
+  await fs.promises.rmdir(path)
+}

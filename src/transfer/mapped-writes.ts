@@ -1,0 +1,31 @@
+// How a range of a mapped basis gets into the output: by write(2) on a thread of libuv's pool, or by a ring with SQPOLL
+// from pages that are pinned meanwhile.
+
+import { prepWrite } from '../ring/index.js'
+import type { Uring } from '../runtime/index.js'
+import { writeFromMapping } from './data-path.js'
+import type { MappedWrite } from './output-assembler.js'
+
+/** @internal Page faults are that thread's. */
+export const writeByPool: MappedWrite = (basis, offset, fd, position, length) =>
+  writeFromMapping(fd, basis.addressAt(offset, length), length, position)
+
+/**
+ * @internal Through a ring that may be SQPOLL's: the pages are in memory until the CQE. Where they cannot be pinned the
+ * batch goes without the ring.
+ */
+export function pinnedWriter(uring: Uring): MappedWrite {
+  return async (basis, offset, fd, position, length) => {
+    const outcome = basis.pin(offset, length)
+    if (!outcome.pinned) return writeByPool(basis, offset, fd, position, length)
+    try {
+      const address = basis.addressAt(offset, length)
+      return await uring.driver.submit((sqe) => prepWrite(sqe, fd, address, length, position), {
+        syscall: 'write',
+        memory: basis,
+      })
+    } finally {
+      outcome.window.release()
+    }
+  }
+}

@@ -1,0 +1,186 @@
+// The output of a transfer: a file beside the target, which takes the target's place only when it is complete. Until
+// then the old target is as it was; what is abandoned is removed.
+
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { access, open, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { PathLike } from '../runtime/index.js'
+import { invalidType } from '../syscalls/argument-errors.js'
+import type { DataPath } from './data-path.js'
+import { TransferError } from './transfer-errors.js'
+
+/** A file that the output must not replace. */
+export interface Source {
+  /** What it is to the transfer: `'basis'`. */
+  readonly role: string
+  readonly dev: number | bigint
+  readonly ino: number | bigint
+}
+
+/** How an output is made. */
+export interface OutputOptions {
+  /** Files that the target must not be. */
+  readonly sources?: readonly Source[] | undefined
+  /** Permission bits. Default: those of the old target, else 0o666 less the umask. */
+  readonly mode?: number | undefined
+}
+
+/** Longest name that file systems take, less what is added to it. */
+const MAX_NAME_BYTES = 200
+const DEFAULT_MODE = 0o666
+const PERMISSION_BITS = 0o7777
+
+const unfinished = new Set<string>()
+
+// process.exit() in mid-work must leave nothing behind either.
+function removeUnfinished(): void {
+  for (const path of unfinished) fs.rmSync(path, { force: true })
+}
+
+/** A path as text. */
+export function pathOf(path: PathLike): string {
+  if (typeof path !== 'string' && !(path instanceof Uint8Array) && !(path instanceof URL)) {
+    throw invalidType('path', 'of type string or an instance of Buffer or URL', path)
+  }
+  return path instanceof URL ? fileURLToPath(path) : path.toString()
+}
+
+/** @internal */
+export class OutputFile {
+  /** What the output is to be called. */
+  readonly target: string
+  /** What it is called until then. */
+  readonly temporary: string
+  readonly fd: number
+  readonly #handle: fs.promises.FileHandle
+  #settled = false
+
+  private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
+    this.target = target
+    this.temporary = temporary
+    this.#handle = handle
+    this.fd = handle.fd
+  }
+
+  /**
+   * Makes the file beside `path`. A symlink is followed: what it points to is replaced.
+   *
+   * @throws SystemError EISDIR, EACCES, EROFS, ENOENT, …; TransferError `ERR_TARGET_IS_SOURCE`.
+   */
+  static async open(path: PathLike, options: OutputOptions = {}): Promise<OutputFile> {
+    const target = await resolvedTarget(pathOf(path))
+    const old = await stat(target).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null
+      throw error
+    })
+    if (old !== null) await checkTarget(target, old, options.sources ?? [])
+    const mode = options.mode ?? (old === null ? null : old.mode & PERMISSION_BITS)
+    const temporary = join(dirname(target), temporaryName(target))
+    const handle = await open(temporary, 'wx', mode === null ? DEFAULT_MODE : mode & 0o600)
+    if (unfinished.size === 0) process.on('exit', removeUnfinished)
+    unfinished.add(temporary)
+    const output = new OutputFile(target, temporary, handle)
+    try {
+      if (mode !== null) await adopt(handle, old, mode)
+    } catch (error) {
+      await output.discard()
+      throw error
+    }
+    return output
+  }
+
+  /** Cuts or extends the file. */
+  truncate(length: number): Promise<void> {
+    return this.#handle.truncate(length)
+  }
+
+  /** Closes the file and gives it its name. @param fsync - The file and its directory are durable afterwards. */
+  async commit(path: DataPath, fsync: boolean): Promise<void> {
+    try {
+      if (fsync) await path.fsync(this.fd)
+      await this.#close()
+      await rename(this.temporary, this.target)
+    } catch (error) {
+      await this.discard()
+      throw named(error, this.target)
+    }
+    this.#forget()
+    if (!fsync) return
+    const folder = await open(dirname(this.target), 'r')
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  }
+
+  /** Closes and removes the file. Never throws; does nothing after `commit`. */
+  async discard(): Promise<void> {
+    await this.#close().catch(() => {})
+    if (!unfinished.has(this.temporary)) return
+    await unlink(this.temporary).catch(() => {})
+    this.#forget()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#settled) return
+    this.#settled = true
+    await this.#handle.close()
+  }
+
+  #forget(): void {
+    unfinished.delete(this.temporary)
+    if (unfinished.size === 0) process.off('exit', removeUnfinished)
+  }
+}
+
+/** Has an error of a system call that names no file say which one it was. */
+export function named(error: unknown, path: string): unknown {
+  if (!(error instanceof Error)) return error
+  const { syscall, path: known } = error as NodeJS.ErrnoException
+  if (syscall === undefined || known !== undefined) return error
+  error.message += ` '${path}'`
+  return Object.assign(error, { path })
+}
+
+async function resolvedTarget(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path
+    throw error
+  }
+}
+
+async function checkTarget(target: string, old: fs.Stats, sources: readonly Source[]): Promise<void> {
+  if (old.isDirectory()) throw fileError('EISDIR', -21, 'illegal operation on a directory', target)
+  if (!old.isFile()) throw fileError('EINVAL', -22, 'not a regular file', target)
+  for (const { role, dev, ino } of sources) {
+    if (BigInt(old.dev) !== BigInt(dev) || BigInt(old.ino) !== BigInt(ino)) continue
+    throw new TransferError('ERR_TARGET_IS_SOURCE', `The output is the ${role} itself`, { path: target })
+  }
+  // A rename needs no leave of the file that it replaces, but whoever made it read-only meant it.
+  await access(target, fs.constants.W_OK)
+}
+
+function fileError(code: string, errno: number, text: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${text}, open '${path}'`), { code, errno, syscall: 'open', path })
+}
+
+/** Gives the new file what the old one has: owner where that is allowed, then permissions (a chown clears some). */
+async function adopt(handle: fs.promises.FileHandle, old: fs.Stats | null, mode: number): Promise<void> {
+  if (old !== null && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.())) {
+    await handle.chown(old.uid, old.gid).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPERM') throw error
+    })
+  }
+  await handle.chmod(mode)
+}
+
+function temporaryName(target: string): string {
+  let name = basename(target)
+  while (Buffer.byteLength(name) > MAX_NAME_BYTES) name = name.slice(0, -1)
+  return `.${name}.${randomBytes(6).toString('hex')}.partial`
+}

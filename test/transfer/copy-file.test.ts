@@ -1,0 +1,366 @@
+// copyFile: every method, holes, O_DIRECT, attributes, what must not be touched when it fails.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
+import { assert, needs, test } from '../harness.js'
+import { copyFolder, distinctBytes, leftovers, smallDisk, withAndWithoutRing } from './copy-fixture.js'
+
+const folder = copyFolder()
+const at = (name: string): string => join(folder, name)
+const SIZES = [0, 1, 4095, 4096, 4097, 65_536, 262_143, 262_145, 1_000_003, 5 * 2 ** 20 + 7]
+const linux = { linux: '5.6' } as const
+
+function makeSparse(path: string): void {
+  const fd = fs.openSync(path, 'w')
+  fs.writeSync(fd, distinctBytes(10_000), 0, 10_000, 5 * 2 ** 20)
+  fs.writeSync(fd, distinctBytes(5000, 2), 0, 5000, 20 * 2 ** 20 + 77)
+  fs.ftruncateSync(fd, 32 * 2 ** 20 + 13)
+  fs.closeSync(fd)
+}
+
+test(
+  'copyFile() copies files of every size by every method',
+  needs(linux, async () => {
+    const ways: CopyOptions[] = [
+      {},
+      { methods: ['ring'] },
+      { methods: ['node'] },
+      { direct: true },
+      { direct: 'source' },
+      { methods: ['ring'], bufferSize: 4096, depth: 3 },
+      { methods: ['ring'], direct: true, bufferSize: 8192, depth: 1 },
+    ]
+    for (const size of SIZES) {
+      const bytes = distinctBytes(size, size + 1)
+      fs.writeFileSync(at('source'), bytes)
+      for (const options of ways) {
+        const result = await copyFile(at('source'), at('target'), options)
+        const label = `${size} bytes, ${JSON.stringify(options)}`
+        assert.ok(fs.readFileSync(at('target')).equals(bytes), label)
+        assert.is(result.bytes, size, label)
+        if (options.methods !== undefined) assert.is(result.method, options.methods[0], label)
+      }
+    }
+    assert.equal(leftovers(folder), [])
+  }),
+)
+
+test('copyFile() copies without a ring, and says by what', async () => {
+  const bytes = distinctBytes(3_000_001)
+  fs.writeFileSync(at('source'), bytes)
+  await withAndWithoutRing(async (label) => {
+    const hasRing = label === 'with a ring'
+    const plain = await copyFile(at('source'), at('target'))
+    assert.ok(['reflink', 'copy-file-range'].includes(plain.method), plain.method)
+    const direct = await copyFile(at('source'), at('target'), { direct: true, verify: true })
+    assert.is(direct.hash, createHash('sha256').update(bytes).digest('hex'))
+    assert.is(direct.method, hasRing ? 'ring' : 'node', label)
+    assert.is(direct.ring === null, !hasRing)
+    assert.ok(fs.readFileSync(at('target')).equals(bytes))
+  })
+})
+
+test(
+  'copyFile() has several operations in flight on the ring',
+  needs(linux, async () => {
+    fs.writeFileSync(at('source'), distinctBytes(8 * 2 ** 20))
+    const { reads, writes, peakInFlight, enters } = await copyFile(at('source'), at('target'), {
+      methods: ['ring'],
+      depth: 8,
+      bufferSize: 262_144,
+    })
+    assert.is(reads, 32)
+    assert.is(writes, 32)
+    assert.is(peakInFlight, 8)
+    assert.ok(enters > 0)
+  }),
+)
+
+test('copyFile() keeps holes, by every method, and writes them out when told to', async () => {
+  makeSparse(at('sparse'))
+  const content = fs.readFileSync(at('sparse'))
+  const { blocks } = fs.statSync(at('sparse'))
+  await withAndWithoutRing(async () => {
+    for (const options of [{}, { methods: ['node'] }, { direct: true }] as CopyOptions[]) {
+      const result = await copyFile(at('sparse'), at('copy'), options)
+      const label = `${result.method} ${JSON.stringify(options)}`
+      assert.ok(fs.readFileSync(at('copy')).equals(content), label)
+      assert.is(fs.statSync(at('copy')).blocks, blocks, label)
+      if (result.method !== 'reflink') assert.ok(result.holeBytes > 30 * 2 ** 20, label)
+    }
+  })
+  const dense = await copyFile(at('sparse'), at('copy'), {
+    sparse: false,
+    methods: ['copy-file-range', 'node'],
+  })
+  assert.is(dense.holeBytes, 0)
+  assert.ok(fs.statSync(at('copy')).blocks > 60_000)
+  assert.ok(fs.readFileSync(at('copy')).equals(content))
+})
+
+test('copyFile() copies files of /proc, which do not say how long they are', async () => {
+  await withAndWithoutRing(async () => {
+    const { bytes } = await copyFile('/proc/self/mountinfo', at('proc'), { preserve: { mode: false } })
+    assert.ok(bytes > 0)
+    assert.is(fs.readFileSync(at('proc'), 'utf8'), fs.readFileSync('/proc/self/mountinfo', 'utf8'))
+  })
+})
+
+test('copyFile() takes over permissions, and times when asked to', async () => {
+  fs.writeFileSync(at('source'), 'x')
+  fs.chmodSync(at('source'), 0o751)
+  const seconds = 981_173_106
+  fs.utimesSync(at('source'), seconds, seconds + 0.125)
+  await withAndWithoutRing(async () => {
+    await copyFile(at('source'), at('target'))
+    assert.is(fs.statSync(at('target')).mode & 0o7777, 0o751)
+    assert.ok(fs.statSync(at('target')).mtimeMs > seconds * 1000 + 1000)
+    await copyFile(at('source'), at('target'), { preserve: true })
+    const own = fs.statSync(at('source'), { bigint: true })
+    const stats = fs.statSync(at('target'), { bigint: true })
+    assert.is(stats.mtimeNs, own.mtimeNs)
+    assert.is(stats.mode, own.mode)
+  })
+})
+
+test('copyFile() writes through a symlink, and keeps the link', async () => {
+  fs.writeFileSync(at('source'), 'new')
+  fs.writeFileSync(at('real'), 'old')
+  fs.rmSync(at('link'), { force: true })
+  fs.symlinkSync('real', at('link'))
+  await copyFile(at('source'), at('link'))
+  assert.is(fs.readlinkSync(at('link')), 'real')
+  assert.is(fs.readFileSync(at('real'), 'utf8'), 'new')
+})
+
+test('copyFile() leaves the target alone when it cannot copy', async () => {
+  fs.writeFileSync(at('file'), 'the source')
+  fs.writeFileSync(at('old'), 'the old target')
+  fs.linkSync(at('file'), at('other-name'))
+  const cases: [string, string, string][] = [
+    [at('file'), at('file'), 'ERR_TARGET_IS_SOURCE'],
+    [at('file'), at('other-name'), 'ERR_TARGET_IS_SOURCE'],
+    [folder, at('old'), 'EISDIR'],
+    [at('file'), folder, 'EISDIR'],
+    [at('nothing'), at('old'), 'ENOENT'],
+    ['/dev/zero', at('old'), 'ERR_COPY_KIND'],
+    [at('file'), '/dev/null', 'EINVAL'],
+    [at('file'), at('no/such/folder'), 'ENOENT'],
+    [at('file'), at('file/below'), 'ENOTDIR'],
+  ]
+  await withAndWithoutRing(async () => {
+    for (const [source, target, code] of cases) {
+      await assert.rejects(copyFile(source, target), { code })
+    }
+    await assert.rejects(copyFile(at('file'), at('old'), { overwrite: false }), { code: 'EEXIST' })
+    await copyFile(at('file'), at('made'), { overwrite: false })
+    assert.is(fs.readFileSync(at('made'), 'utf8'), 'the source')
+    fs.rmSync(at('made'))
+  })
+  assert.is(fs.readFileSync(at('old'), 'utf8'), 'the old target')
+  assert.ok(fs.statSync('/dev/null').isCharacterDevice())
+  assert.equal(leftovers(folder), [])
+})
+
+test('copyFile() refuses arguments that make no sense', async () => {
+  const bad: [unknown, string][] = [
+    [{ depth: 0 }, 'ERR_OUT_OF_RANGE'],
+    [{ bufferSize: 5000 }, 'ERR_INVALID_ARG_VALUE'],
+    [{ methods: [] }, 'ERR_INVALID_ARG_TYPE'],
+    [{ methods: ['magic'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ verify: 'no-such-hash' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ preserve: { modes: true } }, 'ERR_INVALID_ARG_VALUE'],
+    [{ signal: {} }, 'ERR_INVALID_ARG_TYPE'],
+    [{ direct: 'target' }, 'ERR_INVALID_ARG_TYPE'],
+    [{ onProgress: 1 }, 'ERR_INVALID_ARG_TYPE'],
+  ]
+  for (const [options, code] of bad) {
+    await assert.rejects(copyFile(at('file'), at('x'), options as CopyOptions), { code })
+  }
+  await assert.rejects(copyFile('', at('x')), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(copyFile('a\0b', at('x')), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(copyFile(Buffer.from([0x66, 0xff]), at('x')), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+test('copyFile() stops on an abort, and leaves nothing behind', async () => {
+  fs.writeFileSync(at('large'), distinctBytes(32 * 2 ** 20))
+  fs.writeFileSync(at('old'), 'the old target')
+  await withAndWithoutRing(async (label) => {
+    for (const methods of [['ring'], ['node'], ['copy-file-range', 'node']] as CopyMethod[][]) {
+      if (methods[0] === 'ring' && label !== 'with a ring') continue
+      const controller = new AbortController()
+      const copying = copyFile(at('large'), at('old'), {
+        methods,
+        bufferSize: 4096,
+        depth: 2,
+        signal: controller.signal,
+        progressIntervalMs: 0,
+        onProgress: () => controller.abort('enough'),
+      })
+      await assert.rejects(copying, { name: 'AbortError', code: 'ABORT_ERR' })
+      assert.is(fs.readFileSync(at('old'), 'utf8'), 'the old target')
+      assert.equal(leftovers(folder), [])
+    }
+    await assert.rejects(copyFile(at('large'), at('old'), { signal: AbortSignal.abort() }), {
+      name: 'AbortError',
+    })
+  })
+})
+
+test('copyFile() tells how far it has come, and ends with what the callback throws', async () => {
+  fs.writeFileSync(at('large'), distinctBytes(4 * 2 ** 20))
+  await withAndWithoutRing(async () => {
+    const seen: number[] = []
+    const options = { progressIntervalMs: 0, methods: ['ring', 'node'] as CopyMethod[] }
+    await copyFile(at('large'), at('target'), { ...options, onProgress: ({ bytes }) => seen.push(bytes) })
+    assert.is(seen.at(-1), 4 * 2 ** 20)
+    assert.ok(seen.length > 2)
+    assert.equal(
+      seen,
+      [...seen].sort((a, b) => a - b),
+    )
+    const onProgress = (): void => {
+      throw new Error('not one more')
+    }
+    await assert.rejects(copyFile(at('large'), at('target'), { ...options, onProgress }), /not one more/)
+    assert.equal(leftovers(folder), [])
+  })
+})
+
+test('copyFile() notices a source that gets shorter', async () => {
+  await withAndWithoutRing(async (label) => {
+    for (const methods of [['ring'], ['node'], ['copy-file-range', 'node']] as CopyMethod[][]) {
+      if (methods[0] === 'ring' && label !== 'with a ring') continue
+      fs.writeFileSync(at('shrinking'), distinctBytes(8 * 2 ** 20))
+      fs.writeFileSync(at('old'), 'the old target')
+      let hasShrunk = false
+      const copying = copyFile(at('shrinking'), at('old'), {
+        methods,
+        bufferSize: 4096,
+        depth: 1,
+        progressIntervalMs: 0,
+        onProgress() {
+          if (!hasShrunk) fs.truncateSync(at('shrinking'), 2 * 2 ** 20)
+          hasShrunk = true
+        },
+      })
+      // One call of copy_file_range may have taken all of it before.
+      if (methods[0] === 'copy-file-range')
+        await copying.catch(({ code }) => assert.is(code, 'ERR_COPY_SOURCE_CHANGED'))
+      else {
+        await assert.rejects(copying, { code: 'ERR_COPY_SOURCE_CHANGED' })
+        assert.is(fs.readFileSync(at('old'), 'utf8'), 'the old target')
+      }
+      assert.equal(leftovers(folder), [])
+    }
+  })
+})
+
+test(
+  'copyFile() onto a full disk is ENOSPC, with the old target as it was',
+  needs({ root: true }, async () => {
+    const disk = smallDisk(folder, 2 ** 20)
+    if (disk === null) return
+    try {
+      const target = join(disk.path, 'target')
+      fs.writeFileSync(target, 'the old target')
+      fs.writeFileSync(at('large'), distinctBytes(3 * 2 ** 20))
+      await withAndWithoutRing(async (label) => {
+        for (const options of [{}, { methods: ['ring', 'node'] }, { direct: true }] as CopyOptions[]) {
+          await assert.rejects(copyFile(at('large'), target, options), (error) => {
+            assert.is(error.code, 'ENOSPC', `${label} ${JSON.stringify(options)}: ${error.message}`)
+            assert.ok(error.message.includes(target) || error.dest === target, error.message)
+            return true
+          })
+          assert.is(fs.readFileSync(target, 'utf8'), 'the old target')
+          assert.equal(fs.readdirSync(disk.path), ['target'])
+        }
+      })
+    } finally {
+      disk.unmount()
+    }
+  }),
+)
+
+test(
+  'copyFile() shares blocks where the file system can',
+  needs({ root: true, command: 'mkfs.btrfs' }, async () => {
+    fs.writeFileSync(at('image'), '')
+    fs.truncateSync(at('image'), 256 * 2 ** 20)
+    const mounted = at('btrfs')
+    fs.mkdirSync(mounted)
+    try {
+      execFileSync('mkfs.btrfs', ['-q', at('image')], { stdio: 'ignore' })
+      execFileSync('mount', ['-o', 'loop', at('image'), mounted], { stdio: 'ignore' })
+    } catch {
+      // No loop devices, or no btrfs in the kernel.
+      return
+    }
+    try {
+      const bytes = distinctBytes(3 * 2 ** 20 + 5)
+      fs.writeFileSync(join(mounted, 'source'), bytes)
+      await withAndWithoutRing(async () => {
+        const { method } = await copyFile(join(mounted, 'source'), join(mounted, 'target'))
+        assert.is(method, 'reflink')
+        assert.ok(fs.readFileSync(join(mounted, 'target')).equals(bytes))
+        // Not from another file system: the next method takes over, unless there is none.
+        fs.writeFileSync(at('elsewhere'), bytes)
+        const across = await copyFile(at('elsewhere'), join(mounted, 'target'))
+        assert.is.not(across.method, 'reflink')
+        const only = copyFile(at('elsewhere'), join(mounted, 'target'), { methods: ['reflink'] })
+        await assert.rejects(only, { syscall: 'ficlone' })
+      })
+    } finally {
+      execFileSync('umount', ['-l', mounted])
+    }
+  }),
+)
+
+test(
+  'copyFile() by a user who may not write the target is EACCES, with the target as it was',
+  needs({ root: true }, async () => {
+    fs.writeFileSync(at('file'), 'the source')
+    fs.chmodSync(folder, 0o777)
+    fs.writeFileSync(at('read-only'), 'the old target')
+    fs.chmodSync(at('read-only'), 0o444)
+    const index = new URL('../../src/transfer/index.ts', import.meta.url).href
+    const code = `import { copyFile } from '${index}'
+      process.setgid(65534); process.setuid(65534)
+      const outcome = await copyFile(process.argv[1], process.argv[2]).then(() => 'done', (error) => error.code)
+      process.stdout.write(outcome)`
+    const args = ['--import', 'tsx', '--input-type=module', '-e', code, at('file'), at('read-only')]
+    assert.is(execFileSync(process.execPath, args, { encoding: 'utf8' }), 'EACCES')
+    assert.is(fs.readFileSync(at('read-only'), 'utf8'), 'the old target')
+  }),
+)
+
+test('a process that is killed in mid-copy leaves the target as it was', async () => {
+  fs.writeFileSync(at('old'), 'the old target')
+  fs.writeFileSync(at('large'), distinctBytes(64 * 2 ** 20))
+  const index = new URL('../../src/transfer/index.ts', import.meta.url).href
+  const code = `import { copyFile } from '${index}'
+    process.stdout.write('ready')
+    for (;;) await copyFile(process.argv[1], process.argv[2], {
+      methods: ['ring', 'node'], progressIntervalMs: 0, bufferSize: 4096, depth: 1,
+      onProgress({ bytes }) { if (bytes > 2 ** 20) process.stdout.write('.') },
+    })`
+  const args = ['--import', 'tsx', '--input-type=module', '-e', code, at('large'), at('old')]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.on('data', (text) => {
+    output += text
+  })
+  while (!output.includes('.')) await sleep(5)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  assert.is(fs.readFileSync(at('old'), 'utf8'), 'the old target')
+  // SIGKILL lets nobody clean up: what is left says what it is.
+  for (const name of leftovers(folder)) fs.rmSync(join(folder, name))
+})
+
+test.run()
