@@ -3,11 +3,15 @@
 /** The arguments make no sense: exit code 2. */
 export class UsageError extends Error {}
 
+/** Some of what was asked for could not be done; what, has been said line by line. */
+export class PartialFailure extends Error {}
+
 /** The line to print for `error`, without a stack. */
-export function failureLine(error: unknown): string {
+export function failureLine(error: unknown, command = ''): string {
   if (!(error instanceof Error)) return `uring: ${String(error)}`
-  const hint = error instanceof UsageError ? " (see 'uring --help')" : ''
-  return `uring: ${error.message.split('\n')[0]}${hint}`
+  const help = command === '' ? 'uring --help' : `uring ${command} --help`
+  const hint = exitCodeFor(error) === 2 ? ` (see '${help}')` : ''
+  return `uring: ${error.message.split('\n')[0]!.replace(/\.$/, '')}${hint}`
 }
 
 /** 2 for a mistake in the arguments, 1 for everything else. */

@@ -1,59 +1,76 @@
 #!/usr/bin/env node
-// The `uring` command: parses arguments, runs a command, turns a failure into one line and an exit code.
+// The `uring` command: finds the command that is meant, runs it, turns a failure into one line and an exit code.
 
-import { parseArgs } from 'node:util'
-import { demo } from './demo.js'
-import { diagnose, printDoctor } from './doctor.js'
+import { type Command, helpText, parse } from './command.js'
+import { COMMANDS } from './commands.js'
 import { exitCodeFor, failureLine, UsageError } from './errors.js'
+import { Interruption } from './interruption.js'
 import { version } from './version.js'
 
-const HELP = `Usage: uring <command> [options]
-
-Commands:
-  doctor [--json]   what this machine offers: kernel, features, opcodes, SQPOLL, and why not more
-  demo [FILE]       doctor, then copies FILE (default: the running Node) through a ring and verifies it,
-                    then again with SQPOLL asked for beside a mapped basis
-
-Options:
-  -h, --help        this text
-  -V, --version     the version
-
-Exit codes: 0 done, 1 failed, 2 wrong usage.`
-
-type Write = (line: string) => void
-
-function commandArgs(
-  args: string[],
-  most: number,
-  booleans: string[] = [],
-): { values: Record<string, unknown>; positionals: string[] } {
-  const options = Object.fromEntries(booleans.map((name) => [name, { type: 'boolean' as const }]))
-  const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
-  if (positionals.length > most) throw new UsageError(`unexpected argument '${positionals[most]}'`)
-  return { values, positionals }
+function generalHelp(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length)) + 2
+  return [
+    'Usage: uring <command> [options]',
+    '',
+    'Commands:',
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}${summary.split(/[:.(]/)[0]!.trimEnd()}`),
+    '',
+    'Options:',
+    '  -h, --help        this text, or after a command its own',
+    '  -V, --version     the version',
+    '',
+    'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted (SIGINT, SIGTERM).',
+  ].join('\n')
 }
 
-async function run(args: string[], write: Write): Promise<void> {
-  const [command, ...rest] = args
-  if (command === undefined || command === '-h' || command === '--help' || rest.includes('--help'))
-    return write(HELP)
-  if (command === '-V' || command === '--version') return write(version())
-  if (command === 'doctor') {
-    const { values } = commandArgs(rest, 0, ['json'])
-    if (values['json']) write(JSON.stringify(diagnose(), null, 2))
-    else printDoctor(write)
-    return
-  }
-  if (command === 'demo') {
-    const { positionals } = commandArgs(rest, 1)
-    return demo({ source: positionals[0], write })
-  }
-  throw new UsageError(`unknown command '${command}'`)
+const write = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+const warn = (line: string): void => {
+  process.stderr.write(`${line}\n`)
 }
 
+function find(name: string): Command {
+  const command = COMMANDS.find((candidate) => candidate.name === name)
+  if (command === undefined) throw new UsageError(`unknown command '${name}'`)
+  return command
+}
+
+async function run(args: readonly string[], interruption: Interruption): Promise<void> {
+  const [name, ...rest] = args
+  if (name === undefined || name === '-h' || name === '--help') return write(generalHelp())
+  if (name === '-V' || name === '--version') return write(version())
+  const command = find(name)
+  const given = parse(command, rest)
+  if (given.has('help')) return write(helpText(command))
+  await command.run(given, {
+    write,
+    warn,
+    get signal() {
+      return interruption.signal
+    },
+  })
+}
+
+// A reader that has gone (`uring doctor | head -1`) is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
+const args = process.argv.slice(2)
+const interruption = new Interruption()
 try {
-  await run(process.argv.slice(2), (line) => process.stdout.write(`${line}\n`))
+  await run(args, interruption)
 } catch (error) {
-  process.stderr.write(`${failureLine(error)}\n`)
-  process.exitCode = exitCodeFor(error)
+  if (interruption.received === null) {
+    const name = COMMANDS.some((command) => command.name === args[0]) ? args[0]! : ''
+    warn(failureLine(error, name))
+    process.exitCode = exitCodeFor(error)
+  } else {
+    warn(`uring: interrupted by ${interruption.received}`)
+    process.exitCode = interruption.exitCode
+  }
+} finally {
+  interruption.stop()
 }

@@ -1,40 +1,14 @@
 // The `uring` command as a program: what it prints, and how it ends.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Diagnosis } from '../../src/cli/doctor.js'
 import { assert, needs, test } from '../harness.js'
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-
-interface Outcome {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-function uring(args: readonly string[], env: NodeJS.ProcessEnv = {}): Outcome {
-  const run = spawnSync(process.execPath, ['--import', 'tsx', MAIN, ...args], {
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-  })
-  return { code: run.status, out: run.stdout, err: run.stderr }
-}
-
-function inFolder(work: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'uring-cli-'))
-  try {
-    work(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
+import { inFolder, MAIN, uring, uringOnTerminal } from './program.js'
 
 test('uring without a command, or with --help, prints the usage', () => {
-  for (const args of [[], ['--help'], ['-h'], ['doctor', '--help']]) {
+  for (const args of [[], ['--help'], ['-h']]) {
     const { code, out } = uring(args)
     assert.is(code, 0)
     assert.match(out, /^Usage: uring <command>/)
@@ -46,7 +20,26 @@ test('uring --version prints the version of the package', () => {
 })
 
 test('a mistake in the arguments is one line, exit code 2', () => {
-  for (const args of [['nonsense'], ['doctor', '--jsno'], ['doctor', 'extra'], ['demo', 'a', 'b']]) {
+  const mistakes = [
+    ['nonsense'],
+    ['doctor', '--jsno'],
+    ['doctor', 'extra'],
+    ['demo', 'a', 'b'],
+    ['cp'],
+    ['cp', 'one'],
+    ['cp', '--depth=none', 'a', 'b'],
+    ['cp', '--depth=0', 'a', 'b'],
+    ['cp', '--method=magic', 'a', 'b'],
+    ['cp', '--preserve=modes', 'a', 'b'],
+    ['patch', 'a', 'b'],
+    ['patch', '--basis=tape', 'a', 'b', 'c'],
+    ['patch', '--verify=abc', 'a', 'b', 'c'],
+    ['signature', 'a'],
+    ['signature', '--hash=crc', 'a', 'b'],
+    ['delta', 'a', 'b', 'c', 'd'],
+    ['bench', 'extra'],
+  ]
+  for (const args of mistakes) {
     const { code, out, err } = uring(args)
     assert.is(code, 2, args.join(' '))
     assert.is(out, '')
@@ -134,5 +127,27 @@ test('uring demo works without a ring', () =>
     assert.match(out, /by node:fs instead/)
     assert.match(out, /verified/)
   }))
+
+test(
+  'uring doctor and demo run on a terminal',
+  needs({ command: 'script' }, () =>
+    inFolder((folder) => {
+      writeFileSync(join(folder, 'source'), 'some bytes')
+      assert.match(uringOnTerminal(['doctor']).out, /^io_uring: /)
+      assert.match(uringOnTerminal(['demo', join(folder, 'source')], { TMPDIR: folder }).out, /verified/)
+    }),
+  ),
+)
+
+test(
+  'a reader of the output that has gone is no failure',
+  needs({ command: 'sh' }, () => {
+    const { status, stderr } = spawnSync('sh', ['-c', '"$0" "$1" doctor | head -1', process.execPath, MAIN], {
+      encoding: 'utf8',
+    })
+    assert.is(status, 0)
+    assert.is(stderr, '')
+  }),
+)
 
 test.run()

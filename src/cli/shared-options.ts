@@ -1,0 +1,38 @@
+// Options that several commands have, said in the same words.
+
+import type { IoUringConfig, RingReport } from '../config/index.js'
+import { Uring } from '../runtime/index.js'
+import type { OptionSpec } from './command.js'
+
+export const OUTPUT_OPTIONS = {
+  quiet: { short: 'q', help: 'print nothing but errors' },
+  json: { help: 'print one JSON object: what was done, and how' },
+} as const satisfies Record<string, OptionSpec>
+
+export const RING_OPTIONS = {
+  sqpoll: { help: 'ask for a kernel thread that submits (SQPOLL); what comes of that is said' },
+  depth: { value: 'N', help: 'operations in flight for one file' },
+} as const satisfies Record<string, OptionSpec>
+
+/** `'SQPOLL asked for, not granted: mmap-basis-active'`. */
+export function sqpollText({ sqpoll }: RingReport): string {
+  return sqpoll.granted ? 'SQPOLL asked for, granted' : `SQPOLL asked for, not granted: ${sqpoll.reason}`
+}
+
+/**
+ * A ring for a command that was asked for one of a kind; null where that cannot be had, which `warn` is told, or was not
+ * asked for: the shared one serves then.
+ */
+export function openRing(config: Partial<IoUringConfig>, warn: (line: string) => void): Uring | null {
+  const { available, reason } = Uring.available
+  if (available) return Uring.open(config)
+  warn(`uring: no ring: ${reason}`)
+  return null
+}
+
+/** What of a ring's report goes into JSON. */
+export function ringJson(report: RingReport | null): object | null {
+  if (report === null) return null
+  const { sqEntries, cqEntries, flagNames, sqpoll } = report
+  return { sqEntries, cqEntries, flags: flagNames, sqpoll }
+}
