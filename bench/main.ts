@@ -11,14 +11,35 @@ import type { Row, Skip, Target } from './harness/measurement.js'
 import { type BenchOptions, parseOptions, USAGE } from './harness/options.js'
 import type { Suite } from './harness/suite.js'
 import { header, skipTable, suiteTable, targetTable } from './harness/table.js'
+import { copy } from './suites/copy.js'
+import { fairness } from './suites/fairness.js'
+import { fs } from './suites/fs.js'
 import { memory } from './suites/memory.js'
+import { net } from './suites/net.js'
 import { nop } from './suites/nop.js'
+import { promises } from './suites/promises.js'
 import { read } from './suites/read.js'
 import { scaling } from './suites/scaling.js'
+import { smallfiles } from './suites/smallfiles.js'
 import { startup } from './suites/startup.js'
 import { stores } from './suites/stores.js'
+import { transfer } from './suites/transfer.js'
 
-const SUITES: readonly Suite[] = [nop, read, scaling, memory, startup, stores]
+const SUITES: readonly Suite[] = [
+  nop,
+  read,
+  promises,
+  fs,
+  smallfiles,
+  fairness,
+  scaling,
+  memory,
+  startup,
+  stores,
+  net,
+  transfer,
+  copy,
+]
 const NAMES = SUITES.map((suite) => suite.name)
 
 const FULL: Effort = { rounds: 7, runMs: 300, warmUpRuns: 2 }

@@ -1,5 +1,5 @@
-// Child of the `read` suite: the same reads through node:fs. Variants: sync, callback and promises, the latter two
-// with `depth` reads in flight.
+// Child of the suites `read`, `promises` and `fs`: the same reads through node:fs. Variants: sync, callback and promises,
+// the latter two with `depth` reads in flight; files is promises through uring/fs.
 
 import { read, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -70,8 +70,18 @@ function callbackLoop(): Work['loop'] {
     })
 }
 
-async function promiseLoop(): Promise<Work['loop']> {
-  const handle = await open(reading.file, openFlags(reading))
+/** What both kinds of FileHandle have. */
+interface Readable {
+  read(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>
+}
+
+async function promiseLoop(opened: Promise<Readable>): Promise<Work['loop']> {
+  const handle = await opened
   let toStart = 0
 
   async function readRepeatedly(slot: number): Promise<void> {
@@ -93,6 +103,11 @@ async function promiseLoop(): Promise<Work['loop']> {
 const loops: Readonly<Record<string, () => Work['loop'] | Promise<Work['loop']>>> = {
   sync: syncLoop,
   callback: callbackLoop,
-  promises: promiseLoop,
+  promises: () => promiseLoop(open(reading.file, openFlags(reading))),
+  files: async () => {
+    // Only here: the others measure Node without this library in the process.
+    const files = await import('../../src/fs/index.js')
+    return promiseLoop(files.open(reading.file, openFlags(reading)))
+  },
 }
 await serveWork({ opsPerUnit: 1, loop: await loops[reading.variant]!() })

@@ -1,7 +1,8 @@
 // `read`: random 4 KiB reads of one file, out of the page cache and with O_DIRECT, next to C and node:fs.
 
-import { closeSync, constants, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { BLOCK_BYTES, directRefusal, makeBlockFile } from '../harness/block-file.js'
 import { type Contender, programContender, tsContender } from '../harness/contender.js'
 import { fioContender } from '../harness/fio.js'
 import { measureCase } from '../harness/measure.js'
@@ -9,7 +10,6 @@ import type { Row, Skip } from '../harness/measurement.js'
 import { peer } from '../harness/peers.js'
 import { above, atLeast, findRow, OPS_PER_SEC, SPEED_COLUMNS, type Suite } from '../harness/suite.js'
 
-const BLOCK_BYTES = 4096
 const BLOCKS = 65536
 const QUICK_BLOCKS = 4096
 const DEPTHS = [1, 16, 64]
@@ -21,33 +21,6 @@ const DIRECT_CASE = `O_DIRECT, depth ${DEEP}`
 
 function bufferedCase(depth: number): string {
   return `page cache, depth ${depth}`
-}
-
-/** Writes a file of blocks that each begin with their own number, and has it written back: O_DIRECT finds no dirty page. */
-function makeFile(file: string, blocks: number): void {
-  const chunkBlocks = 1024
-  const chunk = new Uint8Array(chunkBlocks * BLOCK_BYTES).fill(0xa5)
-  const words = new Uint32Array(chunk.buffer)
-  const fd = openSync(file, 'w')
-  try {
-    for (let first = 0; first < blocks; first += chunkBlocks) {
-      for (let index = 0; index < chunkBlocks; index++) words[(index * BLOCK_BYTES) / 4] = first + index
-      for (let done = 0; done < chunk.byteLength; ) done += writeSync(fd, chunk, done)
-    }
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** Why the file cannot be opened with O_DIRECT, or null. */
-function directRefusal(file: string): string | null {
-  try {
-    closeSync(openSync(file, constants.O_RDONLY | constants.O_DIRECT))
-    return null
-  } catch (error) {
-    return `the temporary folder's file system refuses O_DIRECT (${(error as NodeJS.ErrnoException).code})`
-  }
 }
 
 function contenders(
@@ -101,7 +74,7 @@ export const read: Suite = {
     }
 
     progress(`writing a file of ${(blocks * BLOCK_BYTES) / 2 ** 20} MiB`)
-    makeFile(file, blocks)
+    makeBlockFile(file, blocks)
     for (const depth of quick ? QUICK_DEPTHS : DEPTHS) await measure(bufferedCase(depth), depth, 'buffered')
     const refusal = directRefusal(file)
     if (refusal === null) await measure(DIRECT_CASE, DEEP, 'direct')
