@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { assert, test } from './harness.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.bench'])
+const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.bench', '.kernels'])
 
 interface TextFile {
   readonly name: string

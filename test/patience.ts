@@ -1,0 +1,7 @@
+// For the few tests that measure time: how much slower than usual this machine may be. test/run.ts is told by
+// TEST_TIMEOUT_MS, as on an emulated processor.
+
+const USUAL_TIMEOUT_MS = 120_000
+
+/** 1 on a usual machine, 10 where test files are given ten times as long. */
+export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / USUAL_TIMEOUT_MS)
