@@ -41,9 +41,10 @@ export async function withAndWithoutRing(body: (label: string) => Promise<void>)
 
 /** What is left behind of unfinished work. */
 export function leftovers(folder: string): string[] {
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: 'latin1' })
-    .filter((name) => name.endsWith('.partial'))
+  // Not by a recursive readdir, which follows symlinks, and some here lead back up.
+  return execFileSync('find', ['.', '-name', '*.partial'], { cwd: folder, encoding: 'latin1' })
+    .split('\n')
+    .filter((name) => name !== '')
 }
 
 /** Everything that `find` tells of a tree: kinds, permissions, owners, sizes, links, times, targets of symlinks. */
