@@ -855,8 +855,7 @@ export class Driver implements CancelHost {
     this.#batch = (this.#batch + 1) | 0
     this.#hasFresh = false
     try {
-      // An SQPOLL thread may have taken everything before it could be counted.
-      return this.ring.submit() > 0 || this.#sqpoll
+      return this.ring.submit() > 0
     } catch (error) {
       if (this.#isRefusal(error)) {
         // The SQPOLL thread may not have been woken.
