@@ -1,20 +1,14 @@
 // A server carried by node:net.
 
-import {
-  type AddressInfo,
-  createServer,
-  isIP,
-  type Server as NetServer,
-  type Socket as NetSocket,
-} from 'node:net'
+import { type AddressInfo, createServer, type Server as NetServer, type Socket as NetSocket } from 'node:net'
 import { AbortError } from '../../runtime/index.js'
-import { addressesOf } from '../address.js'
 import type { AnyHandler } from '../backend.js'
 import { listenTargets, openListener } from '../descriptor.js'
 import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import { report, runHandler } from '../run-handler.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
+import { closeOnAbort, Deadline, firstAddressOf, isResolved } from '../server-parts.js'
 import type { Lease, Socket } from '../socket.js'
 import { NodeSocket } from './node-socket.js'
 
@@ -26,7 +20,7 @@ export class NodeServer implements Server {
   #server: NetServer | null = null
   #isReferenced = true
   #closing: Promise<void> | null = null
-  #deadline: NodeJS.Timeout | null = null
+  readonly #deadline = new Deadline()
   #stopWatching: (() => void) | null = null
 
   constructor(options: ServerOptions, handler: AnyHandler) {
@@ -70,7 +64,7 @@ export class NodeServer implements Server {
     }
     server.on('error', (error) => report(error, null, this.#options.onError))
     if (!this.#isReferenced) server.unref()
-    if (signal !== undefined) this.#watch(signal)
+    if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
   address(): AddressInfo | string | null {
@@ -92,17 +86,14 @@ export class NodeServer implements Server {
         server.close(async () => {
           // node:net counts a connection as gone a little before its socket is closed.
           while (this.#sockets.size > 0) await Promise.all([...this.#sockets].map(({ closed }) => closed))
-          if (this.#deadline !== null) clearTimeout(this.#deadline)
-          this.#deadline = null
+          this.#deadline.clear()
           this.#server = null
           resolve()
         })
       })
     }
     if (deadlineMs !== undefined && this.#server !== null) {
-      if (this.#deadline !== null) clearTimeout(this.#deadline)
-      if (deadlineMs === 0) this.#destroyAll()
-      else this.#deadline = setTimeout(() => this.#destroyAll(), deadlineMs)
+      this.#deadline.set(deadlineMs, () => this.#destroyAll())
     }
     return this.#closing
   }
@@ -135,14 +126,6 @@ export class NodeServer implements Server {
     runHandler(this.#handler, socket as unknown as Socket<Buffer> | Socket<Lease>, onError)
   }
 
-  #watch(signal: AbortSignal): void {
-    const onAbort = (): void => {
-      if (this.listening) void this.close()
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#stopWatching = () => signal.removeEventListener('abort', onAbort)
-  }
-
   #destroyAll(): void {
     for (const socket of [...this.#sockets]) socket.destroy()
   }
@@ -152,8 +135,7 @@ export class NodeServer implements Server {
 async function sharedListener(options: ListenOptions): Promise<number | undefined> {
   const { reusePort = false, path, host } = options
   if (!reusePort || path !== undefined || process.platform !== 'linux') return undefined
-  const known = host === undefined || isIP(host) !== 0
-  const resolved = known ? host : (await addressesOf(host, { family: 0, all: false }))[0]
+  const resolved = isResolved(host) ? host : await firstAddressOf(host!)
   return openListener(listenTargets(options, resolved), false)
 }
 

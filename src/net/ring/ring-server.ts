@@ -1,16 +1,14 @@
 // A server carried by a ring: the listening socket, its connections, and its end.
 
-import { unlinkSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { isIP } from 'node:net'
 import { AbortError } from '../../runtime/index.js'
 import { close } from '../../syscalls/libc.js'
-import { addressesOf } from '../address.js'
 import { listeningAddress, listenOn, listenTargets, openListener } from '../descriptor.js'
 import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions } from '../options.js'
 import { report } from '../run-handler.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
+import { closeOnAbort, Deadline, firstAddressOf, isResolved, removeSocketFile } from '../server-parts.js'
 import { Acceptor, type AcceptorHost } from './acceptor.js'
 import { announced } from './announced.js'
 import type { Hub, RingUser } from './hub.js'
@@ -30,7 +28,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
   #isHolding = false
   #closing: Promise<void> | null = null
   #closed: (() => void) | null = null
-  #deadline: NodeJS.Timeout | null = null
+  readonly #deadline = new Deadline()
   #stopWatching: (() => void) | null = null
 
   constructor(hub: Hub, options: ServerOptions, target: ConnectionTarget) {
@@ -66,7 +64,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
       this.#isListening = false
       throw error
     }
-    if (signal !== undefined) this.#watch(signal)
+    if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
   address(): AddressInfo | string | null {
@@ -91,9 +89,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
       this.#closeWhenIdle()
     }
     if (deadlineMs !== undefined && this.#closed !== null) {
-      if (this.#deadline !== null) clearTimeout(this.#deadline)
-      if (deadlineMs === 0) this.#target.destroyAll()
-      else this.#deadline = setTimeout(() => this.#target.destroyAll(), deadlineMs)
+      this.#deadline.set(deadlineMs, () => this.#target.destroyAll())
     }
     return this.#closing
   }
@@ -150,8 +146,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
       listenOn(fd, backlog)
       this.#fd = fd
     } else {
-      const known = host === undefined || isIP(host) !== 0
-      const resolved = known ? host : (await addressesOf(host, { family: 0, all: false }))[0]
+      const resolved = isResolved(host) ? host : await firstAddressOf(host!)
       if (this.#closing !== null) return
       this.#fd = openListener(listenTargets(options, resolved))
       if (path !== undefined && !path.startsWith('\0')) this.#path = path
@@ -166,14 +161,6 @@ export class RingServer implements Server, AcceptorHost, RingUser {
     this.#acceptor = new Acceptor(this.#hub, this, this.#fd)
     this.#acceptor.start()
     this.#updateHold()
-  }
-
-  #watch(signal: AbortSignal): void {
-    const onAbort = (): void => {
-      if (this.listening) void this.close()
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#stopWatching = () => signal.removeEventListener('abort', onAbort)
   }
 
   readonly #onConnectionClosed = (): void => {
@@ -198,8 +185,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
     if (closed === null) return
     this.#closed = null
     this.#isListening = false
-    if (this.#deadline !== null) clearTimeout(this.#deadline)
-    this.#deadline = null
+    this.#deadline.clear()
     this.#target.close().then(closed)
   }
 
@@ -212,11 +198,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
     this.#acceptor = null
     this.#hub.users.delete(this)
     if (this.#path !== null) {
-      try {
-        unlinkSync(this.#path)
-      } catch {
-        // Somebody else has removed it.
-      }
+      removeSocketFile(this.#path)
       this.#path = null
     }
     this.#updateHold()

@@ -1,17 +1,16 @@
 // A server whose threads listen for themselves: on sockets of their own that share the port (SO_REUSEPORT), or, without
 // io_uring, on duplicates of one socket.
 
-import { unlinkSync } from 'node:fs'
-import { type AddressInfo, isIP } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { F_DUPFD_CLOEXEC } from '../../ring/index.js'
 import { AbortError } from '../../runtime/index.js'
 import { checkResult } from '../../syscalls/errno.js'
 import { close, fcntl } from '../../syscalls/libc.js'
-import { addressesOf } from '../address.js'
 import { listeningAddress, listenOn, listenTargets, openListener } from '../descriptor.js'
 import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions } from '../options.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
+import { closeOnAbort, Deadline, firstAddressOf, isResolved, removeSocketFile } from '../server-parts.js'
 import { WorkerPool } from './pool.js'
 
 export class WorkerServer implements Server {
@@ -24,7 +23,7 @@ export class WorkerServer implements Server {
   #openNext: () => number = () => -1
   #isListening = false
   #closing: Promise<void> | null = null
-  #deadline: NodeJS.Timeout | null = null
+  readonly #deadline = new Deadline()
   #whenIdle: (() => void) | null = null
   #stopWatching: (() => void) | null = null
   /** The threads keep no process alive, so this does while it listens. */
@@ -64,7 +63,7 @@ export class WorkerServer implements Server {
       throw error
     }
     if (this.#isReferenced) this.#hold.ref()
-    if (signal !== undefined) this.#watch(signal)
+    if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
   address(): AddressInfo | string | null {
@@ -83,9 +82,7 @@ export class WorkerServer implements Server {
     }
     const { deadlineMs } = options
     if (deadlineMs !== undefined && this.#whenIdle !== null) {
-      if (this.#deadline !== null) clearTimeout(this.#deadline)
-      if (deadlineMs === 0) this.#pool.destroyAll()
-      else this.#deadline = setTimeout(() => this.#pool.destroyAll(), deadlineMs)
+      this.#deadline.set(deadlineMs, () => this.#pool.destroyAll())
     }
     return this.#closing
   }
@@ -108,8 +105,7 @@ export class WorkerServer implements Server {
 
   async #open(options: ListenOptions): Promise<void> {
     const { fd, host, path, backlog } = options
-    const isKnown = host === undefined || isIP(host) !== 0
-    const resolved = isKnown ? host : (await addressesOf(host, { family: 0, all: false }))[0]
+    const resolved = isResolved(host) ? host : await firstAddressOf(host!)
     if (fd !== undefined) {
       listenOn(fd, backlog)
       this.#fd = fd
@@ -128,14 +124,6 @@ export class WorkerServer implements Server {
     this.#openNext = () => checkResult(fcntl(this.#fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
   }
 
-  #watch(signal: AbortSignal): void {
-    const onAbort = (): void => {
-      if (this.listening) void this.close()
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#stopWatching = () => signal.removeEventListener('abort', onAbort)
-  }
-
   async #end(): Promise<void> {
     this.#stopWatching?.()
     const idle = new Promise<void>((resolve) => {
@@ -145,7 +133,7 @@ export class WorkerServer implements Server {
     this.#closeDescriptor()
     if (!this.#pool.idle) await idle
     this.#whenIdle = null
-    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    this.#deadline.clear()
     await this.#pool.close()
     this.#hold.unref()
     this.#isListening = false
@@ -156,11 +144,7 @@ export class WorkerServer implements Server {
     close(this.#fd)
     this.#fd = -1
     if (this.#path === null) return
-    try {
-      unlinkSync(this.#path)
-    } catch {
-      // Somebody else has removed it.
-    }
+    removeSocketFile(this.#path)
     this.#path = null
   }
 }
