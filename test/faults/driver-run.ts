@@ -8,6 +8,7 @@ import { AF_INET, AF_UNIX, type Fd, type RingOptions, SOCK_STREAM } from '../../
 import { close, fcntl } from '../../src/syscalls/libc.js'
 import { KINDS, Signal, TestRing } from '../runtime/fixture.js'
 import { descriptorCount } from '../runtime/open-uring.js'
+import { checkDescriptors, inTime } from './bounded-run.js'
 import { FaultyKernel, type Rates, someRates } from './faulty-kernel.js'
 import { Random } from './random.js'
 
@@ -400,7 +401,6 @@ export async function runDriver(seed: number, rates?: Rates): Promise<RunReport>
   const run: Run = { uring, random, again, track, seed }
   const names = Array.from({ length: random.integer(1, 5) }, () => random.pick(Object.keys(ACTORS)))
   const label = `${kind}, ${options.entries}/${options.cqEntries}, ${names.join(' ')}`
-  let timer: NodeJS.Timeout | undefined
   try {
     const closesEarly = random.chance(0.15)
     const actors = names.map((name, id) =>
@@ -428,21 +428,10 @@ export async function runDriver(seed: number, rates?: Rates): Promise<RunReport>
       }
       await Promise.all([uring.close(), ended])
     }
-    const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const { inFlight, waiting, counters } = uring.driver
-        const state = JSON.stringify({
-          operations,
-          settled,
-          inFlight,
-          waiting,
-          counters,
-          closed: uring.driver.closed,
-        })
-        reject(new Error(`no end after ${RUN_TIMEOUT_MS} ms: ${state}`))
-      }, RUN_TIMEOUT_MS)
+    await inTime(work(), RUN_TIMEOUT_MS, () => {
+      const { inFlight, waiting, counters, closed } = uring.driver
+      return { operations, settled, inFlight, waiting, counters, closed }
     })
-    await Promise.race([work(), tooLong])
     check(
       uring.driver.closedError('x').message.includes('the ring is closed'),
       uring.driver.closedError('x').message,
@@ -451,15 +440,10 @@ export async function runDriver(seed: number, rates?: Rates): Promise<RunReport>
     const { submitted, completed } = uring.driver.counters
     check(submitted === completed, `${submitted} operations were submitted, ${completed} completed`)
     kernel.dispose()
-    // Sockets that wake the event loop are closed in a later turn.
-    for (let turns = 0; turns < 50 && descriptorCount() > before; turns++) {
-      await nextTurn()
-    }
-    check(descriptorCount() <= before, `${descriptorCount() - before} descriptors are left`)
+    await checkDescriptors(before)
   } catch (error) {
     throw new Error(`seed ${seed} (${label}): ${(error as Error).message}`, { cause: error })
   } finally {
-    clearTimeout(timer)
     kernel.dispose()
   }
   return { operations, injected: kernel.injected }

@@ -18,6 +18,7 @@ import {
 import { defaultUring, openedDefaultUring } from '../../src/runtime/default-uring.js'
 import { compareSequences } from '../fs/random-operations.js'
 import { descriptorCount } from '../runtime/open-uring.js'
+import { checkDescriptors, inTime } from './bounded-run.js'
 import type { RunReport } from './driver-run.js'
 import { FaultyKernel, someRates } from './faulty-kernel.js'
 import { Random } from './random.js'
@@ -130,7 +131,6 @@ export async function runFiles(seed: number): Promise<RunReport> {
   const folder = mkdtempSync(join(tmpdir(), 'uring-faults-'))
   await openedDefaultUring()?.close()
   const restore = kernel.install()
-  let timer: NodeJS.Timeout | undefined
   let operations = 0
   try {
     const before = descriptorCount()
@@ -152,28 +152,18 @@ export async function runFiles(seed: number): Promise<RunReport> {
       await driver.close()
       check(driver.closedError('x').message.includes('the ring is closed'), driver.closedError('x').message)
     }
-    const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const state = JSON.stringify({
-          inFlight: driver.inFlight,
-          waiting: driver.waiting,
-          ...driver.counters,
-        })
-        reject(new Error(`no end after ${RUN_TIMEOUT_MS} ms: ${state}`))
-      }, RUN_TIMEOUT_MS)
-    })
-    await Promise.race([work(), tooLong])
+    await inTime(work(), RUN_TIMEOUT_MS, () => ({
+      inFlight: driver.inFlight,
+      waiting: driver.waiting,
+      ...driver.counters,
+    }))
     kernel.dispose()
-    for (let turns = 0; turns < 50 && descriptorCount() > before; turns++) {
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    check(descriptorCount() <= before, `${descriptorCount() - before} descriptors are left`)
+    await checkDescriptors(before)
   } catch (error) {
     throw new Error(`seed ${seed} (${compares ? 'compared' : 'whole files'}): ${(error as Error).message}`, {
       cause: error,
     })
   } finally {
-    clearTimeout(timer)
     restore()
     kernel.dispose()
     rmSync(folder, { recursive: true, force: true })

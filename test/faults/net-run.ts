@@ -7,6 +7,7 @@ import { defaultUring, openedDefaultUring } from '../../src/runtime/default-urin
 import { descriptorCount } from '../runtime/open-uring.js'
 import { Pattern } from '../soak/bytes.js'
 import { echoServer } from '../soak/loads.js'
+import { checkDescriptors, inTime } from './bounded-run.js'
 import type { RunReport } from './driver-run.js'
 import { FaultyKernel, someRates } from './faulty-kernel.js'
 import { Random } from './random.js'
@@ -51,7 +52,6 @@ export async function runNet(seed: number): Promise<RunReport> {
   const kernel = new FaultyKernel(new Random(seed ^ 0x1b873593), someRates(random, 0.3), 'transient')
   await openedDefaultUring()?.close()
   const restore = kernel.install()
-  let timer: NodeJS.Timeout | undefined
   let operations = 0
   try {
     const before = descriptorCount()
@@ -71,26 +71,16 @@ export async function runNet(seed: number): Promise<RunReport> {
       const { message } = driver.closedError('x')
       if (!message.includes('the ring is closed')) throw new Error(message)
     }
-    const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        const state = JSON.stringify({
-          inFlight: driver.inFlight,
-          waiting: driver.waiting,
-          ...driver.counters,
-        })
-        reject(new Error(`no end after ${RUN_TIMEOUT_MS} ms: ${state}`))
-      }, RUN_TIMEOUT_MS)
-    })
-    await Promise.race([work(), tooLong])
+    await inTime(work(), RUN_TIMEOUT_MS, () => ({
+      inFlight: driver.inFlight,
+      waiting: driver.waiting,
+      ...driver.counters,
+    }))
     kernel.dispose()
-    for (let turns = 0; turns < 50 && descriptorCount() > before; turns++) {
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    if (descriptorCount() > before) throw new Error(`${descriptorCount() - before} descriptors are left`)
+    await checkDescriptors(before)
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error })
   } finally {
-    clearTimeout(timer)
     restore()
     kernel.dispose()
   }
