@@ -318,8 +318,10 @@ export class Ring {
    * @see io_uring_get_sqe(3)
    */
   getSqe(): Sqe | null {
-    if (this.#closed) throw closedError()
-    return this.#sq.next()
+    const sqe = this.#sq.next()
+    // A closed ring's queue has none to give.
+    if (sqe === null && this.#closed) throw closedError()
+    return sqe
   }
 
   /**
@@ -649,6 +651,7 @@ export class Ring {
     // In a visitor: the kernel takes a CQE for unseen, and its slot for occupied, until it has been given back.
     this.#cq.giveBack()
     const taken = this.#calls.enter(this.#enterFd, toSubmit, minComplete, allFlags, arg, argBytes)
+    this.#cq.entered()
     if (taken < 0) return this.#enterAgain(taken, toSubmit, minComplete, allFlags, arg, argBytes)
     this.#sq.taken(taken)
     if (taken < toSubmit && !this.#sqpoll) this.#checkDropped()
@@ -697,7 +700,7 @@ export class Ring {
       return -1
     }
     const taken = this.#enter(pending, 0, 0, 0, 0)
-    if (taken === pending && this.#cq.ready() >= minComplete) return taken
+    if (taken === pending && this.#cq.readyAfterEnter() >= minComplete) return taken
     this.#waitsUntilAttempt = WAITS_PER_ATTEMPT
     // A short submit does not wait: enter(2) does not either.
     if (taken < pending) return taken

@@ -12,6 +12,7 @@ import type { RingLayout } from './setup.js'
 import { Sqe } from './sqe.js'
 
 const EMPTY = new Int32Array(0)
+const EMPTY_DOUBLES = new Float64Array(0)
 const SQE_WORDS = 16
 
 export class SubmissionQueue {
@@ -22,15 +23,18 @@ export class SubmissionQueue {
   readonly #droppedAt: number = 0
   readonly #mask: number = 0
   readonly #entryWords: number = 0
+  readonly #doublesPerEntry: number = 0
   readonly #sqpoll: boolean = false
   readonly #rewind: boolean = false
   readonly #mixed: boolean = false
   /** Entries of 128 bytes. */
   readonly #wide: boolean = false
-  #words: Int32Array
+  #words: Int32Array = EMPTY
   #memory: ArrayBuffer
+  /** All entries, to zero one in half as many stores. One array for all: one each would be as much memory again to load. */
+  #doubles: Float64Array = EMPTY_DOUBLES
   // Entry objects are made when their slot is first used and kept: `getSqe` allocates nothing after one lap.
-  readonly #sqes: (Sqe | undefined)[]
+  readonly #sqes: Sqe[] = []
   readonly #wideSqes: (Sqe | undefined)[] = []
   // Counters run modulo 2^32 and are kept as signed words: every difference is taken with `>>> 0`.
   /** The next slot to hand out. */
@@ -53,10 +57,11 @@ export class SubmissionQueue {
     this.#sqpoll = (layout.flags & IORING_SETUP_SQPOLL) !== 0
     this.#rewind = (layout.flags & IORING_SETUP_SQ_REWIND) !== 0
     this.#wide = layout.sqeWords !== SQE_WORDS
+    this.#doublesPerEntry = layout.sqeWords >> 1
     this.#mixed = (layout.flags & IORING_SETUP_SQE_MIXED) !== 0
     this.#words = new Int32Array(layout.sqRing.buffer, 0, layout.sqRing.length >>> 2)
     this.#memory = layout.sqes.buffer
-    this.#sqes = new Array<Sqe | undefined>(layout.sqEntries).fill(undefined)
+    this.#doubles = new Float64Array(layout.sqes.buffer)
     // Both counters start where the kernel has them: 0 in a new ring, elsewhere after a resize.
     this.#head = Atomics.load(this.#words, this.#headAt)
     this.#tail = Atomics.load(this.#words, this.#tailAt)
@@ -86,19 +91,24 @@ export class SubmissionQueue {
     const tail = this.#tail
     if (tail === this.#limit && !this.#hasMadeRoom()) return null
     const slot = tail & this.#mask
-    const sqe = this.#sqes[slot] ?? this.#makeSqe(slot)
-    const doubles = sqe.doubles
+    const sqes = this.#sqes
+    const sqe = slot < sqes.length ? sqes[slot]! : this.#makeSqe(slot)
     // All of the entry, every time: a field that a prep function does not own is looked at by some kernel as a flag.
     // Until it is prepared the entry is a NOP, so one that is forgotten cannot make the kernel touch memory.
-    doubles[0] = 0
-    doubles[1] = 0
-    doubles[2] = 0
-    doubles[3] = 0
-    doubles[4] = 0
-    doubles[5] = 0
-    doubles[6] = 0
-    doubles[7] = 0
-    if (this.#wide) doubles.fill(0, SQE_WORDS >> 1)
+    if (this.#doublesPerEntry === 8) {
+      const doubles = this.#doubles
+      const at = slot << 3
+      doubles[at] = 0
+      doubles[at | 1] = 0
+      doubles[at | 2] = 0
+      doubles[at | 3] = 0
+      doubles[at | 4] = 0
+      doubles[at | 5] = 0
+      doubles[at | 6] = 0
+      doubles[at | 7] = 0
+    } else {
+      sqe.words.fill(0)
+    }
     this.#tail = (tail + 1) | 0
     return sqe
   }
@@ -182,6 +192,7 @@ export class SubmissionQueue {
 
   /** Looks whether a queue taken for full still is. */
   #hasMadeRoom(): boolean {
+    if (this.#words.length === 0) return false // Dropped.
     this.refreshHead()
     return this.#tail !== this.#limit
   }
@@ -207,17 +218,22 @@ export class SubmissionQueue {
   /** Forgets the shared memory, here and in every entry handed out. */
   drop(): void {
     this.#words = EMPTY
+    this.#doubles = EMPTY_DOUBLES
     this.#memory = new ArrayBuffer(0)
-    for (const sqe of this.#sqes) sqe?.drop()
+    for (const sqe of this.#sqes) sqe.drop()
     for (const sqe of this.#wideSqes) sqe?.drop()
-    this.#sqes.fill(undefined)
+    this.#sqes.length = 0
     this.#wideSqes.length = 0
-    this.#head = this.#tail = this.#start = 0
+    // Full for good, which is how next() tells that there is nothing to hand out.
+    this.#head = this.#tail = this.#start = this.#limit = 0
   }
 
+  /** The entry object of `slot`, and of those before it that have not been used: in a row, V8 keeps the array without holes. */
   #makeSqe(slot: number): Sqe {
-    const sqe = new Sqe(new Int32Array(this.#memory, slot * this.#entryWords * 4, this.#entryWords))
-    this.#sqes[slot] = sqe
-    return sqe
+    const sqes = this.#sqes
+    for (let next = sqes.length; next <= slot; next++) {
+      sqes.push(new Sqe(new Int32Array(this.#memory, next * this.#entryWords * 4, this.#entryWords)))
+    }
+    return sqes[slot]!
   }
 }

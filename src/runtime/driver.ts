@@ -24,6 +24,7 @@ import {
   type Sqe,
   systemError,
 } from '../ring/index.js'
+import { WORD_USER_DATA } from '../ring/sqe.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
 import { AbortWatch } from './abort-watch.js'
@@ -38,6 +39,7 @@ import { operationError, resultError, ringClosedError } from './operation-errors
 import {
   type CqeHandler,
   type Finish,
+  MAX_SLOTS,
   type MessageHandler,
   NO_RESULT,
   type Prepare,
@@ -66,8 +68,7 @@ const EOPNOTSUPP = -95
 const EALREADY = -114
 const ECANCELED = -125
 
-/** Where the two words of user_data are in an entry, and the bit of its first word that links it. */
-const USER_DATA_WORD = 8
+/** The bits of an entry's first word that link and drain it. */
 const LINK_BIT = IOSQE_IO_LINK << 8
 const DRAIN_BIT = IOSQE_IO_DRAIN << 8
 
@@ -79,9 +80,6 @@ const UNFIT: readonly (readonly [flag: number, why: string])[] = [
   // eventfd. docs/decisions/default-setup-flags.md
   [IORING_SETUP_DEFER_TASKRUN, 'has IORING_SETUP_DEFER_TASKRUN: such a ring loses wakeups'],
 ]
-
-// MAX_SLOTS of slot.ts. V8 folds private constants, and loads imported ones at each use.
-const SLOT_COUNT = 1 << 24
 
 const settled = Promise.resolve()
 
@@ -506,8 +504,8 @@ export class Driver implements CancelHost {
       // The kernel has not seen the entry. What follows it in a link must stay linked.
       const words = slot.sqe.words
       const links = words[0]! & LINK_BIT
-      words.fill(0, 0, USER_DATA_WORD)
-      words.fill(0, USER_DATA_WORD + 2)
+      words.fill(0, 0, WORD_USER_DATA)
+      words.fill(0, WORD_USER_DATA + 2)
       words[0] = IORING_OP_NOP | links
       slot.voided = true
       return
@@ -914,7 +912,7 @@ export class Driver implements CancelHost {
   }
 
   readonly #onCqe = (low: number, generation: number, res: number, flags: number): void => {
-    if (low < SLOT_COUNT) {
+    if (low < MAX_SLOTS) {
       const slot = this.#slots.at(low)
       if (slot === undefined || slot.generation !== generation || slot.remaining !== 1) {
         // Something else than the usual.

@@ -1,6 +1,7 @@
 // What a user-space binding owes the kernel, obligations 1 to 3: each shared word read once, completions copied before
 // they are given back, entries published whole. Obligation 2 at length: million.test.ts.
 
+import { IS_TOTAL_STORE_ORDER } from '../../src/ring/memory-order.js'
 import { prepNop } from '../../src/ring/prep/nop.js'
 import { Ring } from '../../src/ring/ring.js'
 import { IORING_SETUP_NO_MMAP, IORING_SETUP_SQPOLL } from '../../src/syscalls/abi/index.js'
@@ -37,7 +38,8 @@ test('obligation 1: each shared word is loaded once per operation', () => {
   ]
   queueNops(ring, 1, 2, 3)
   ring.submit()
-  assert.equal([...countLoads(() => reap(ring))], [[tail, 1]])
+  // The tail is loaded by Atomics, or right behind enter(2) by a load that is one because the processor orders it.
+  assert.equal([...countLoads(() => reap(ring))], IS_TOTAL_STORE_ORDER ? [] : [[tail, 1]])
   // With nothing there: what does the kernel hold back, and has it lost any?
   assert.equal(
     [...countLoads(() => reap(ring))].sort(),

@@ -7,11 +7,7 @@
 import { invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import type { Address, Fd } from '../../syscalls/numbers.js'
 import { highWord, lowWord } from '../../syscalls/numbers.js'
-import { WORD_FILE_INDEX } from '../sqe.js'
-
-// WORD_OPCODE and WORD_FD of sqe.ts. Private constants are folded by V8, imported ones are loaded at each use.
-const OPCODE = 0
-const FD = 1
+import { WORD_FD, WORD_FILE_INDEX, WORD_OPCODE } from '../sqe.js'
 
 const FILE_INDEX_ALLOC = 0xffff_ffff
 // One above would be stored as FILE_INDEX_ALLOC, since an index is stored plus one.
@@ -79,8 +75,8 @@ export function checkFileIndex(name: string, index: number): void {
 
 /** Stores what every operation has. Flags set on the entry before are lost: prepare first, then set. */
 export function storeOperation(words: Int32Array, opcode: number, fd: Fd): void {
-  words[OPCODE] = opcode
-  words[FD] = fd
+  words[WORD_OPCODE] = opcode
+  words[WORD_FD] = fd
 }
 
 /** Stores an address or another number of at most 53 bits (or -1) in the words `at` and `at + 1`. */
