@@ -49,7 +49,7 @@ import {
   ROLE_OPERATION,
   ROLE_TIMEOUT,
   SLOT_MASK,
-  type Slot,
+  Slot,
 } from './slot.js'
 import { SlotTable } from './slot-table.js'
 import { type ChainMember, type Counters, entriesFor, type SubmitOptions } from './submit-options.js'
@@ -83,12 +83,18 @@ const UNFIT: readonly (readonly [flag: number, why: string])[] = [
 
 const settled = Promise.resolve()
 
-let takenResolve: (value: unknown) => void
-let takenReject: (error: unknown) => void
 // One executor for every promise: a closure per operation would be one allocation more than the promise itself.
 function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-  takenResolve = resolve
-  takenReject = reject
+  promised.resolve = resolve
+  promised.reject = reject
+}
+/** Whose promise is being made. */
+let promised = new Slot(0)
+
+/** The promise that `slot` settles. */
+function promiseOf<T>(slot: Slot): Promise<T> {
+  promised = slot
+  return new Promise<T>(takeResolvers as (resolve: (value: T) => void) => void)
 }
 
 /** Memory of operations whose ring failed under them: the kernel may still write there, so it is never freed. */
@@ -236,9 +242,7 @@ export class Driver implements CancelHost {
     slot.remaining = 1
     this.#outstanding++
     this.#active++
-    const promise = new Promise<number>(takeResolvers as (resolve: (value: number) => void) => void)
-    slot.resolve = takenResolve
-    slot.reject = takenReject
+    const promise = promiseOf<number>(slot)
     if (!this.#flushQueued) this.#queueFlush()
     return promise
   }
@@ -293,9 +297,7 @@ export class Driver implements CancelHost {
       throw error
     }
     slot.bounce = bounce
-    const promise = new Promise<T>(takeResolvers as (resolve: (value: T) => void) => void)
-    slot.resolve = takenResolve
-    slot.reject = takenReject
+    const promise = promiseOf<T>(slot)
     if (signal) this.#watch(slot, signal)
     this.#images.keep(slot, image)
     if (hasRoom) this.#place(slot)

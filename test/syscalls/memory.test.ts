@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { MADV_DONTFORK, PROT_READ } from '../../src/syscalls/abi/index.js'
 import { close, memfdCreate, pipe2, pointerTo, read, write } from '../../src/syscalls/libc.js'
-import { addressOf, MappedRegion, PAGE_BYTES } from '../../src/syscalls/memory.js'
+import { addressOf, knownAddressOf, MappedRegion, PAGE_BYTES } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
 
 const onLinux = { when: (): true | string => process.platform === 'linux' || 'needs Linux' }
@@ -101,6 +101,26 @@ test('addressOf() refuses a detached buffer, also one whose address it gave befo
   assert.throws(() => addressOf(bytes, 16), { code: 'ERR_INVALID_ARG_VALUE' })
   assert.throws(() => addressOf(bytes.buffer), { code: 'ERR_INVALID_ARG_VALUE' })
 })
+
+test(
+  'knownAddressOf() is the address of a view that was asked for before, until its memory is transferred',
+  needs(onLinux, () => {
+    const views = Array.from({ length: 4 }, (_, index) => new Uint8Array(new ArrayBuffer(64), index * 8, 8))
+    const other = new Float64Array(4)
+    assert.equal(views.map(knownAddressOf), [0, 0, 0, 0])
+    // It remembers a view after some questions, not after the first.
+    for (let round = 0; round < 100; round++) {
+      for (const memory of [...views, other]) knownAddressOf(memory) || addressOf(memory)
+    }
+    assert.equal(views.map(knownAddressOf), views.map(pointerTo))
+    assert.is(knownAddressOf(other), 0, 'bytes alone are remembered')
+    assert.is(knownAddressOf(views[0]!.subarray(1)), 0, 'another view of the same memory is another view')
+    assert.is(knownAddressOf(new Uint8Array(0)), 0)
+    structuredClone(views[0]!.buffer, { transfer: [views[0]!.buffer as ArrayBuffer] })
+    assert.is(knownAddressOf(views[0]!), 0)
+    assert.throws(() => addressOf(views[0]!), { code: 'ERR_INVALID_ARG_VALUE' })
+  }),
+)
 
 test('addressOf() refuses shared memory and what is no memory', () => {
   const shared = new SharedArrayBuffer(8)
