@@ -29,6 +29,7 @@ import {
 import { MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
+import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
 import { callRegister, checkRegister, type Hints, registerError } from './register/call.js'
 import type { Ring } from './ring.js'
 
@@ -198,8 +199,8 @@ export class BufferRing {
   /** 1 while the kernel has the buffer, or will have it with the next `advance`. */
   readonly #given: Uint8Array
   #givenCount = 0
-  #words: Int32Array
-  #halves: Uint16Array
+  #words: Int32Array = NO_WORDS
+  #halves: Uint16Array = NO_HALVES
   // Both count modulo 2^16.
   /** The next slot to fill. */
   #tail = 0
@@ -335,7 +336,9 @@ export class BufferRing {
     // Pairs with: the kernel's load-acquire of the tail when it picks a buffer.
     // Without it: the kernel writes to the address that the slot held before.
     // The tail is a 16-bit word that wraps; a wider store would go over the id of the first entry.
-    Atomics.store(this.#halves, TAIL_HALF, tail)
+    // A plain store is that release where the processor keeps stores in order.
+    if (IS_TOTAL_STORE_ORDER) this.#halves[TAIL_HALF] = tail
+    else Atomics.store(this.#halves, TAIL_HALF, tail)
     this.#published = tail
     return count
   }

@@ -53,6 +53,8 @@ export class CompletionQueue {
   readonly #start: number = 0
   /** Slots since then that ended no operation. */
   #notEnded = 0
+  /** `IORING_CQ_*`, a word that only this side writes. */
+  #flags = 0
   /** The kernel has been entered since the last pass: a plain load of the tail is a fresh one. */
   #isEntered = false
 
@@ -71,6 +73,7 @@ export class CompletionQueue {
     this.#tail = this.#head
     this.#released = this.#head
     this.#start = this.#head
+    if (this.#flagsAt >= 0) this.#flags = Atomics.load(this.#words, this.#flagsAt)
   }
 
   /** Operations whose last CQE has been visited, modulo 2^32. */
@@ -200,16 +203,20 @@ export class CompletionQueue {
 
   /** Whether a registered eventfd is signalled. Linux 5.8. */
   get eventfdEnabled(): boolean {
-    if (this.#flagsAt < 0) return true
-    return (Atomics.load(this.#words, this.#flagsAt) & IORING_CQ_EVENTFD_DISABLED) === 0
+    return (this.#flags & IORING_CQ_EVENTFD_DISABLED) === 0
   }
 
   set eventfdEnabled(enabled: boolean) {
     if (this.#flagsAt < 0) throw invalidState('This kernel has no CQ flags word (Linux 5.8)')
-    const flags = Atomics.load(this.#words, this.#flagsAt)
-    // Order: this store before the kernel's next look at the word, which is all that is promised.
-    const changed = enabled ? flags & ~IORING_CQ_EVENTFD_DISABLED : flags | IORING_CQ_EVENTFD_DISABLED
-    Atomics.store(this.#words, this.#flagsAt, changed)
+    this.#flags = enabled
+      ? this.#flags & ~IORING_CQ_EVENTFD_DISABLED
+      : this.#flags | IORING_CQ_EVENTFD_DISABLED
+    // Order: when it is enabled, this store before any look at what is there already.
+    // Pairs with: the kernel's barrier between the tail that it stores and its look at this word.
+    // Without it: a completion is neither seen by that look nor signalled. (One that is signalled although the eventfd was
+    // disabled is a wakeup too many, so there is nothing to order.)
+    if (enabled) Atomics.store(this.#words, this.#flagsAt, this.#flags)
+    else this.#words[this.#flagsAt] = this.#flags
   }
 
   /** Forgets the shared memory; a pass that is under way ends. */

@@ -283,7 +283,9 @@ export class Sender implements TurnMember {
       prepare = prepareMessage
       sendAddress = this.#fillHeader(pieces)
     }
-    const slot = hub.driver.submitMultishot(prepare, this.#onSent, 'send', this)
+    const slot = isLinked
+      ? hub.driver.submitMultishot(prepare, this.#onSent, 'send', this)
+      : hub.driver.submitOnce(prepare, this.#onSent, 'send', this)
     if (this.#isBusy) this.#slot = slot
     if (isLinked && this.#isBusy) {
       this.#isShuttingDown = true
