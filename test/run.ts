@@ -2,7 +2,7 @@
 // hook or forgets `.run()`, and a segfault takes all results with it; here each of these is a failure.
 //
 //   npm test [-- part-of-a-path...]      only the files whose path contains one of the parts
-//   TEST_TIMEOUT_MS   per file, 120000 unless given
+//   TEST_TIMEOUT_MS   per file, 300000 unless given (a file that takes 30 s takes 100 s beside a busy neighbour)
 //   TEST_JOBS         files at a time: 2 unless given, or 1 on a single core
 //   TEST_NO_SKIPS=1   a skipped test is a failure: for the machine that must be able to run everything
 
@@ -45,7 +45,7 @@ function positiveInteger(variable: string, fallback: number): number {
   return value
 }
 
-const timeoutMs = positiveInteger('TEST_TIMEOUT_MS', 120_000)
+const timeoutMs = positiveInteger('TEST_TIMEOUT_MS', 300_000)
 const jobs = positiveInteger('TEST_JOBS', Math.min(2, availableParallelism()))
 const noSkips = process.env['TEST_NO_SKIPS'] === '1'
 

@@ -7,22 +7,11 @@ import {
   prepCancel64,
   type Ring,
   registerSyncCancel,
-  type Sqe,
 } from '../ring/index.js'
 import { log } from './diagnostics.js'
 import { ROLE_CANCEL, ROLE_OPERATION, type Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
-
-/** What it needs of the driver. */
-export interface CancelHost {
-  readonly ring: Ring
-  /** Whether one more CQE may come without overflowing the completion queue. */
-  hasCompletionRoom(): boolean
-  /** An entry for a cancel, which is counted; null when there is no room now. */
-  takeForCancel(): Sqe | null
-  /** Sees to it that `send` is called soon. */
-  sendSoon(): void
-}
+import type { Submission } from './submission.js'
 
 /** A cancel that found nothing is tried again in the next turns, and later at this interval, so many at a time. */
 const EAGER_CANCELS = 4
@@ -36,8 +25,10 @@ const EALREADY = -114
 export class CancelQueue {
   /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
   hasDrained = false
-  readonly #host: CancelHost
+  readonly #ring: Ring
   readonly #slots: SlotTable
+  readonly #submission: Submission
+  readonly #sendSoon: () => void
   // Pairs of index and generation; index 0 stands for all operations.
   readonly #due: number[] = []
   readonly #missed: number[] = []
@@ -45,9 +36,12 @@ export class CancelQueue {
   #cancelsAll = false
   #timer: NodeJS.Timeout | null = null
 
-  constructor(host: CancelHost, slots: SlotTable) {
-    this.#host = host
+  /** @param sendSoon - Sees to it that `send` is called soon. */
+  constructor(ring: Ring, slots: SlotTable, submission: Submission, sendSoon: () => void) {
+    this.#ring = ring
     this.#slots = slots
+    this.#submission = submission
+    this.#sendSoon = sendSoon
   }
 
   /** Whether any waits to be sent. */
@@ -57,14 +51,14 @@ export class CancelQueue {
 
   add({ index, generation }: Slot): void {
     this.#due.push(index, generation)
-    this.#host.sendSoon()
+    this.#sendSoon()
   }
 
   /** Cancels everything, and what is left of it again and again. */
   addAll(): void {
     this.#cancelsAll = true
     this.#due.push(0, 0)
-    this.#host.sendSoon()
+    this.#sendSoon()
   }
 
   /** Gives up: the ring is closed. */
@@ -81,7 +75,7 @@ export class CancelQueue {
     for (; at < pairs.length; at += 2) {
       // One may always go, or a full queue of operations that never end could not be cancelled; it can overflow the
       // completion queue by one, which loses nothing.
-      if (this.#inFlight > 0 && !this.#host.hasCompletionRoom()) break
+      if (this.#inFlight > 0 && !this.#submission.hasCompletionRoom()) break
       const index = pairs[at]!
       const generation = pairs[at + 1]!
       if (index !== 0 && this.#slots.current(index, generation) === null) continue
@@ -89,7 +83,7 @@ export class CancelQueue {
         this.#cancelInPlace(index, generation)
         continue
       }
-      const sqe = this.#host.takeForCancel()
+      const sqe = this.#submission.takeForCancel()
       if (sqe === null) break
       const flags = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
       prepCancel64(sqe, index | ROLE_OPERATION, generation, flags)
@@ -130,7 +124,7 @@ export class CancelQueue {
       index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
     let found = 0
     try {
-      found = registerSyncCancel(this.#host.ring, match, { timeoutMs: 0 })
+      found = registerSyncCancel(this.#ring, match, { timeoutMs: 0 })
     } catch (error) {
       // ETIME: it is running where it cannot be stopped at the moment.
       if ((error as { code?: string }).code !== 'ETIME') {
@@ -152,10 +146,10 @@ export class CancelQueue {
 
   readonly #onNag = (): void => {
     this.#timer = null
-    if (this.#host.ring.closed) return
+    if (this.#ring.closed) return
     if (this.#cancelsAll) this.addAll()
     else this.#due.push(...this.#missed.splice(0, 2 * NAG_COUNT))
     if (this.#missed.length > 0) this.#nag()
-    this.#host.sendSoon()
+    this.#sendSoon()
   }
 }
