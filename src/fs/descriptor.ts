@@ -2,6 +2,7 @@
 
 import fs from 'node:fs'
 import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
+import { announceFd } from '../runtime/lifetime.js'
 import { call } from './call.js'
 import { ringFor } from './ring-choice.js'
 
@@ -9,6 +10,7 @@ const { O_DIRECT = 0 } = fs.constants
 
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {
+  announceFd(fd, false)
   const uring = ringFor('close')
   if (uring === null) {
     return new Promise((resolve, reject) => {

@@ -16,6 +16,7 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import { AbortError, type Uring } from '../runtime/index.js'
+import { announceFd } from '../runtime/lifetime.js'
 import type { Slot } from '../runtime/slot.js'
 import { addAbortListener, removeAbortListener } from './abort-listeners.js'
 import { pathText } from './arguments.js'
@@ -134,7 +135,10 @@ export abstract class Lane<R extends LaneRequest> {
   #abandon(error: unknown): void {
     this.#failed = true
     this.#error = error
-    if (this.request.fd < 0 && this.fd >= 0) fs.closeSync(this.fd)
+    if (this.request.fd < 0 && this.fd >= 0) {
+      announceFd(this.fd, false)
+      fs.closeSync(this.fd)
+    }
     this.fd = -1
     // Later, for a request that waits for this lane comes to the same end, and thousands would do so one inside the
     // other.
@@ -175,6 +179,7 @@ export abstract class Lane<R extends LaneRequest> {
     }
     this.freeBlock()
     this.fd = res
+    announceFd(res, true)
     if (this.#aborted) this.fail(this.abortError())
     else this.#beginTransfer()
   }
@@ -226,8 +231,12 @@ export abstract class Lane<R extends LaneRequest> {
 
   #close(): void {
     this.freeBlock()
-    if (this.request.fd >= 0) this.#end()
-    else this.issue(this.#prepareClose, this.#onClosed, 'close')
+    if (this.request.fd >= 0) {
+      this.#end()
+      return
+    }
+    announceFd(this.fd, false)
+    this.issue(this.#prepareClose, this.#onClosed, 'close')
   }
 
   readonly #prepareClose = (sqe: Sqe): void => {

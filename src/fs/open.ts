@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AT_FDCWD, IOSQE_ASYNC, prepOpenat, prepOpenat2, systemError } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
+import { announceFd } from '../runtime/lifetime.js'
 import {
   fileMode,
   modeForNode,
@@ -85,7 +86,10 @@ export async function openOnRing(
         else prepOpenat(sqe, AT_FDCWD, address + OPEN_HOW_BYTES, flags | O_CLOEXEC, mode)
         if (async) sqe.addFlags(IOSQE_ASYNC)
       },
-      finish: (fd) => fd,
+      finish: (fd) => {
+        announceFd(fd, true)
+        return fd
+      },
       path: pathText(path),
       block,
     })

@@ -3,7 +3,7 @@
 // - Normal end, process.exit(), an uncaught exception: the 'exit' event still runs JavaScript, which cancels and waits
 //   in place, so that the kernel writes no ArrayBuffer that is about to be freed.
 // - worker.terminate(): no JavaScript runs in the worker any more. Its descriptors and mappings stay behind, so each
-//   worker announces them, and the thread that made the worker reclaims them when it has gone. Data was in driver
+//   worker notes them for others to see, and the thread that made the worker reclaims them when it has gone. Data was in driver
 //   memory, so the kernel writes nothing that was freed with the worker.
 // - Garbage collection of an open driver: closed with a warning, as Node does for a FileHandle.
 
@@ -17,7 +17,11 @@ import {
 } from 'node:worker_threads'
 import type { MappedRegion } from '../ring/index.js'
 import { close, munmap } from '../syscalls/libc.js'
+import { DescriptorTable } from './descriptor-table.js'
 import { log } from './diagnostics.js'
+
+/** In a worker: what it has open. */
+let descriptors: DescriptorTable | null = null
 
 /** Something to close in place at exit. */
 export interface ClosedAtExit {
@@ -27,7 +31,8 @@ export interface ClosedAtExit {
 const CHANNEL = 'uring:rings-of-workers'
 
 type Announcement =
-  | { readonly kind: 'fd'; readonly thread: number; readonly fd: number; readonly isPresent: boolean }
+  /** Where `thread` notes its descriptors. */
+  | { readonly kind: 'descriptors'; readonly thread: number; readonly memory: SharedArrayBuffer }
   | {
       readonly kind: 'region'
       readonly thread: number
@@ -53,6 +58,11 @@ function closeAll(): void {
     }
   }
   open.clear()
+  // What a worker has opened ends with it, as the files that Node opens do; the process outlives it.
+  for (const fd of descriptors?.all() ?? []) {
+    announceFd(fd, false)
+    close(fd)
+  }
 }
 
 /** Closes `ring` in place if this thread exits before `forgetAtExit`. */
@@ -83,9 +93,18 @@ function announce(announcement: Announcement): void {
   if (!isMainThread) announcements().postMessage(announcement)
 }
 
-/** In a worker: tells the threads above of a descriptor that is to be closed should this worker be terminated. */
+/**
+ * In a worker: tells the threads above of a descriptor that is to be closed should this worker end without closing it.
+ * Before it is closed it must be told to be no more, for its number may be another file's right after.
+ */
 export function announceFd(fd: number, isPresent: boolean): void {
-  announce({ kind: 'fd', thread: threadId, fd, isPresent })
+  if (isMainThread) return
+  if (descriptors === null) {
+    descriptors = new DescriptorTable()
+    announce({ kind: 'descriptors', thread: threadId, memory: descriptors.memory })
+  }
+  if (isPresent) descriptors.add(fd)
+  else descriptors.remove(fd)
 }
 
 /** In a worker: the same for a mapping. */
@@ -94,7 +113,7 @@ export function announceRegion({ address, length }: MappedRegion, isPresent: boo
 }
 
 interface Holdings {
-  readonly fds: Set<number>
+  descriptors: DescriptorTable | null
   /** Length by address. */
   readonly regions: Map<number, number>
   /** Workers that it has started. */
@@ -112,14 +131,12 @@ function note(message: Announcement): void {
   }
   let held = holdings.get(thread)
   if (held === undefined) {
-    held = { fds: new Set(), regions: new Map(), children: new Set() }
+    held = { descriptors: null, regions: new Map(), children: new Set() }
     holdings.set(thread, held)
   }
   if (kind === 'child') held.children.add(message.child)
-  else if (kind === 'fd') {
-    if (message.isPresent) held.fds.add(message.fd)
-    else held.fds.delete(message.fd)
-  } else if (message.isPresent) held.regions.set(message.address, message.length)
+  else if (kind === 'descriptors') held.descriptors = new DescriptorTable(message.memory)
+  else if (message.isPresent) held.regions.set(message.address, message.length)
   else held.regions.delete(message.address)
 }
 
@@ -146,9 +163,10 @@ function reclaim(thread: number): void {
   // Announced before it is done: should this thread be terminated in between, something leaks. The other way round, the
   // thread above would close a number that may be another file's by then.
   announce({ kind: 'reclaimed', thread })
-  for (const fd of held.fds) close(fd)
+  const fds = held.descriptors?.all() ?? []
+  for (const fd of fds) close(fd)
   for (const [address, length] of held.regions) munmap(address, length)
-  log(`reclaimed of thread ${thread}: ${held.fds.size} descriptors, ${held.regions.size} mappings`)
+  log(`reclaimed of thread ${thread}: ${fds.length} descriptors, ${held.regions.size} mappings`)
 }
 
 /** Watches for workers of this thread that end, and for what they announce. Called once, on import. */

@@ -20,6 +20,7 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import type { Uring } from '../runtime/index.js'
+import { announceFd } from '../runtime/lifetime.js'
 import type { RegisteredBuffer } from '../runtime/registered-buffers.js'
 import { lseek } from '../syscalls/file-attributes.js'
 import { close } from '../syscalls/libc.js'
@@ -156,6 +157,7 @@ export class Lane {
       return
     }
     this.#fd = res
+    announceFd(res, true)
     const { work } = this.#share
     try {
       this.#stat = statFd(res)
@@ -294,7 +296,10 @@ export class Lane {
 
   #end(): void {
     // Of a file that was only read: nothing is lost that could be told.
-    if (this.#fd >= 0) close(this.#fd)
+    if (this.#fd >= 0) {
+      announceFd(this.#fd, false)
+      close(this.#fd)
+    }
     this.#fd = -1
     this.#stat = NO_STAT
     const next = this.#host.next(this)

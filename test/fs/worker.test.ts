@@ -3,7 +3,10 @@
 import { once } from 'node:events'
 import nodeSync from 'node:fs'
 import { Worker } from 'node:worker_threads'
+// Watches for workers that end.
+import '../../src/fs/index.js'
 import { assert, needs, test } from '../harness.js'
+import { until } from '../runtime/fixture.js'
 import { scratch } from './scratch.js'
 
 const SOURCE = new URL('../../src/fs/index.ts', import.meta.url).href
@@ -19,6 +22,17 @@ function startWorker(body: string): Worker {
     ${body}`
   const url = new URL(`data:text/javascript,${encodeURIComponent(text)}`)
   return new Worker(url, { workerData: { dir: scratch('.') } })
+}
+
+/** Descriptors of this process that are open on `path`. */
+function openOn(path: string): number {
+  return nodeSync.readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      return false // Closed meanwhile.
+    }
+  }).length
 }
 
 test(
@@ -46,6 +60,37 @@ test(
     const [message] = await once(worker, 'message')
     assert.is(message, 'done')
     await worker.terminate()
+  }),
+)
+
+test(
+  'a worker that ends, exits, throws or is terminated leaves none of its files open, as with node:fs',
+  needs({ ring: true }, async () => {
+    const path = scratch('held')
+    nodeSync.writeFileSync(path, 'held')
+    const endings: Readonly<Record<string, string>> = {
+      end: '',
+      exit: 'process.exit(0)',
+      throw: "setTimeout(() => { throw new Error('on purpose') }, 1)",
+      terminate: 'setInterval(() => {}, 1000)',
+    }
+    for (const [how, ending] of Object.entries(endings)) {
+      const worker = startWorker(`
+      globalThis.handles = [await fs.open(dir + '/held'), await fs.open(dir + '/held', 'r+')]
+      await (await fs.open(dir + '/held')).close()
+      parentPort.postMessage(globalThis.handles.map(({ fd }) => fd))
+      ${ending}`)
+      worker.on('error', (error) => assert.is(error.message, 'on purpose'))
+      const ended = new Promise((resolve) => worker.once('exit', resolve))
+      const [fds] = await once(worker, 'message')
+      assert.is(fds.length, 2)
+      if (how === 'terminate') {
+        assert.is(openOn(path), 2)
+        void worker.terminate()
+      }
+      await ended
+      await until(() => openOn(path) === 0, `${how}: no descriptor left`)
+    }
   }),
 )
 

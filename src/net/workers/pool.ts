@@ -2,13 +2,14 @@
 // died and closes what it left open, ends them.
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { MOST_DESCRIPTORS } from '../../runtime/descriptor-table.js'
 import type { Uring } from '../../runtime/index.js'
 import type { RingEndpoint } from '../../runtime/messages.js'
 import { close } from '../../syscalls/libc.js'
 import type { ConnectionTarget } from '../ring/local-connections.js'
 import { throwLater } from '../run-handler.js'
 import type { ServerOptions } from '../server.js'
-import { MOST_DESCRIPTORS, SharedState } from './shared-state.js'
+import { SharedState } from './shared-state.js'
 import {
   THREAD_MODULE,
   type ThreadConfig,

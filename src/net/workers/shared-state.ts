@@ -1,27 +1,24 @@
 // What the listening thread and one of its workers both see: how many connections the worker was given and has closed, and
 // which descriptors it holds. A terminated worker runs no code any more: what it holds is closed by the listening thread.
 
+import { DescriptorTable, MOST_DESCRIPTORS } from '../../runtime/descriptor-table.js'
+
 /** Connections given to the worker, and closed by it, since it began. */
 const GIVEN = 0
 const CLOSED = 1
 const WORDS = 2
 const TABLE_AT = WORDS * 4
-/** Descriptors go no higher: as high as RLIMIT_NOFILE goes by default. Pages of the table are memory once touched. */
-export const MOST_DESCRIPTORS = 1 << 20
-
-// Order: a descriptor is put down before it is handed over, and struck out before it is closed, so the table never shows
-// one that is somebody else's by now. Atomics make each store visible to the other thread before what follows it.
 
 export class SharedState {
   readonly memory: SharedArrayBuffer
   readonly #counts: Int32Array
-  readonly #table: Uint8Array
+  readonly #table: DescriptorTable
 
   /** @param memory - Of the other thread's; without it, new. */
   constructor(memory = new SharedArrayBuffer(TABLE_AT + MOST_DESCRIPTORS)) {
     this.memory = memory
     this.#counts = new Int32Array(memory, 0, WORDS)
-    this.#table = new Uint8Array(memory, TABLE_AT)
+    this.#table = new DescriptorTable(memory, TABLE_AT)
   }
 
   /** Connections open, or on their way to the worker. */
@@ -32,7 +29,7 @@ export class SharedState {
   }
 
   taken(fd: number): void {
-    Atomics.store(this.#table, fd, 1)
+    this.#table.add(fd)
     this.counted()
   }
 
@@ -43,7 +40,7 @@ export class SharedState {
 
   /** Just before the descriptor is closed. */
   closing(fd: number): void {
-    Atomics.store(this.#table, fd, 0)
+    this.#table.remove(fd)
   }
 
   closed(): void {
@@ -52,8 +49,6 @@ export class SharedState {
 
   /** What a worker that is no more has left open. */
   descriptors(): number[] {
-    const left: number[] = []
-    for (let fd = this.#table.indexOf(1); fd >= 0; fd = this.#table.indexOf(1, fd + 1)) left.push(fd)
-    return left
+    return this.#table.all()
   }
 }
