@@ -185,7 +185,12 @@ test('uring signature, delta and patch that are interrupted clean up', () =>
         ['SIGINT', 130],
         ['SIGTERM', 143],
       ] as const) {
-        const outcome = await uringKilled(args, signal, () => unfinished(folder).length > 0)
+        let outcome = await uringKilled(args, signal, () => unfinished(folder).length > 0)
+        // On a busy machine a command may be over before the signal comes.
+        for (let again = 0; again < 5 && /digest|written/.test(outcome.err); again++) {
+          fs.writeFileSync(output, 'the old output')
+          outcome = await uringKilled(args, signal, () => unfinished(folder).length > 0)
+        }
         assert.is(outcome.code, code, `${args[0]}: ${outcome.err}`)
         assert.is(outcome.err, `uring: interrupted by ${signal}\n`)
         assert.is(fs.readFileSync(output, 'utf8'), 'the old output')

@@ -536,25 +536,23 @@ async function outcome(operation: Operation, side: Side): Promise<unknown> {
 }
 
 /** Every file below `folder`, with what it is and what is in it. */
-export function treeOf(folder: string): string[] {
-  const lines: string[] = []
-  const names = nodeSync.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
-  for (const name of names) {
+export function treeOf(folder: string, below = ''): string[] {
+  // One directory at a time: Nodes differ in what a recursive readdir does about one that may not be read.
+  const names = permitted(() => nodeSync.readdirSync(join(folder, below)).sort())
+  if (names === null) return [`${below}/ out of reach`]
+  return names.flatMap((entry) => {
+    const name = join(below, entry)
     const path = join(folder, name)
-    const stats = statsOf(path)
-    if (stats === null) {
-      lines.push(`${name} out of reach`)
-      continue
-    }
+    const stats = permitted(() => nodeSync.lstatSync(path))
+    if (stats === null) return [`${name} out of reach`]
     const kind = (stats.mode & 0o170000).toString(8)
     let content = ''
     if (stats.isSymbolicLink()) content = nodeSync.readlinkSync(path)
     else if (stats.isFile()) content = `${stats.nlink} ${contentOf(path)}`
-    lines.push(
-      `${name} ${kind} ${stats.isSymbolicLink() ? '' : (stats.mode & 0o7777).toString(8)} ${content}`,
-    )
-  }
-  return lines
+    const mode = stats.isSymbolicLink() ? '' : (stats.mode & 0o7777).toString(8)
+    const line = `${name} ${kind} ${mode} ${content}`
+    return stats.isDirectory() ? [line, ...treeOf(folder, name)] : [line]
+  })
 }
 
 /** What `read` returns; null where only root may look. */
@@ -565,10 +563,6 @@ function permitted<T>(read: () => T): T | null {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
     return null
   }
-}
-
-function statsOf(path: string): nodeSync.Stats | null {
-  return permitted(() => nodeSync.lstatSync(path))
 }
 
 function contentOf(path: string): string | null {
