@@ -36,7 +36,7 @@ export interface BufferGroupOptions {
 
 const DEFAULT_COUNT = 64
 /** Bytes. */
-const SHORT_COPY = 64
+const SHORT_COPY = 24
 const DEFAULT_SIZE = 16384
 const MAX_COUNT = 32768
 const MAX_SIZE = 1 << 24
@@ -131,6 +131,9 @@ export class BufferGroup {
   readonly owner: unknown
   readonly #driver: Driver
   readonly #block: Block
+  /** What the block is part of, and where in it the block begins. */
+  readonly #memory: ArrayBuffer
+  readonly #memoryAt: number
   readonly #supply: Supply
   /** Leases out, by buffer. */
   readonly #leases: Uint16Array
@@ -159,6 +162,8 @@ export class BufferGroup {
     this.#full = new Uint8Array(this.count)
     this.id = takeGroupId(driver)
     this.#block = driver.arena.alloc(this.count * this.size)
+    this.#memory = this.#block.bytes.buffer as ArrayBuffer
+    this.#memoryAt = this.#block.bytes.byteOffset
     try {
       this.#supply = makeSupply(driver, this, this.#block.address, incremental, byOperations)
     } catch (error) {
@@ -231,10 +236,12 @@ export class BufferGroup {
     const id = bufferIdOf(flags)
     const start = id * this.size + this.#supply.take(res, flags)
     const data = Buffer.allocUnsafe(res)
-    const { bytes } = this.#block
-    // A call into the engine, and the view that it takes, cost more than so few assignments.
-    if (res <= SHORT_COPY) for (let index = 0; index < res; index++) data[index] = bytes[start + index]!
-    else bytes.copy(data, 0, start, start + res)
+    // A call into the engine, and the view that it takes, cost more than so few assignments. (A new view, not a subarray,
+    // and not `copy`, both of which ask a Buffer for its memory first: 83 ns for 64 bytes, 105, 127.)
+    if (res <= SHORT_COPY) {
+      const { bytes } = this.#block
+      for (let index = 0; index < res; index++) data[index] = bytes[start + index]!
+    } else data.set(new Uint8Array(this.#memory, this.#memoryAt + start, res))
     if ((flags & IORING_CQE_F_BUF_MORE) === 0) {
       if (this.#leases[id] === 0) this.#supply.giveBack(id)
       else this.#full[id] = 1
