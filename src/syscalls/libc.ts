@@ -1,8 +1,9 @@
 // The kernel boundary: libc functions through koffi, numbers in and numbers out. A failed call returns its negated
 // errno. This is the one file that loads a library.
 
+import { createRequire } from 'node:module'
 import { constants } from 'node:os'
-import koffi from 'koffi'
+import type Koffi from 'koffi'
 import type { Address, Fd } from './numbers.js'
 
 // glibc's file name first, then musl's (which has one file for libc and the loader).
@@ -12,8 +13,24 @@ const CANDIDATES = [
   'libc.so',
 ]
 
-function loadLibc(): ReturnType<typeof koffi.load> | Error {
+/**
+ * koffi, or why there is none: its binary is an optional dependency, which some installations leave out, and Node's permission
+ * model refuses all addons. A static import would then fail, and with it whatever imports this package.
+ */
+function loadKoffi(): typeof Koffi | Error {
+  try {
+    return createRequire(import.meta.url)('koffi')
+  } catch (error) {
+    const [line] = (error as Error).message.split('\n')
+    return new Error(`koffi: ${line}`, { cause: error })
+  }
+}
+
+const koffi = loadKoffi()
+
+function loadLibc(): ReturnType<typeof Koffi.load> | Error {
   if (process.platform !== 'linux') return new Error(`not Linux but ${process.platform}`)
+  if (koffi instanceof Error) return koffi
   let failure = new Error('no C library found')
   for (const name of CANDIDATES) {
     try {
@@ -43,7 +60,7 @@ export function declare(name: string, result: string, parameters: string[]): Cal
 
 const { ENOSYS } = constants.errno
 /** The errno of the call just made on this thread. */
-export const errno = (): number => (libcFailure === null ? koffi.errno() : ENOSYS)
+export const errno = (): number => (koffi instanceof Error ? ENOSYS : koffi.errno())
 
 // `uintptr_t` takes a plain number, so no BigInt is made for an address; `int` results come back as small integers.
 const syscall3 = declare('syscall', 'int', ['int', 'uint', 'uintptr_t'])
@@ -325,12 +342,14 @@ export const pwriteOffThread: (fd: Fd, address: Address, length: number, offset:
 
 /** An ArrayBuffer over `length` bytes at `address`. The caller drops it before it unmaps them. */
 export function viewMemory(address: Address, length: number): ArrayBuffer {
+  if (koffi instanceof Error) throw koffi
   return koffi.view(BigInt(address), length)
 }
 
 /** Address of the first byte of an ArrayBuffer or a view; 0 for an empty one. */
 export function pointerTo(memory: ArrayBuffer | ArrayBufferView): Address {
-  return Number(koffi.address(memory))
+  // Without koffi no call is made that an address could be given to.
+  return koffi instanceof Error ? 0 : Number(koffi.address(memory))
 }
 
 /** Waits until `fd` is readable or `timeoutMs` is over; with fd -1 it only sleeps. @see poll(2) */

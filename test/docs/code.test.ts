@@ -2,10 +2,9 @@
 // that they speak of. A block that cannot stand alone is marked `js fragment`; what imports nothing is a fragment too.
 
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { entryPoints } from '../../scripts/api-sections.js'
 import { assert, needs, test } from '../harness.js'
@@ -23,7 +22,7 @@ const image = Buffer.from(Array.from({ length: 1 << 20 }, (_, index) => (index *
 writeFileSync(join(folder, 'old.img'), image)
 writeFileSync(join(folder, 'new.img'), Buffer.concat([image.subarray(4096), Buffer.from('and more')]))
 
-const koffi = fileURLToPath(import.meta.resolve('koffi'))
+symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
 const sources = Object.fromEntries(entryPoints.map(({ name, source }) => [name, join(root, source)]))
 
 /** Runs a program of a document in the folder. @returns What it printed. */
@@ -36,8 +35,7 @@ async function run(name: string, text: string): Promise<string> {
     outfile: program,
     bundle: true,
     // The longer names first: an alias is that of everything below it, too.
-    alias: { ...Object.fromEntries(Object.entries(sources).reverse()), koffi },
-    external: [koffi],
+    alias: Object.fromEntries(Object.entries(sources).reverse()),
     nodePaths: [join(root, 'node_modules')],
     banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
     format: 'esm',

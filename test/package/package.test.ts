@@ -1,6 +1,6 @@
 // What npm publishes: the tarball itself, judged by publint and arethetypeswrong, and a program that installs it.
 
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { assert, needs, test } from '../harness.js'
@@ -165,6 +165,58 @@ test(
     assert.match(stdout, /"private": ?true/)
   }),
 )
+
+// npm leaves optional dependencies out when it is told to, and sometimes when it is not; Node's permission model refuses all
+// addons.
+const WITHOUT_KOFFI = `
+  import { readFile } from 'uring/fs'
+  import { createServer, connect } from 'uring/net'
+  import { copyFile } from 'uring/transfer'
+  import { availability } from 'uring/config'
+  import { Uring } from 'uring'
+  const server = createServer(async (socket) => { for await (const chunk of socket) await socket.write(chunk) })
+  await server.listen({ port: 0, host: '127.0.0.1' })
+  const socket = await connect({ port: server.address().port, host: '127.0.0.1' })
+  socket.write('echo')
+  const echo = String(await socket.read())
+  await socket.end()
+  await server.close()
+  let code
+  try { Uring.open() } catch (error) { code = error.code }
+  console.log(JSON.stringify([(await readFile('package.json', 'utf8')).length > 0, echo, code, availability().reason]))`
+
+for (const [what, hide, flags] of [
+  ['its binary', true, []],
+  ['the permission to load it', false, permissionFlags()],
+] as const) {
+  test(
+    `without koffi, for want of ${what}, Node's own modules serve`,
+    needs({ linux: '5.1' }, () => {
+      const binaries = join(consumer, 'node_modules', '@koromix')
+      if (hide) renameSync(binaries, `${binaries}-hidden`)
+      try {
+        const args = [...flags, '--input-type=module', '-e', WITHOUT_KOFFI]
+        const { status, stdout, stderr } = run(process.execPath, args, consumer)
+        assert.is(status, 0, stderr)
+        const [hasRead, echo, code, reason] = JSON.parse(stdout)
+        assert.ok(hasRead)
+        assert.is(echo, 'echo')
+        assert.is(code, 'ENOSYS')
+        assert.match(reason, /^io_uring: disabled because the C library cannot be loaded: koffi: \w/)
+      } finally {
+        if (hide) renameSync(`${binaries}-hidden`, binaries)
+      }
+    }),
+  )
+}
+
+/** What turns Node's permission model on, allowing all but addons. */
+function permissionFlags(): string[] {
+  const allowed = ['--allow-fs-read=*', '--allow-fs-write=*', '--allow-child-process', '--allow-worker']
+  const { allowedNodeEnvironmentFlags: known } = process
+  const model = known.has('--permission') ? '--permission' : '--experimental-permission'
+  return [model, ...allowed, ...(known.has('--allow-net') ? ['--allow-net'] : [])]
+}
 
 test('the command runs', () => {
   const { status, stdout, stderr } = run(

@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -22,13 +22,11 @@ execFileSync('mkfifo', [fifo])
 
 // Two hundred workers that each find and translate a hundred modules would take minutes.
 const program = join(folder, 'ring-worker.mjs')
-const koffi = fileURLToPath(import.meta.resolve('koffi'))
+symlinkSync(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(folder, 'node_modules'))
 await build({
   entryPoints: [fileURLToPath(new URL('./ring-worker.ts', import.meta.url))],
   outfile: program,
   bundle: true,
-  alias: { koffi },
-  external: [koffi],
   format: 'esm',
   platform: 'node',
   logLevel: 'warning',
@@ -49,10 +47,21 @@ function holdings(): Holdings {
   return { descriptors: readdirSync('/proc/self/fd').length, rings: maps.split('[io_uring]').length - 1 }
 }
 
+/** What the descriptors of the process are open on. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return `${fd} ${readlinkSync(`/proc/self/fd/${fd}`)}`
+    } catch {
+      return fd // Closed meanwhile.
+    }
+  })
+}
+
 async function settledAt(expected: Holdings): Promise<void> {
   await until(() => JSON.stringify(holdings()) === JSON.stringify(expected), 'what was held before').catch(
     () => {
-      assert.equal(holdings(), expected)
+      assert.equal(holdings(), expected, `left open among: ${openFiles().join(', ')}`)
     },
   )
 }
