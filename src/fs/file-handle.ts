@@ -318,6 +318,7 @@ export class FileHandle extends EventEmitter {
           mode: 0,
           resolveBits: 0,
           signal: abortSignal(signal),
+          slab: null,
           encoding: plain,
         }),
       ),

@@ -10,6 +10,7 @@ import { requireBoolean } from './node-errors.js'
 import { open } from './open.js'
 import { type ReadRequest, readLanes } from './read-lane.js'
 import { ringFor } from './ring-choice.js'
+import type { Slab } from './slab.js'
 
 /** Options of `readFile`. */
 export interface ReadFileOptions {
@@ -55,6 +56,15 @@ export function readFile(
   options?: ReadFileOptions | BufferEncoding | null,
 ): Promise<string | Buffer>
 export function readFile(path: unknown, options?: unknown): Promise<string | Buffer> {
+  return readWhole(path, options, null)
+}
+
+/**
+ * As `readFile`.
+ *
+ * @param slab - What the memory of a small file's data is cut from.
+ */
+export function readWhole(path: unknown, options: unknown, slab: Slab | null): Promise<string | Buffer> {
   const given = givenOptions(options)
   const plain = plainPath(path)
   if (plain !== null && given !== null) {
@@ -62,7 +72,7 @@ export function readFile(path: unknown, options?: unknown): Promise<string | Buf
     const flags = given.flag ? openFlags(given.flag) : 0
     const { signal } = given
     if (encoding !== null && flags !== null && (signal === undefined || signal instanceof AbortSignal)) {
-      return start(plain, flags, encoding, given)
+      return start(plain, flags, encoding, given, slab)
     }
   }
   if (path instanceof FileHandle) return path.readFile(options as ReadFileOptions)
@@ -83,6 +93,7 @@ function start(
   flags: number,
   encoding: BufferEncoding | undefined,
   options: ReadFileOptions,
+  slab: Slab | null,
 ): Promise<string | Buffer> {
   const { signal, direct, resolve } = options
   if (signal?.aborted) return Promise.reject(new AbortError(signal.reason))
@@ -111,6 +122,7 @@ function start(
     resolveBits: bits,
     signal,
     encoding,
+    slab,
     resolve: takenResolve,
     reject: takenReject,
     lane: null,

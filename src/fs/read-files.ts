@@ -2,7 +2,8 @@
 
 import type { PathLike } from '../runtime/index.js'
 import { requireInteger, wrongType } from './node-errors.js'
-import { readFile } from './read-file.js'
+import { readWhole } from './read-file.js'
+import { Slab } from './slab.js'
 
 /** Options of `readFiles`. */
 export interface ReadFilesOptions {
@@ -36,6 +37,9 @@ interface Pending<P> {
  * for await (const { path, data } of readFiles(paths, { encoding: 'utf8' })) console.log(path, data.length)
  * ```
  *
+ * The data of small files share memory, as that of `Buffer.allocUnsafe` does: `data.buffer` holds other files, too, and one
+ * that is kept keeps up to 64 KiB. Copy what you keep for long.
+ *
  * The first file that cannot be read ends the iteration with its error. Leaving the loop early leaves the files that
  * were read ahead.
  *
@@ -64,7 +68,8 @@ export function readFiles<P extends PathLike>(
   ) {
     throw wrongType('paths', 'an iterable or async iterable of paths', paths)
   }
-  const read = (path: P): Promise<string | Buffer> => readFile(path, { encoding, signal })
+  const slab = new Slab()
+  const read = (path: P): Promise<string | Buffer> => readWhole(path, { encoding, signal }, slab)
   return Symbol.asyncIterator in paths
     ? readAsTheyCome(paths, concurrency, read)
     : readAhead(paths, concurrency, read)

@@ -8,6 +8,7 @@ import { allocateLarge } from './huge-pages.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { fileTooLarge } from './node-errors.js'
 import { READ_ERRORS_NAME_PATH } from './node-version.js'
+import type { Slab } from './slab.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 
 /** The first read: most files fit, and a block of the driver's memory of this size is cheap. */
@@ -25,6 +26,8 @@ const MAX_FILE_BYTES = 2 ** 31 - 1
 
 export interface ReadRequest extends LaneRequest {
   readonly encoding: BufferEncoding | undefined
+  /** Where the memory of a small result comes from; null gives each its own. */
+  readonly slab: Slab | null
 }
 
 class ReadLane extends Lane<ReadRequest> {
@@ -85,7 +88,7 @@ class ReadLane extends Lane<ReadRequest> {
 
   /** The end of a file all of which is in the block and in the parts. */
   #finish(): void {
-    const { encoding } = this.request
+    const { encoding, slab } = this.request
     const { bytes } = this.block!
     const parts = this.#parts
     let value: Buffer | string
@@ -96,7 +99,7 @@ class ReadLane extends Lane<ReadRequest> {
         value = encoding === undefined ? whole : whole.toString(encoding)
       } else if (encoding !== undefined) value = bytes.toString(encoding, 0, this.#total)
       else {
-        value = Buffer.allocUnsafeSlow(this.#total)
+        value = slab === null ? Buffer.allocUnsafeSlow(this.#total) : slab.allocate(this.#total)
         bytes.copy(value, 0, 0, this.#total)
       }
     } catch (error) {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import nodeSync from 'node:fs'
 import nodeFs from 'node:fs/promises'
+import { availability } from '../../src/config/index.js'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
 import { defaultUring, Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
@@ -280,6 +281,35 @@ test('readFiles() yields the files in order', async () => {
   for await (const { data } of readFiles(paths)) lengths.push(data.length)
   assert.is(lengths.length, 300)
   for await (const _ of readFiles([])) assert.unreachable()
+})
+
+test('readFiles() gives small files parts of shared memory, which cannot be taken away from each other', async () => {
+  const paths = Array.from({ length: 50 }, (_, index) => scratch(`shared-${index}`))
+  for (const [index, path] of paths.entries())
+    nodeSync.writeFileSync(path, Buffer.alloc(index * 700, index + 1))
+  const all: Buffer[] = []
+  for await (const { data } of readFiles(paths, { concurrency: 8 })) all.push(data)
+  const buffers = new Set(all.map(({ buffer }) => buffer))
+  // Where there is no ring each has memory of its own.
+  if (availability().available) assert.ok(buffers.size < 40, `${buffers.size} pieces of memory`)
+  if (availability().available) {
+    const shared = all[1]!.buffer as ArrayBuffer
+    try {
+      structuredClone(shared, { transfer: [shared] })
+    } catch {
+      // Nodes differ in how they refuse.
+    }
+  }
+  for (const [index, data] of all.entries()) {
+    assert.is(data.length, index * 700)
+    assert.ok(
+      data.every((byte) => byte === index + 1),
+      `file ${index}`,
+    )
+  }
+  // A large file has memory of its own.
+  nodeSync.writeFileSync(scratch('large'), Buffer.alloc(20_000, 7))
+  for await (const { data } of readFiles([scratch('large')])) assert.is(data.buffer.byteLength, 20_000)
 })
 
 test('readFiles() takes paths as they come, even in answer to what was read', async () => {
