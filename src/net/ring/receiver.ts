@@ -56,13 +56,15 @@ function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknow
 // What `prepare` prepares for. It is called within `submitMultishot`, so one function serves all.
 let armedFd = -1
 let armedGroup = 0
+let armedSize = 0
 
 function prepareMultishot(sqe: Sqe): void {
   prepRecvMultishot(sqe, armedFd, 0, 0, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
 }
 
+// The size is told, though newer kernels would take 0 for the whole buffer: older ones (before 6.0) receive that much.
 function prepareOnce(sqe: Sqe): void {
-  prepRecv(sqe, armedFd, 0, 0, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
+  prepRecv(sqe, armedFd, 0, armedSize, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
 }
 
 export class Receiver implements TurnMember {
@@ -93,6 +95,8 @@ export class Receiver implements TurnMember {
   #brimming = 0
   /** More waits than may: looked at again at the end of the turn. */
   #isMarkPassed = false
+  /** More has waited than may: nothing is received until the reader has taken half of it. */
+  #isHeldBack = false
   #chunks = NO_CHUNKS
   #waitingBytes = 0
   /** The reader that waits: of `next()` it wants a result, of `read()` the chunk. */
@@ -229,7 +233,9 @@ export class Receiver implements TurnMember {
 
   #arm(): void {
     if (this.#isArmed || this.#isStarving || this.ended || this.#isStopped || !this.#isWanted) return
-    if (this.#waitingBytes > this.#highWaterMark >>> 1) return
+    if (this.#waitingBytes <= this.#highWaterMark >>> 1) this.#isHeldBack = false
+    else if (this.#waitingBytes >= this.#highWaterMark) this.#isHeldBack = true
+    if (this.#isHeldBack) return
     const hub = this.#hub
     const group = this.#group
     if (hub.driver.closed || group.closed) return
@@ -238,6 +244,7 @@ export class Receiver implements TurnMember {
     this.#isCancelling = false
     armedFd = this.#host.fd
     armedGroup = group.id
+    armedSize = group.size
     const prepare = hub.hasMultishot ? prepareMultishot : prepareOnce
     this.#slot = hub.driver.submitMultishot(prepare, this.#onCqe, 'recv', this, true)
   }
@@ -300,7 +307,9 @@ export class Receiver implements TurnMember {
   /** @internal */
   turnEnded(): void {
     this.#isMarkPassed = false
-    if (this.#isArmed && this.#waitingBytes >= this.#highWaterMark) this.#cancel()
+    if (!this.#isArmed || this.#waitingBytes < this.#highWaterMark) return
+    this.#isHeldBack = true
+    this.#cancel()
   }
 
   #deliver(chunk: Chunk): void {

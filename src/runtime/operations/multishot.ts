@@ -203,7 +203,8 @@ export abstract class MultishotOperations extends SocketOperations {
       options,
       group,
       (sqe) => select(prepRecvMultishot(sqe, fd, 0, 0, flags), group),
-      (sqe) => select(prepRecv(sqe, fd, 0, 0, flags), group),
+      // Not 0 for the whole buffer, of which older kernels (before 6.0) would make nothing, and an end of the stream.
+      (sqe) => select(prepRecv(sqe, fd, 0, group.size, flags), group),
     )
   }
 
