@@ -33,7 +33,9 @@ const USERLAND = [
   'bash',
   'busybox-static',
   'coreutils',
+  'curl',
   'dash',
+  'diffutils',
   'findutils',
   'gcc',
   'git',
@@ -46,6 +48,7 @@ const USERLAND = [
   'mount',
   'passwd',
   'procps',
+  'rdiff',
   'sed',
   'strace',
   'tar',
@@ -63,8 +66,6 @@ const LEFT_OUT = new Set([
   'highlight.js',
   'typescript',
   'zrender',
-  '@esbuild',
-  'esbuild',
 ])
 
 /** Links and files that the packages' scripts would have made; none of them is run. */
@@ -110,7 +111,10 @@ export function prepareUserland(architecture: DebianArchitecture, cache: string)
   const folder = join(cache, `userland-${architecture}`)
   const tree = join(folder, 'tree')
   const image = join(folder, 'disk.img')
-  if (existsSync(image)) return { tree, image }
+  const contents = join(folder, 'packages')
+  const wanted = USERLAND.join('\n')
+  const has = existsSync(contents) ? readFileSync(contents, 'utf8') : ''
+  if (has === wanted && existsSync(image)) return { tree, image }
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(tree, { recursive: true })
   const files = new Suite(USERLAND_SUITE, architecture, cache).downloadClosure(USERLAND)
@@ -120,6 +124,7 @@ export function prepareUserland(architecture: DebianArchitecture, cache: string)
   finishUserland(tree)
   makeImage(`${image}.new`, USERLAND_BYTES, tree)
   renameSync(`${image}.new`, image)
+  writeFileSync(contents, wanted)
   return { tree, image }
 }
 

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { transformSync } from 'esbuild'
 
-const FOLDERS = ['src', 'test', 'examples', 'bench']
+const FOLDERS = ['src', 'test', 'examples', 'bench', 'scripts']
 
 const STAND_IN: Readonly<Record<string, string>> = {
   'package.json':
@@ -25,14 +25,14 @@ export async function resolve(specifier, context, next) {
     const source = new URL(specifier, context.parentURL).href.slice(0, -2) + 'ts'
     if (existsSync(fileURLToPath(source))) return { url: source, format: 'module', shortCircuit: true }
   }
-  if (/^[./]|^file:/.test(specifier) && /\\.ts$/.test(specifier)) {
+  if (/^[./]|^file:/.test(specifier) && /\\.m?ts$/.test(specifier)) {
     return { url: new URL(specifier, context.parentURL).href, format: 'module', shortCircuit: true }
   }
   return next(specifier, context)
 }
 
 export async function load(url, context, next) {
-  if (!/\\.ts(\\?|$)/.test(url)) return next(url, context)
+  if (!/\\.m?ts(\\?|$)/.test(url)) return next(url, context)
   return { format: 'module', source: await readFile(fileURLToPath(url)), shortCircuit: true }
 }
 `,
