@@ -57,9 +57,9 @@ function word(value = 0): { address: number; read(): number } {
 
 test(
   'prepCmdSock() counts what waits to be read and to be sent',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing()
-    using pair = socketPair(ring, listenTcp(ring))
+    using pair = socketPair(ring, listenTcp())
     const bytes = memory('12345')
     must(ring, (sqe) => prepSend(sqe, pair.a, addressOf(bytes), 5))
     const count = (fd: number, command: number): number =>
@@ -72,7 +72,7 @@ test(
 
 test(
   'prepCmdGetsockopt() reads, prepCmdSetsockopt() writes socket options',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const value = word()
@@ -90,7 +90,7 @@ test(
 
 test(
   'prepCmdGetsockopt() fails on an unknown option and on other levels, prepCmdSetsockopt() on a short value',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const value = word()
@@ -107,7 +107,7 @@ test(
 
 test(
   'prepCmdGetsockname() tells both addresses where the kernel has it',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const [own, peer] = [keep(new SocketAddressResult()), keep(new SocketAddressResult())]
@@ -127,7 +127,7 @@ test(
 
 test(
   'prepUringCmd() fails on a file without commands, and on an unknown one',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const path = temporary('command')
@@ -151,9 +151,9 @@ test(
 
 test(
   'prepUringCmd() works in a ring of 128-byte entries',
-  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.7' }, () => {
     using ring = openRing({ flags: IORING_SETUP_SQE128 })
-    using pair = socketPair(ring, listenTcp(ring))
+    using pair = socketPair(ring, listenTcp())
     assert.is(
       must(ring, (sqe) => prepUringCmd(sqe, SOCKET_URING_OP_SIOCINQ, pair.a)),
       0,
@@ -163,9 +163,9 @@ test(
 
 test(
   'prepUringCmd128() works where the kernel has it, else it fails',
-  needs({ setup: 'IORING_SETUP_SQE128', linux: '6.11' }, () => {
+  needs({ setup: 'IORING_SETUP_SQE128', linux: '6.7' }, () => {
     using ring = openRing({ flags: IORING_SETUP_SQE128 })
-    using pair = socketPair(ring, listenTcp(ring))
+    using pair = socketPair(ring, listenTcp())
     const sqe = ring.getSqe128()
     assert.ok(sqe)
     prepUringCmd128(sqe!, SOCKET_URING_OP_SIOCINQ, pair.a)
@@ -196,7 +196,7 @@ test(
   'prepCmdSock() posts a transmit timestamp in the second half of its CQE',
   needs({ opcode: 'IORING_OP_URING_CMD', linux: '6.17', setup: 'IORING_SETUP_CQE32' }, () => {
     using ring = openRing({ flags: IORING_SETUP_CQE32 })
-    using pair = datagramPair(ring)
+    using pair = datagramPair()
     const wanted = word(TIMESTAMPING)
     must(ring, (sqe) => prepCmdSetsockopt(sqe, pair.a, SOL_SOCKET, SO_TIMESTAMPING, wanted.address, 4))
     const bytes = memory('stamped')

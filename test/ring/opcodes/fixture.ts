@@ -1,5 +1,5 @@
 // What the opcode tests share: a ring, one operation at a time on it, memory that outlives the operation, and sockets
-// made by the ring itself. Nothing waits longer than WAIT_MS.
+// made without the ring, whose own operations for that are young. Nothing waits longer than WAIT_MS.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,17 +11,19 @@ import {
   type SocketAddressMemory,
   socketAddress,
 } from '../../../src/ring/memory/index.js'
-import { prepAccept, prepBind, prepConnect, prepListen, prepSocket } from '../../../src/ring/prep/index.js'
+import { prepAccept, prepConnect } from '../../../src/ring/prep/index.js'
 import { Ring } from '../../../src/ring/ring.js'
 import type { RingOptions } from '../../../src/ring/setup.js'
 import type { Sqe } from '../../../src/ring/sqe.js'
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from '../../../src/syscalls/abi/index.js'
 import { errnoName } from '../../../src/syscalls/errno.js'
+import * as libc from '../../../src/syscalls/libc.js'
 import { close, pipe2 } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
+import { PATIENCE } from '../../patience.js'
 
 /** How long an operation may take before its test fails. */
-export const WAIT_MS = 5000
+export const WAIT_MS = 5000 * PATIENCE
 
 // The optimizer may let go of a variable after its last use, while the kernel still has its address: what an SQE points
 // to is kept for the life of the process.
@@ -133,43 +135,60 @@ export interface Listener {
   readonly address: SocketAddressMemory
 }
 
-/** A listening Unix socket in the abstract namespace. Linux 6.11. */
-export function listen(ring: Ring): Listener {
-  sockets++
-  return listenOn(ring, { family: 'unix', abstract: `uring-test-${process.pid}-${sockets}` })
+function succeeded(what: string, outcome: number): number {
+  if (outcome < 0) throw new Error(`${what} failed: ${errnoName(outcome)}`)
+  return outcome
 }
 
-/** A listening stream socket. Linux 6.11. */
-export function listenOn(ring: Ring, where: SocketAddress): Listener {
+/** A socket. */
+export function newSocket(domain: number, type: number): number {
+  return succeeded('socket', libc.socket(domain, type | SOCK_CLOEXEC, 0))
+}
+
+/** A listening Unix socket in the abstract namespace. */
+export function listen(): Listener {
+  sockets++
+  return listenOn({ family: 'unix', abstract: `uring-test-${process.pid}-${sockets}` })
+}
+
+/** A listening stream socket. */
+export function listenOn(where: SocketAddress): Listener {
   const address = keep(socketAddress(where))
-  const fd = must(ring, (sqe) => prepSocket(sqe, address.family, SOCK_STREAM | SOCK_CLOEXEC, 0))
-  must(ring, (sqe) => prepBind(sqe, fd, address.address, address.length))
-  must(ring, (sqe) => prepListen(sqe, fd, 16))
+  const fd = newSocket(address.family, SOCK_STREAM)
+  bindTo(fd, address)
+  succeeded('listen', libc.listen(fd, 16))
   return { fd, address }
 }
+
+/** Gives a socket its name. */
+export function bindTo(fd: number, { address, length }: SocketAddressMemory): void {
+  succeeded('bind', libc.bind(fd, address, length))
+}
+
+const EADDRINUSE = -98
 
 // Test files run side by side, so each process starts at a port of its own and goes on when one is taken.
 let port = 20000 + (process.pid % 4000) * 10
 
 /** Binds to a free port of this machine. */
-export function bindLocal(ring: Ring, fd: number, family: 'IPv4' | 'IPv6' = 'IPv4'): SocketAddressMemory {
+export function bindLocal(fd: number, family: 'IPv4' | 'IPv6' = 'IPv4'): SocketAddressMemory {
   for (let attempt = 0; attempt < 100; attempt++) {
     port = port >= 60000 ? 20000 : port + 1
     const local = family === 'IPv4' ? '127.0.0.1' : '::1'
     const address = keep(socketAddress({ family, address: local, port }))
-    const outcome = result(ring, (sqe) => prepBind(sqe, fd, address.address, address.length))
-    if (outcome === 0) return address
-    if (outcome !== 'EADDRINUSE') throw new Error(`bind failed: ${outcome}`)
+    const outcome = libc.bind(fd, address.address, address.length)
+    if (outcome === EADDRINUSE) continue
+    succeeded('bind', outcome)
+    return address
   }
   throw new Error('no free port')
 }
 
-/** A listening TCP socket. Linux 6.11. */
-export function listenTcp(ring: Ring, family: 'IPv4' | 'IPv6' = 'IPv4'): Listener {
-  const domain = family === 'IPv4' ? AF_INET : AF_INET6
-  const fd = must(ring, (sqe) => prepSocket(sqe, domain, SOCK_STREAM | SOCK_CLOEXEC, 0))
-  const address = bindLocal(ring, fd, family)
-  must(ring, (sqe) => prepListen(sqe, fd, 16))
+/** A listening TCP socket. */
+export function listenTcp(family: 'IPv4' | 'IPv6' = 'IPv4'): Listener {
+  const fd = newSocket(family === 'IPv4' ? AF_INET : AF_INET6, SOCK_STREAM)
+  const address = bindLocal(fd, family)
+  succeeded('listen', libc.listen(fd, 16))
   return { fd, address }
 }
 
@@ -183,24 +202,23 @@ export interface DatagramPair {
   [Symbol.dispose](): void
 }
 
-/** Two bound UDP sockets. Linux 6.11. */
-export function datagramPair(ring: Ring): DatagramPair {
-  const make = (): number => must(ring, (sqe) => prepSocket(sqe, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0))
-  const [a, b] = [make(), make()]
-  return { a, b, from: bindLocal(ring, a), to: bindLocal(ring, b), [Symbol.dispose]: () => closeAll(a, b) }
+/** Two bound UDP sockets. */
+export function datagramPair(): DatagramPair {
+  const [a, b] = [newSocket(AF_INET, SOCK_DGRAM), newSocket(AF_INET, SOCK_DGRAM)]
+  return { a, b, from: bindLocal(a), to: bindLocal(b), [Symbol.dispose]: () => closeAll(a, b) }
 }
 
 /** A new socket, connected. */
 export function connectTo(ring: Ring, { address }: Listener): number {
-  const fd = must(ring, (sqe) => prepSocket(sqe, address.family, SOCK_STREAM | SOCK_CLOEXEC, 0))
+  const fd = newSocket(address.family, SOCK_STREAM)
   must(ring, (sqe) => prepConnect(sqe, fd, address.address, address.length))
   return fd
 }
 
-/** Two connected stream sockets, closed by `dispose`. Linux 6.11. */
+/** Two connected stream sockets, closed by `dispose`. */
 export function socketPair(
   ring: Ring,
-  listener = listen(ring),
+  listener = listen(),
 ): { a: number; b: number; [Symbol.dispose](): void } {
   const a = connectTo(ring, listener)
   const b = must(ring, (sqe) => prepAccept(sqe, listener.fd, 0, 0, SOCK_CLOEXEC))

@@ -51,7 +51,7 @@ function sendText(ring: Ring, fd: number, content: string): void {
 
 test(
   'prepRecv() receives, peeks, and waits for all',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     sendText(ring, pair.a, 'hello')
@@ -74,7 +74,7 @@ test(
 
 test(
   'prepRecv() says when more is waiting',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     sendText(ring, pair.a, 'hello')
@@ -88,7 +88,7 @@ test(
 
 test(
   'prepRecv() fails when nothing is there and MSG_DONTWAIT is set, and on what is no socket',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const bytes = memory(8)
@@ -109,7 +109,7 @@ test(
 
 test(
   'prepRecv() takes a provided buffer',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV', linux: '6.0' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const buffers = provideRing(ring, 7, 2, 16)
@@ -123,7 +123,7 @@ test(
 
 test(
   'prepRecvMultishot() receives until the peer is done',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV', linux: '6.0' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const buffers = provideRing(ring, 7, 4, 16)
@@ -144,7 +144,7 @@ test(
 
 test(
   'prepRecvMultishot() fills several buffers in one go as a bundle',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11', feature: 'IORING_FEAT_RECVSEND_BUNDLE' }, () => {
+  needs({ opcode: 'IORING_OP_RECV', feature: 'IORING_FEAT_RECVSEND_BUNDLE' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const buffers = provideRing(ring, 7, 4, 4)
@@ -166,7 +166,7 @@ test(
 
 test(
   'prepRecvMultishot() fails without provided buffers, and ends when the group is empty',
-  needs({ opcode: 'IORING_OP_RECV', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECV', linux: '6.0' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     assert.is(
@@ -184,9 +184,9 @@ test(
 
 test(
   'prepRecvmsg() scatters, and tells the sender and what was cut',
-  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECVMSG' }, () => {
     using ring = openRing()
-    using pair = datagramPair(ring)
+    using pair = datagramPair()
     const bytes = memory('datagram')
     must(ring, (sqe) => prepSendto(sqe, pair.a, addressOf(bytes), 8, 0, pair.to.address, pair.to.length))
     const [one, two, name] = [memory(4), memory(2), memory(128)]
@@ -203,7 +203,7 @@ test(
 
 test(
   'prepRecvmsg() fails on a bad header and on what is no socket',
-  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECVMSG' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const header = keep(messageHeader({ buffers: [memory(1)] }))
@@ -220,9 +220,9 @@ test(
 
 test(
   'prepRecvmsgMultishot() puts head, sender and payload into each provided buffer',
-  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.0' }, () => {
     using ring = openRing()
-    using pair = datagramPair(ring)
+    using pair = datagramPair()
     const buffers = provideRing(ring, 7, 4, 64)
     const header = keep(messageHeader({ nameBytes: 16 }))
     prepRecvmsgMultishot(next(ring), pair.b, header.address, MSG_TRUNC)
@@ -250,7 +250,7 @@ test(
 
 test(
   'prepRecvmsgMultishot() fails without provided buffers, and when they are too small',
-  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.0' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const header = keep(messageHeader({ nameBytes: 16 }))

@@ -38,6 +38,7 @@ import { close, fcntl } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { assert, needs, test } from '../../harness.js'
 import {
+  bindTo,
   closeAll,
   complete,
   connectTo,
@@ -49,6 +50,7 @@ import {
   memory,
   must,
   named,
+  newSocket,
   next,
   openRing,
   result,
@@ -153,7 +155,7 @@ test(
   needs({ opcode: 'IORING_OP_BIND' }, () => {
     using ring = openRing()
     const path = temporary('bound.sock')
-    const { fd, address } = listenOn(ring, { family: 'unix', path })
+    const { fd, address } = listenOn({ family: 'unix', path })
     const other = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
     assert.is(
       result(ring, (sqe) => prepBind(sqe, other, address.address, address.length)),
@@ -192,7 +194,10 @@ test(
   'prepListen() lets as many connections wait as the backlog says',
   needs({ opcode: 'IORING_OP_LISTEN' }, () => {
     using ring = openRing()
-    const { fd, address } = listen(ring)
+    const address = keep(socketAddress({ family: 'unix', abstract: `uring-backlog-${process.pid}` }))
+    const fd = newSocket(AF_UNIX, SOCK_STREAM)
+    bindTo(fd, address)
+    must(ring, (sqe) => prepListen(sqe, fd, 2))
     const listener = { fd, address }
     const peers = [connectTo(ring, listener), connectTo(ring, listener)]
     const accepted = peers.map(() => must(ring, (sqe) => prepAccept(sqe, fd, 0, 0)))
@@ -203,12 +208,12 @@ test(
 
 test(
   'prepConnect() fails where nobody listens, and when connected already',
-  needs({ opcode: 'IORING_OP_CONNECT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_CONNECT' }, () => {
     using ring = openRing()
-    const listener = listen(ring)
+    const listener = listen()
     const nobody = keep(socketAddress({ family: 'unix', abstract: `uring-nobody-${process.pid}` }))
     const fd = connectTo(ring, listener)
-    const other = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
+    const other = newSocket(AF_UNIX, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepConnect(sqe, other, nobody.address, nobody.length)),
       'ECONNREFUSED',
@@ -224,12 +229,12 @@ test(
 
 test(
   'prepAccept() waits for a connection and writes the address of the peer',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT' }, () => {
     using ring = openRing()
-    const listener = listenOn(ring, { family: 'unix', path: temporary('accept.sock') })
+    const listener = listenOn({ family: 'unix', path: temporary('accept.sock') })
     const peerAddress = keep(socketAddress({ family: 'unix', path: temporary('peer.sock') }))
-    const peer = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
-    must(ring, (sqe) => prepBind(sqe, peer, peerAddress.address, peerAddress.length))
+    const peer = newSocket(AF_UNIX, SOCK_STREAM)
+    bindTo(peer, peerAddress)
     const from = keep(new SocketAddressResult())
     prepAccept(next(ring), listener.fd, from.address, from.lengthAddress, SOCK_CLOEXEC).setUserData(1)
     assert.ok(isQuiet(ring))
@@ -245,9 +250,9 @@ test(
 
 test(
   'prepAccept() tells the address of a TCP peer',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT' }, () => {
     using ring = openRing()
-    const listener = listenTcp(ring)
+    const listener = listenTcp()
     const peer = connectTo(ring, listener)
     const from = keep(new SocketAddressResult())
     const accepted = must(ring, (sqe) => prepAccept(sqe, listener.fd, from.address, from.lengthAddress))
@@ -260,14 +265,14 @@ test(
 
 test(
   'prepAccept() fails on a socket that does not listen, and at once with IORING_ACCEPT_DONTWAIT',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.10' }, () => {
     using ring = openRing()
-    const idle = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
+    const idle = newSocket(AF_UNIX, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepAccept(sqe, idle, 0, 0)),
       'EINVAL',
     )
-    const { fd } = listen(ring)
+    const { fd } = listen()
     assert.is(
       result(ring, (sqe) => prepAccept(sqe, fd, 0, 0).setIoprio(IORING_ACCEPT_DONTWAIT)),
       'EAGAIN',
@@ -278,10 +283,10 @@ test(
 
 test(
   'prepAcceptDirect() puts connections into registered slots',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT', linux: '5.19' }, () => {
     using ring = openRing()
     registerFiles(ring, [-1, -1])
-    const listener = listen(ring)
+    const listener = listen()
     const peers = [connectTo(ring, listener), connectTo(ring, listener), connectTo(ring, listener)]
     assert.is(
       must(ring, (sqe) => prepAcceptDirect(sqe, listener.fd, 0, 0, 0, 1)),
@@ -306,15 +311,15 @@ test(
 
 test(
   'prepMultishotAccept() accepts until it is cancelled',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT', linux: '5.19' }, () => {
     using ring = openRing()
-    const listener = listen(ring)
+    const listener = listen()
     prepMultishotAccept(next(ring), listener.fd, 0, 0, SOCK_CLOEXEC).setUserData(1)
     ring.submit()
     const fds: number[] = []
     const { address } = listener
     for (let round = 0; round < 3; round++) {
-      const peer = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
+      const peer = newSocket(AF_UNIX, SOCK_STREAM)
       prepConnect(next(ring), peer, address.address, address.length).setUserData(2)
       const [accepted, connected] = complete(ring, 2)
       assert.is(connected!.res, 0)
@@ -332,10 +337,10 @@ test(
 
 test(
   'prepMultishotAcceptDirect() fills slots until none is free',
-  needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_ACCEPT', linux: '5.19' }, () => {
     using ring = openRing()
     registerFiles(ring, [-1, -1])
-    const listener = listen(ring)
+    const listener = listen()
     const peers = [connectTo(ring, listener), connectTo(ring, listener), connectTo(ring, listener)]
     prepMultishotAcceptDirect(next(ring), listener.fd, 0, 0)
     const completions = complete(ring, 3)
@@ -352,7 +357,7 @@ test(
   'prepMultishotAccept() fails at once on a socket that does not listen',
   needs({ opcode: 'IORING_OP_ACCEPT', linux: '5.19' }, () => {
     using ring = openRing()
-    const fd = must(ring, (sqe) => prepSocket(sqe, AF_UNIX, SOCK_STREAM, 0))
+    const fd = newSocket(AF_UNIX, SOCK_STREAM)
     const { res, flags } = run(ring, (sqe) => prepMultishotAccept(sqe, fd, 0, 0))
     assert.equal([named(res), flags & IORING_CQE_F_MORE], ['EINVAL', 0])
     close(fd)
@@ -361,7 +366,7 @@ test(
 
 test(
   'prepShutdown() ends one direction, then both',
-  needs({ opcode: 'IORING_OP_SHUTDOWN', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_SHUTDOWN' }, () => {
     using ring = openRing()
     using pair = socketPair(ring)
     const bytes = memory('hi')
@@ -388,9 +393,9 @@ test(
 
 test(
   'prepShutdown() fails on a socket that is not connected, and on an unknown direction',
-  needs({ opcode: 'IORING_OP_SHUTDOWN', linux: '6.11' }, () => {
+  needs({ opcode: 'IORING_OP_SHUTDOWN' }, () => {
     using ring = openRing()
-    const fd = must(ring, (sqe) => prepSocket(sqe, AF_INET, SOCK_STREAM, 0))
+    const fd = newSocket(AF_INET, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepShutdown(sqe, fd, SHUT_WR)),
       'ENOTCONN',
