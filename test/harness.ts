@@ -8,7 +8,9 @@ import { suite } from 'uvu'
 import * as uvu from 'uvu/assert'
 import type { FeatureName, OpcodeName, RegisterOpcodeName, SetupFlagName } from '../src/syscalls/abi/index.js'
 import {
+  constantNames,
   constantValue,
+  flagNames,
   IO_URING_OP_SUPPORTED,
   IO_URING_PARAMS,
   IO_URING_PROBE,
@@ -18,6 +20,7 @@ import {
   IO_URING_QUERY_OPCODES,
   IORING_REGISTER_PROBE,
   IORING_REGISTER_QUERY,
+  IORING_SETUP_NO_MMAP,
   sinceOf,
 } from '../src/syscalls/abi/index.js'
 import { errnoName } from '../src/syscalls/errno.js'
@@ -95,7 +98,7 @@ export type TestBody = () => void | Promise<void>
 
 /** What a test needs from the machine. `linux` and the io_uring ones also need a ring that can be set up. */
 export interface Requirements {
-  /** Oldest kernel release, such as `'6.7'`. */
+  /** Oldest release whose io_uring this can be, such as `'6.7'`: older kernels may have a newer one's. */
   readonly linux?: string
   /** io_uring can be used here at all. */
   readonly ring?: boolean
@@ -105,8 +108,8 @@ export interface Requirements {
   readonly register?: RegisterOpcodeName
   /** A bit of `io_uring_params.features`. */
   readonly feature?: FeatureName
-  /** Setup flags with which a ring can be built. */
-  readonly setup?: SetupFlagName | readonly SetupFlagName[]
+  /** Setup flags with which a ring can be built: their names, or all in one word. */
+  readonly setup?: SetupFlagName | readonly SetupFlagName[] | number
   /** Effective uid 0. */
   readonly root?: boolean
   /** A program found in PATH. */
@@ -167,7 +170,7 @@ export function unmet(requirements: Requirements): string | null {
   const { linux, ring, opcode, register, feature, setup, root, command, when } = requirements
   if (root && process.geteuid?.() !== 0) return 'needs root'
   if (command !== undefined && !inPath(command)) return `needs the program ${command}`
-  if (linux !== undefined && !kernelIsAtLeast(linux)) return `needs Linux ${linux}, this is ${kernel()}`
+  if (linux !== undefined && !ringIsAtLeast(linux)) return `needs Linux ${linux}, this is ${kernel()}`
   if (linux ?? ring ?? opcode ?? register ?? feature ?? setup) {
     const without = withoutRing()
     if (without !== null) return without
@@ -182,11 +185,13 @@ export function unmet(requirements: Requirements): string | null {
     return `needs ${feature}, which this kernel (${kernel()}) lacks`
   }
   if (setup !== undefined) {
-    const names = typeof setup === 'string' ? [setup] : setup
-    const flags = names.reduce((sum, name) => (sum | constantValue(name)) >>> 0, 0)
+    const names = typeof setup === 'number' ? flagNames('IORING_SETUP_', setup) : [setup].flat()
+    const flags = names.reduce((sum, name) => (sum | Number(constantValue(name))) >>> 0, 0)
     const fd = openRing(flags)
-    if (fd < 0) return `needs a ring with ${names.join(' | ')}, which ends in ${errnoName(fd)}`
-    close(fd)
+    // With NO_MMAP the memory would be the caller's: a kernel that knows it misses that alone.
+    const knows = fd >= 0 || (fd === EFAULT && (flags & IORING_SETUP_NO_MMAP) !== 0)
+    if (!knows) return `needs a ring with ${names.join(' | ')}, which ends in ${errnoName(fd)}`
+    if (fd >= 0) close(fd)
   }
   const verdict = when?.() ?? true
   return verdict === true ? null : verdict
@@ -197,12 +202,30 @@ export function kernel(): string {
   return process.platform === 'linux' ? /^\d+\.\d+/.exec(release())![0] : process.platform
 }
 
+function isAtLeast(release: string, wanted: string): boolean {
+  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number)
+  const [major = 0, minor = 0] = release.split('.').map(Number)
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+}
+
 /** Whether the running kernel is of this release or a newer one. */
 export function kernelIsAtLeast(wanted: string): boolean {
-  if (process.platform !== 'linux') return false
-  const [wantedMajor = 0, wantedMinor = 0] = wanted.split('.').map(Number)
-  const [major = 0, minor = 0] = kernel().split('.').map(Number)
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+  return process.platform === 'linux' && isAtLeast(kernel(), wanted)
+}
+
+/**
+ * Whether io_uring is that of this release or a newer one. A distribution's kernel may have a newer io_uring than its
+ * number says (Debian's 5.10 has that of 5.15): each feature bit tells the release that brought it.
+ */
+export function ringIsAtLeast(wanted: string): boolean {
+  if (kernelIsAtLeast(wanted)) return true
+  if (withoutRing() !== null) return false
+  return constantNames().some(
+    (name) =>
+      name.startsWith('IORING_FEAT_') &&
+      ((features ?? 0) & Number(constantValue(name as FeatureName))) !== 0 &&
+      isAtLeast(sinceOf(name) ?? '0', wanted),
+  )
 }
 
 function inPath(command: string): boolean {
@@ -216,6 +239,8 @@ function inPath(command: string): boolean {
     }
   })
 }
+
+const EFAULT = -14
 
 // What the kernel says is asked once and kept; a ring is made for the question and closed.
 let ringRefusal: string | null | undefined
@@ -264,6 +289,6 @@ function knowsRegisterOpcode(name: RegisterOpcodeName): boolean {
   })
   // Descriptor -1: this one register operation needs no ring.
   const result = kernelCalls.register(-1, IORING_REGISTER_QUERY, question.address, 0)
-  if (result < 0 || question.get('result') < 0) return kernelIsAtLeast(sinceOf(name))
+  if (result < 0 || question.get('result') < 0) return ringIsAtLeast(sinceOf(name))
   return constantValue(name) < answer.get('nr_register_opcodes')
 }

@@ -16,7 +16,7 @@ import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
-import { census, nextSqe, openPipe, queueNops, ringDescriptors, sameAs, spied } from './drive.js'
+import { firstCensus, nextSqe, openPipe, queueNops, ringDescriptors, sameAs, spied } from './drive.js'
 import '../settled.js'
 
 setFlagsFromString('--expose-gc')
@@ -40,8 +40,8 @@ for (const [name, options, register] of [
 ] as const) {
   test(
     `a ring that is collected unclosed is closed with a warning: ${name}`,
-    needs({ linux: '6.5' }, async () => {
-      const before = census()
+    needs({ setup: 'flags' in options ? options.flags : 0 }, async () => {
+      const before = firstCensus()
       const warnings: Error[] = []
       const note = (warning: Error): void => {
         if (warning.name === 'RingLeak') warnings.push(warning)
@@ -62,7 +62,7 @@ for (const [name, options, register] of [
 
 test(
   'memory that a collected ring held lives until the kernel has let go of it',
-  needs({ linux: '6.0' }, async () => {
+  needs({ ring: true }, async () => {
     const { readEnd, writeEnd } = openPipe()
     let memory: WeakRef<Uint8Array> | undefined
     const opcodes: number[] = []

@@ -53,7 +53,7 @@ for (const [name, flags] of [
 ] as const) {
   test(
     `a million operations allocate nothing each: ${name}`,
-    needs({ setup: 'IORING_SETUP_CQE_MIXED' }, () => {
+    needs({ setup: flags }, () => {
       const ring = Ring.open({ entries: 256, flags })
       growth(ring, 100_000)
       const bytes = growth(ring, OPERATIONS)

@@ -125,13 +125,13 @@ test(
 )
 
 for (const [name, options] of [
-  ['a plain ring', {}],
+  ['a plain ring', { flags: 0 }],
   ['a DEFER_TASKRUN ring', { flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN }],
   ['an SQPOLL ring', { flags: IORING_SETUP_SQPOLL }],
 ] as const satisfies readonly (readonly [string, Partial<RingOptions>])[]) {
   test(
     `close() of ${name} with reads, polls and timeouts pending: no memory is written afterwards`,
-    needs({ linux: '6.1' }, () => {
+    needs({ setup: options.flags }, () => {
       const { readEnd, writeEnd } = openPipe()
       const time = Struct.alloc(KERNEL_TIMESPEC).set('tv_nsec', 5e6)
       for (let round = 0; round < 5; round++) {
@@ -168,7 +168,7 @@ for (const [name, options] of [
   ] as const) {
     test(
       `close() of ${name} with ${kind} file reads in flight: no memory is written afterwards`,
-      needs({ linux: '6.1' }, () => {
+      needs({ setup: options.flags }, () => {
         const [count, size] = [32, 1 << 18]
         const folder = mkdtempSync(join(tmpdir(), 'uring-'))
         const path = join(folder, 'file')

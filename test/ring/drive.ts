@@ -41,7 +41,7 @@ export function results(ring: Ring): Map<number, number> {
 /** Submits, waits for `count` completions in all, and returns user_data and result of each. */
 export function complete(ring: Ring, count: number, timeoutMs = 5000): Map<number, number> {
   const seen = new Map<number, number>()
-  const deadline = performance.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs * PATIENCE
   while (seen.size < count && performance.now() < deadline) {
     ring.submitAndWait(1, 100)
     for (const [low, res] of results(ring)) seen.set(low, res)
@@ -109,7 +109,7 @@ export function block(ms: number): void {
 
 /** Whether `condition` comes true within the time, looked at with the thread blocked in between. */
 export function eventually(condition: () => boolean, timeoutMs = 5000): boolean {
-  const deadline = performance.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs * PATIENCE
   while (!condition()) {
     if (performance.now() > deadline) return false
     block(5)
@@ -159,7 +159,7 @@ export function sqpollThreads(): string[] {
 }
 
 /** Everything that a ring could leave behind, counted. */
-export function census(): Record<string, number> {
+function census(): Record<string, number> {
   const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
   return {
     descriptors: readdirSync('/proc/self/fd').length,
@@ -169,6 +169,12 @@ export function census(): Record<string, number> {
     sharedMappings: maps.filter((line) => / rw-s .*\/dev\/zero/.test(line)).length,
     threads: sqpollThreads().length,
   }
+}
+
+/** A census to begin with: no thread of an earlier ring is left. */
+export function firstCensus(): Record<string, number> {
+  eventually(() => sqpollThreads().length === 0)
+  return census()
 }
 
 /** Fails the test unless the census is what it was; the threads may take a moment to end. */

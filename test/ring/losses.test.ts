@@ -107,7 +107,7 @@ for (const [name, resizes] of [
 
 test(
   'the kernel tells a bad flag, a stranger and a closed descriptor apart',
-  needs({ linux: '6.0' }, () => {
+  needs({ ring: true }, () => {
     const [EBADF, EINVAL, EOPNOTSUPP] = [-9, -22, -95]
     const ring = Ring.open({ entries: 4 })
     const { fd } = ring

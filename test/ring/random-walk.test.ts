@@ -142,6 +142,7 @@ const defer = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
 
 for (const [name, flags, walks] of [
   ['plain', IORING_SETUP_SUBMIT_ALL, 60],
+  ['no flag', 0, 60],
   ['CQE32, COOP_TASKRUN', IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQE32 | IORING_SETUP_COOP_TASKRUN, 40],
   ['DEFER_TASKRUN', IORING_SETUP_SUBMIT_ALL | defer, 60],
   [
@@ -158,7 +159,7 @@ for (const [name, flags, walks] of [
 ] as const) {
   test(
     `random walks: ${name}`,
-    needs({ setup: 'IORING_SETUP_CQE_MIXED' }, () => {
+    needs({ setup: flags }, () => {
       const first = Number(process.env['WALK_SEED'] ?? 1)
       for (let seed = first; seed < first + walks; seed++) {
         try {

@@ -16,7 +16,7 @@ import { MappedRegion } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
-import { census, sameAs, spied, thrown } from './drive.js'
+import { firstCensus, sameAs, spied, thrown } from './drive.js'
 import '../settled.js'
 
 const own = IORING_SETUP_NO_MMAP
@@ -136,7 +136,7 @@ for (const { name, calls, mapping = 0, flags = 0, message } of FAILURES) {
   test(
     `a setup that fails leaves nothing: ${name}`,
     needs({ linux: '6.5' }, () => {
-      const before = census()
+      const before = firstCensus()
       // More often than a thread has places for registered rings.
       for (let round = 0; round < 20; round++) {
         withoutMapping(mapping, () => {
@@ -155,7 +155,7 @@ for (const mapping of [1, 2]) {
   test(
     `a resize that cannot map the new memory (${mapping} of 2) closes the ring and leaves nothing`,
     needs({ linux: '6.13' }, () => {
-      const before = census()
+      const before = firstCensus()
       for (let round = 0; round < 20; round++) {
         const ring = Ring.open({ entries: 4, flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN })
         assert.is(ring.registerRingFd(), 0)

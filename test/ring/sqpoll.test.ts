@@ -112,6 +112,9 @@ test(
     ring.submit()
     const seen: number[] = []
     assert.ok(eventually(() => seen.push(...reap(ring)) === 200))
+    // In any order: what finds the completion queue full is told after what comes when there is room again (before
+    // Linux 6.1).
+    seen.sort((a, b) => a - b)
     assert.equal(seen, range(1, 200))
     ring.close()
   }),

@@ -19,12 +19,12 @@ import { FakeRing } from './fake-ring.js'
 const defer = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
 
 for (const [name, options, forEach] of [
-  ['forEachCqe()', {}, 'forEachCqe'],
+  ['forEachCqe()', { flags: 0 }, 'forEachCqe'],
   ['forEachCqe() of big completions', { flags: IORING_SETUP_CQE32 }, 'forEachCqe'],
   ['forEachBigCqe()', { flags: IORING_SETUP_CQE_MIXED }, 'forEachBigCqe'],
   ['forEachCqe() with DEFER_TASKRUN', { flags: defer }, 'forEachCqe'],
 ] as const) {
-  const inRing = needs.bind(null, { setup: 'IORING_SETUP_CQE_MIXED' })
+  const inRing = needs.bind(null, { setup: options.flags })
 
   /** A ring of 8 entries with the completions 1 to `count`. */
   const openWith = (count: number): Ring => {
@@ -175,7 +175,7 @@ for (const [name, options, forEach] of [
 
 test(
   'a visitor that resizes the ring: what has been seen stays behind, the rest moves along',
-  needs({ linux: '6.13' }, () => {
+  needs({ register: 'IORING_REGISTER_RESIZE_RINGS' }, () => {
     const ring = Ring.open({ entries: 8, flags: defer })
     queueNops(ring, ...range(1, 6))
     ring.submitAndWait(6)

@@ -75,7 +75,7 @@ for (const [name, hidden, flags] of [
   ['by poll(2)', IORING_FEAT_EXT_ARG, 0],
   ['by poll(2), DEFER_TASKRUN', IORING_FEAT_EXT_ARG, defer],
 ] as const) {
-  const real = needs.bind(null, { linux: flags === 0 ? '5.11' : '6.1' })
+  const real = needs.bind(null, { feature: 'IORING_FEAT_EXT_ARG', setup: flags })
   const open = (log?: number[]): Ring => Ring.open({ entries: 8, flags }, hiding(hidden, log))
 
   test(
