@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { connect, createServer } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import {
   delay,
   descriptorCount,
@@ -254,7 +255,7 @@ const CHILD = fileURLToPath(new URL('./children/lifetime.ts', import.meta.url))
 
 function childOutput(mode: string): { status: number | null; stdout: string; stderr: string } {
   const child = spawnSync(process.execPath, [...process.execArgv, CHILD, mode], {
-    timeout: 20_000,
+    timeout: 20_000 * PATIENCE,
     encoding: 'utf8',
   })
   return { status: child.status, stdout: child.stdout.trim(), stderr: child.stderr }

@@ -7,12 +7,13 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { assert, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 
 const folder = new URL('./', import.meta.url)
 const TSX = import.meta.resolve('tsx')
 /** Files at a time: most of them wait most of the time. */
 const JOBS = 4
-const LONGEST_MS = 100_000
+const LONGEST_MS = 100_000 * PATIENCE
 
 interface Outcome {
   readonly output: string

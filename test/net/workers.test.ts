@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundle, ROOT } from '../../scripts/bundle.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { onRing } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-workers-'))
@@ -46,7 +47,7 @@ function run(body: string, env: Record<string, string> = {}): unknown {
   )
   const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 30_000 * PATIENCE,
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   })
   assert.is(status, 0, stderr)

@@ -21,6 +21,7 @@ import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
 import { close, eventfd, pipe2, write } from '../../src/syscalls/libc.js'
+import { PATIENCE } from '../patience.js'
 
 const O_CLOEXEC = 0o2000000
 
@@ -98,9 +99,9 @@ export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Waits until `condition` holds, at most five seconds. */
+/** Waits until `condition` holds, at most five seconds of a usual machine. */
 export async function until(condition: () => boolean, what = 'the condition'): Promise<void> {
-  const deadline = performance.now() + 5000
+  const deadline = performance.now() + 5000 * PATIENCE
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`${what} did not come true`)
     await new Promise((resolve) => setTimeout(resolve, 2))
