@@ -7,7 +7,7 @@ import { assert, needs, test } from '../harness.js'
 import { turns, until } from './fixture.js'
 import { bindUdp, connectPair, openUring, sendAll } from './open-uring.js'
 
-const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
+const here = needs.bind(null, { ring: true } as const)
 
 test(
   'a lease has its bytes until it is released, once',

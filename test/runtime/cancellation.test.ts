@@ -34,7 +34,7 @@ import {
   withCalls,
 } from './fixture.js'
 
-const here = needs.bind(null, { linux: '5.19' } as const)
+const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
 const path = join(folder, 'file')
 writeFileSync(path, 'x'.repeat(100_000))
@@ -43,7 +43,7 @@ const file = openSync(path, 'r+')
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `an operation of a ${kind} ring can be aborted in every state`,
-    here(async () => {
+    needs({ setup: flags }, async () => {
       await using uring = new TestRing({ entries: 8, cqEntries: 8, flags })
       using never = new Signal()
       const reason = new Error('no more')
@@ -94,7 +94,7 @@ for (const [kind, flags] of Object.entries(KINDS)) {
 
   test(
     `an abort on a ${kind} ring that races the completion leaves one of the two, and no trace`,
-    here(async () => {
+    needs({ setup: flags }, async () => {
       await using uring = new TestRing({ entries: 32, flags })
       const counts: Record<string, number> = {}
       for (let round = 0; round < 400; round++) {

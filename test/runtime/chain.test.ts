@@ -10,7 +10,7 @@ import { openUring } from './open-uring.js'
 
 const NO_SUCH_FD = 0x7fff_fff0
 
-const here = needs.bind(null, { linux: '5.19', ring: true } as const)
+const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
 const POLLIN = 1
 

@@ -22,7 +22,7 @@ import {
 } from './fixture.js'
 import '../settled.js'
 
-const here = needs.bind(null, { linux: '5.19' } as const)
+const here = needs.bind(null, { ring: true } as const)
 const path = join(temporaryFolder(), 'file')
 writeFileSync(path, 'x'.repeat(100_000))
 const file = openSync(path, 'r')
@@ -41,7 +41,7 @@ function descriptors(): number {
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `close() of a ${kind} ring ends everything in flight and in line, and leaves no descriptor and no mapping`,
-    here(async () => {
+    needs({ setup: flags }, async () => {
       const before = { descriptors: descriptors(), mappings: ringMappings() }
       const uring = new TestRing({ entries: 16, cqEntries: 16, flags })
       const { driver, arena } = uring

@@ -11,7 +11,7 @@ import { temporaryFolder, until } from './fixture.js'
 import { descriptorCount, openUring } from './open-uring.js'
 import '../settled.js'
 
-const here = needs.bind(null, { linux: '6.8', opcode: 'IORING_OP_FIXED_FD_INSTALL' } as const)
+const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
 const path = join(folder, 'file')
 writeFileSync(path, 'registered file')

@@ -21,6 +21,7 @@ import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
 import { close, eventfd, pipe2, write } from '../../src/syscalls/libc.js'
+import { unmet } from '../harness.js'
 import { PATIENCE } from '../patience.js'
 
 const O_CLOEXEC = 0o2000000
@@ -34,13 +35,22 @@ export const KINDS: Readonly<Record<string, number>> = {
   large: IORING_SETUP_SQE128 | IORING_SETUP_CQE32,
 }
 
+/** The kinds that this kernel knows. */
+export function usableKinds(): [string, number][] {
+  return Object.entries(KINDS).filter(([, setup]) => unmet({ setup }) === null)
+}
+
+/** Of a ring as the driver has it by default, as far as this kernel knows them. */
+export const DEFAULT_FLAGS =
+  ['flagged', 'coop'].map((kind) => KINDS[kind]!).find((setup) => unmet({ setup }) === null) ?? 0
+
 /** A driver over a ring of any kind, with all operations. */
 export class TestRing extends RingOperations {
   readonly arena: Arena
 
   constructor(options: Partial<RingOptions> = {}, calls: UringCalls = kernelCalls, copies = false) {
     const arena = new Arena()
-    const ring = Ring.open({ entries: 64, flags: KINDS['flagged']!, ...options }, calls)
+    const ring = Ring.open({ entries: 64, flags: DEFAULT_FLAGS, ...options }, calls)
     super(new Driver(ring, arena), false)
     if (copies) Object.assign(this, { copies })
     this.arena = arena

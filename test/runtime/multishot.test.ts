@@ -19,7 +19,7 @@ import {
 } from './open-uring.js'
 import '../settled.js'
 
-const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
+const here = needs.bind(null, { ring: true } as const)
 const POLLIN = 1
 
 /** Opens `count` connections to the port and waits until they stand. */
@@ -698,7 +698,7 @@ test(
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `streams, chains and messages work on a ring of kind ${kind}`,
-    here(async () => {
+    needs({ setup: flags }, async () => {
       await using uring = openUring({ flags })
       const [client, server] = await connectPair(uring)
       const group = uring.createBufferGroup({ count: 4, size: 256 })

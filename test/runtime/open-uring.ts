@@ -2,15 +2,49 @@
 
 import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
-import { AF_INET, type Fd, type RingOptions, SOCK_DGRAM, SOCK_STREAM } from '../../src/ring/index.js'
+import {
+  AF_INET,
+  errnoName,
+  type Fd,
+  type RingOptions,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SocketAddressResult,
+  socketAddress,
+} from '../../src/ring/index.js'
 import type { RingOperations } from '../../src/runtime/operations/ring.js'
+import * as libc from '../../src/syscalls/libc.js'
 import { close } from '../../src/syscalls/libc.js'
+import { unmet } from '../harness.js'
 import { TestRing } from './fixture.js'
 
 /** @param options - `copies`: data goes through driver memory, as in a worker. */
 export function openUring(options: Partial<RingOptions> & { copies?: boolean } = {}): TestRing {
   const { copies = false, ...ring } = options
   return new TestRing(ring, undefined, copies)
+}
+
+/** The ring itself makes the sockets where it can: Linux 6.11. */
+const hasRingSockets = unmet({ opcode: 'IORING_OP_LISTEN' }) === null
+
+function succeeded(what: string, result: number): number {
+  if (result < 0) throw new Error(`${what}: ${errnoName(result)}`)
+  return result
+}
+
+function newSocket(uring: RingOperations, type: number): Fd | Promise<Fd> {
+  if (hasRingSockets) return uring.socket(AF_INET, type)
+  return succeeded('socket', libc.socket(AF_INET, type | SOCK_CLOEXEC, 0))
+}
+
+function bindWithoutRing(type: number): Bound {
+  const fd = succeeded('socket', libc.socket(AF_INET, type | SOCK_CLOEXEC, 0))
+  const { address, length } = socketAddress({ family: 'IPv4', address: '127.0.0.1', port: 0 })
+  succeeded('bind', libc.bind(fd, address, length))
+  const name = new SocketAddressResult()
+  succeeded('getsockname', libc.getsockname(fd, name.address, name.lengthAddress))
+  return { fd, port: (name.read() as { port: number }).port }
 }
 
 /** How many descriptors this process has. */
@@ -26,7 +60,8 @@ export interface Bound {
 /** A listening TCP socket on a free port of 127.0.0.1. */
 export async function listenTcp(uring: RingOperations, backlog = 4096): Promise<Bound> {
   const bound = await bindSomewhere(uring, SOCK_STREAM)
-  await uring.listen(bound.fd, backlog)
+  if (hasRingSockets) await uring.listen(bound.fd, backlog)
+  else succeeded('listen', libc.listen(bound.fd, backlog))
   return bound
 }
 
@@ -38,7 +73,7 @@ export function bindUdp(uring: RingOperations): Promise<Bound> {
 /** A connection: the client's end and the server's. */
 export async function connectPair(uring: RingOperations): Promise<[Fd, Fd]> {
   const listener = await listenTcp(uring, 1)
-  const client = await uring.socket(AF_INET, SOCK_STREAM)
+  const client = await newSocket(uring, SOCK_STREAM)
   await uring.connect(client, { family: 'IPv4', address: '127.0.0.1', port: listener.port })
   const server = await uring.accept(listener.fd)
   close(listener.fd)
@@ -58,6 +93,7 @@ export function startWorker(module: URL, workerData: unknown): Worker {
 }
 
 async function bindSomewhere(uring: RingOperations, type: number): Promise<Bound> {
+  if (!hasRingSockets) return bindWithoutRing(type)
   // A port is found by trying: the kernel could choose one, but the ring can ask which only from Linux 6.19 on.
   for (let attempt = 0; ; attempt++) {
     const fd = await uring.socket(AF_INET, type)

@@ -7,7 +7,7 @@ import { assert, needs, test } from '../harness.js'
 import { temporaryFolder, turns } from './fixture.js'
 import { openUring } from './open-uring.js'
 
-const here = needs.bind(null, { linux: '5.19', ring: true } as const)
+const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
 
 test(

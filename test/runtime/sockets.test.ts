@@ -24,7 +24,7 @@ import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
 import { bindUdp, connectPair, listenTcp, openUring } from './open-uring.js'
 
-const here = needs.bind(null, { linux: '6.11', opcode: 'IORING_OP_LISTEN' } as const)
+const here = needs.bind(null, { ring: true } as const)
 
 test(
   'bind(), listen(), connect(), accept() make a connection that carries data both ways',

@@ -6,12 +6,12 @@ import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
 import { announceRegion } from '../../src/runtime/lifetime.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
-import { KINDS } from './fixture.js'
+import { DEFAULT_FLAGS } from './fixture.js'
 import { connectPair, listenTcp } from './open-uring.js'
 
 class WorkerRing extends RingOperations {}
 
-const ring = Ring.open({ entries: 64, flags: KINDS['coop']! })
+const ring = Ring.open({ entries: 64, flags: DEFAULT_FLAGS })
 const uring = new WorkerRing(new Driver(ring, new Arena(announceRegion)), false)
 
 async function run(): Promise<void> {

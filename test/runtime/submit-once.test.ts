@@ -10,7 +10,7 @@ const ECANCELED = -125
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `submitOnce() calls its handler once with the result, on a ring of kind ${kind}`,
-    here(async () => {
+    needs({ setup: flags }, async () => {
       await using uring = new TestRing({ flags })
       const { driver } = uring
       // More than the queues hold: some wait in line, and take the way of the slower operations.

@@ -17,7 +17,7 @@ import { defaultUring, openedDefaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { closeFd, eightBytes, outcome, pipe, Signal, temporaryFolder, turns } from './fixture.js'
 
-const here = needs.bind(null, { linux: '5.19' } as const)
+const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
 const file = (name: string): string => join(folder, name)
 
