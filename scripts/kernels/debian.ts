@@ -93,6 +93,8 @@ export class Suite {
 
   /** Downloads packages with everything they depend on and returns the files. */
   downloadClosure(packages: readonly string[]): string[] {
+    // What is here already would not be listed.
+    run('apt-get', ['-c', this.#config, 'clean'])
     const listed = run('apt-get', [
       '-c',
       this.#config,
