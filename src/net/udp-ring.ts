@@ -41,12 +41,11 @@ const MAX_KNOWN = 1024
 
 /** The ring for datagram sockets, or null where node:dgram is to be used. */
 export function ringForUdp(given: Uring | undefined): Uring | null {
-  if (given !== undefined) return given
-  const uring = defaultUring()
+  const uring = given ?? defaultUring()
   if (uring === null) return null
-  // Multishot recvmsg and sends with an address came with this opcode, in Linux 6.0; nothing tells them themselves.
-  if (probe().opcodes.includes('IORING_OP_SEND_ZC')) return uring
-  announceFallback('net bind', 'the kernel lacks multishot recvmsg (Linux 6.0)')
+  // Multishot recvmsg (Linux 6.0) and sends with an address (6.1) are not told themselves; this opcode came with the latter.
+  if (probe().opcodes.includes('IORING_OP_SENDMSG_ZC')) return uring
+  announceFallback('net bind', 'the kernel lacks sends with an address (Linux 6.1)')
   return null
 }
 

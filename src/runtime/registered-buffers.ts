@@ -247,7 +247,8 @@ function closedError(): Error {
 
 /** Slots of the table that the pools of one ring share. */
 const TABLE_SLOTS = 1024
-const NO_SPARSE_TABLE = -22
+/** EINVAL of a kernel without sparse tables (before 5.19), EFAULT of one in which every slot has a buffer (before 5.13). */
+const NO_EMPTY_SLOTS: ReadonlySet<number> = new Set([-22, -14])
 
 const tables = new WeakMap<Driver, BufferTable>()
 
@@ -261,7 +262,7 @@ function tableOf(driver: Driver): BufferTable {
 }
 
 /**
- * The one table of registered buffers that a ring has. Where the kernel has sparse tables (5.19) pools share it; on an
+ * The one table of registered buffers that a ring has. Where the kernel lets slots be empty (5.13) pools share it; on an
  * older one a pool has it alone.
  */
 class BufferTable {
@@ -278,19 +279,14 @@ class BufferTable {
   add(buffers: readonly RegisterableBuffer[]): number {
     const { ring } = this.#driver
     if (!this.#registered) {
-      try {
-        registerBuffersSparse(ring, TABLE_SLOTS)
-        this.#taken = new Uint8Array(TABLE_SLOTS)
-      } catch (error) {
-        if ((error as { errno?: number }).errno !== NO_SPARSE_TABLE) throw error
-        registerBuffers(ring, buffers)
-      }
+      if (this.#registerEmpty()) this.#taken = new Uint8Array(TABLE_SLOTS)
+      else registerBuffers(ring, buffers)
       this.#registered = true
       if (this.#taken === null) return 0
     }
     const taken = this.#taken
     if (taken === null)
-      throw invalidState('This kernel has room for one buffer pool in a ring: more need Linux 5.19')
+      throw invalidState('This kernel has room for one buffer pool in a ring: more need Linux 5.13')
     const first = freeRange(taken, buffers.length)
     if (first < 0) {
       throw invalidState(
@@ -306,6 +302,23 @@ class BufferTable {
       )
     }
     return first
+  }
+
+  /** Registers a table of empty slots, where the kernel can. */
+  #registerEmpty(): boolean {
+    const { ring } = this.#driver
+    for (const register of [
+      () => registerBuffersSparse(ring, TABLE_SLOTS),
+      () => registerBuffers(ring, new Array<null>(TABLE_SLOTS).fill(null)),
+    ]) {
+      try {
+        register()
+        return true
+      } catch (error) {
+        if (!NO_EMPTY_SLOTS.has((error as { errno?: number }).errno ?? 0)) throw error
+      }
+    }
+    return false
   }
 
   remove(first: number, count: number): void {

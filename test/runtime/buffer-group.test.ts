@@ -2,10 +2,18 @@
 
 import { SHUT_WR } from '../../src/ring/index.js'
 import { BufferGroup } from '../../src/runtime/buffer-group.js'
+import type { RingOperations } from '../../src/runtime/operations/ring.js'
 import { close } from '../../src/syscalls/libc.js'
-import { assert, needs, test } from '../harness.js'
+import { assert, needs, test, unmet } from '../harness.js'
 import { turns, until } from './fixture.js'
 import { bindUdp, connectPair, openUring, sendAll } from './open-uring.js'
+
+/** Closed groups have given their memory back: at once, or where operations provide the buffers, after these. */
+async function freed({ driver: { arena } }: RingOperations): Promise<void> {
+  const byOperations = unmet({ register: 'IORING_REGISTER_PBUF_RING' }) !== null
+  if (byOperations) await until(() => arena.blocksInUse === 0, 'the memory being given back')
+  assert.is(arena.blocksInUse, 0)
+}
 
 const here = needs.bind(null, { ring: true } as const)
 
@@ -69,7 +77,7 @@ test(
       assert.is(group.available, group.count)
       group.close()
     }
-    assert.is(uring.driver.arena.blocksInUse, 0)
+    await freed(uring)
     // Numbers of closed groups serve again.
     assert.is(uring.createBufferGroup().id, groups[0]!.id)
     close(client)
@@ -173,7 +181,7 @@ test(
     lease.release()
     assert.is(uring.driver.arena.blocksInUse, 1)
     last.release()
-    assert.is(uring.driver.arena.blocksInUse, 0)
+    await freed(uring)
     close(client)
     close(server)
   }),
@@ -181,7 +189,7 @@ test(
 
 test(
   'the last item of a stream is good, though its group was closed and nothing else holds it',
-  here(async () => {
+  needs({ linux: '6.0' }, async () => {
     await using uring = openUring()
     const [a, b] = [await bindUdp(uring), await bindUdp(uring)]
     const group = uring.createBufferGroup({ count: 2, size: 256 })
@@ -216,7 +224,7 @@ test(
     group.close()
     await assert.rejects(waiting, { code: 'ERR_INVALID_STATE' })
     lease.release()
-    assert.is(uring.driver.arena.blocksInUse, 0)
+    await freed(uring)
     close(client)
     close(server)
   }),

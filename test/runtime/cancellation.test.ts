@@ -310,7 +310,7 @@ test(
 
 test(
   'cancelFd() ends what is in flight on a descriptor, and counts it',
-  here(async () => {
+  needs({ linux: '5.19' }, async () => {
     await using uring = new TestRing()
     using never = new Signal()
     using other = new Signal()

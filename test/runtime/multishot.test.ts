@@ -2,11 +2,11 @@
 
 import { openSync } from 'node:fs'
 import { connect as nodeConnect, type Socket } from 'node:net'
-import { type Fd, prepRecvMultishot, SHUT_WR } from '../../src/ring/index.js'
+import { type Fd, IOSQE_BUFFER_SELECT, prepRecv, prepRecvMultishot, SHUT_WR } from '../../src/ring/index.js'
 import { Multishot } from '../../src/runtime/multishot.js'
 import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
-import { assert, needs, test } from '../harness.js'
+import { assert, needs, ringIsAtLeast, test, unmet } from '../harness.js'
 import { KINDS, pipe, type TestRing, turns, until } from './fixture.js'
 import {
   bindUdp,
@@ -20,6 +20,7 @@ import {
 import '../settled.js'
 
 const here = needs.bind(null, { ring: true } as const)
+const hasBufferRings = unmet({ register: 'IORING_REGISTER_PBUF_RING' }) === null
 const POLLIN = 1
 
 /** Opens `count` connections to the port and waits until they stand. */
@@ -76,7 +77,7 @@ test(
       if (seen.size === 1000) break
     }
     const sockets = await dialled
-    assert.ok(counts.arms < 500, `${counts.arms} arms`)
+    if (ringIsAtLeast('5.19')) assert.ok(counts.arms < 500, `${counts.arms} arms`)
     for (const fd of seen) close(fd)
     for (const socket of sockets) socket.destroy()
     await until(() => descriptorCount() === before, 'the descriptors being closed')
@@ -87,7 +88,7 @@ test(
 
 test(
   'a slow consumer has the operation cancelled at the high-water mark, and loses nothing',
-  here(async () => {
+  needs({ linux: '5.19' }, async () => {
     await using uring = openUring()
     const counts = watch(uring)
     const listener = await listenTcp(uring)
@@ -189,7 +190,7 @@ test(
 
 test(
   'acceptMultishot({ direct }) fills the table of registered files',
-  here(async () => {
+  needs({ linux: '5.19' }, async () => {
     await using uring = openUring()
     using table = uring.registerFileTable({ size: 64 })
     const listener = await listenTcp(uring)
@@ -211,7 +212,7 @@ test(
 
 test(
   'acceptMultishot({ direct }) ends with ENFILE when the table is full',
-  here(async () => {
+  needs({ linux: '5.19' }, async () => {
     await using uring = openUring()
     uring.registerFileTable({ size: 2 })
     const listener = await listenTcp(uring)
@@ -256,7 +257,7 @@ test(
 
 test(
   'an error ends the stream after the items before it',
-  here(async () => {
+  needs({ linux: '5.19' }, async () => {
     await using uring = openUring()
     const [client, server] = await connectPair(uring)
     await assert.rejects(uring.acceptMultishot(server).next(), { code: 'EINVAL', syscall: 'accept' })
@@ -315,7 +316,7 @@ test(
 
 test(
   'an empty group pauses the stream until a lease comes back',
-  here(async () => {
+  needs({ linux: '6.0' }, async () => {
     await using uring = openUring()
     const counts = watch(uring)
     const [client, server] = await connectPair(uring)
@@ -423,6 +424,8 @@ test(
       await chunks.return()
       assert.is(group.leaseCount, 0)
       assert.is(group.available, 16)
+      // Where operations provide the buffers, these may be on their way.
+      if (!hasBufferRings) await until(() => uring.driver.inFlight === 0, 'the buffers being provided')
       assert.is(uring.driver.inFlight, 0)
       await uring.recv(server, Buffer.alloc(64), { flags: 0x40 }).catch(() => {})
     }
@@ -447,7 +450,7 @@ test(
         group,
         prepare: (sqe) => prepRecvMultishot(sqe, server, 0, 0, 0).setIoprio(0x8000),
         prepareOnce: (sqe) =>
-          prepRecvMultishot(sqe, server, 0, 0, 0).setIoprio(0).addFlags(32).setBufferGroup(group.id),
+          prepRecv(sqe, server, 0, group.size, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(group.id),
         take: (res, flags) => {
           if (res === 0) throw new Error('the end')
           const lease = group.lease(res, flags)
@@ -477,7 +480,7 @@ test(
 
 test(
   'recvmsgMultishot() yields datagrams with sender, truncation and control data apart',
-  here(async () => {
+  needs({ linux: '6.0' }, async () => {
     await using uring = openUring()
     const a = await bindUdp(uring)
     const b = await bindUdp(uring)
@@ -514,7 +517,7 @@ test(
 
 test(
   'recvmsgMultishot() on a stream socket ends with the stream',
-  here(async () => {
+  needs({ linux: '6.0' }, async () => {
     await using uring = openUring()
     const [client, server] = await connectPair(uring)
     const group = uring.createBufferGroup({ count: 4, size: 1024 })
@@ -603,7 +606,8 @@ test(
     await endless.next()
     await new Promise((resolve) => setTimeout(resolve, 30))
     const missed = (await endless.next()).value!
-    assert.ok(missed > 10, `${missed} ticks`)
+    // Armed for each time, it fires once and waits to be armed again.
+    assert.ok(ringIsAtLeast('6.4') ? missed > 10 : missed === 1, `${missed} ticks`)
     await endless.return()
     assert.throws(() => uring.timeoutMultishot(0), { code: 'ERR_OUT_OF_RANGE' })
     assert.throws(() => uring.timeoutMultishot(Number.NaN), { code: 'ERR_OUT_OF_RANGE' })
@@ -698,7 +702,7 @@ test(
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `streams, chains and messages work on a ring of kind ${kind}`,
-    needs({ setup: flags }, async () => {
+    needs({ setup: flags, opcode: 'IORING_OP_MSG_RING' }, async () => {
       await using uring = openUring({ flags })
       const [client, server] = await connectPair(uring)
       const group = uring.createBufferGroup({ count: 4, size: 256 })

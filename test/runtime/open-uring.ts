@@ -33,7 +33,8 @@ function succeeded(what: string, result: number): number {
   return result
 }
 
-function newSocket(uring: RingOperations, type: number): Fd | Promise<Fd> {
+/** A socket that is neither bound nor connected. */
+export function newSocket(uring: RingOperations, type: number): Fd | Promise<Fd> {
   if (hasRingSockets) return uring.socket(AF_INET, type)
   return succeeded('socket', libc.socket(AF_INET, type | SOCK_CLOEXEC, 0))
 }

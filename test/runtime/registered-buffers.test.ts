@@ -2,13 +2,16 @@
 
 import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IORING_REGISTER_BUFFERS, IORING_REGISTER_BUFFERS2, kernelCalls } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { temporaryFolder, turns } from './fixture.js'
+import { TestRing, temporaryFolder, turns, withCalls } from './fixture.js'
 import { openUring } from './open-uring.js'
 
 const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
+const EFAULT = -14
+const EINVAL = -22
 
 test(
   'a registered buffer is written from and read into by its index',
@@ -106,6 +109,35 @@ test(
     // One buffer is lent still: it keeps the memory and the slots.
     assert.throws(() => uring.registerBufferPool({ count: 4, size: 128 }), { code: 'ERR_INVALID_STATE' })
     assert.throws(() => pools[0]!.tryAcquire(), { code: 'ERR_INVALID_STATE', message: /pool is closed/ })
+  }),
+)
+
+test(
+  'where every slot must have a buffer, one pool at a time has the table',
+  here(async () => {
+    const slots: number[] = []
+    // As kernels answer that know neither sparse tables nor empty slots.
+    const calls = withCalls({
+      register(fd, opcode, arg, count) {
+        if (opcode === IORING_REGISTER_BUFFERS2) return EINVAL
+        if (opcode !== IORING_REGISTER_BUFFERS) return kernelCalls.register(fd, opcode, arg, count)
+        slots.push(count)
+        return count === 2 ? kernelCalls.register(fd, opcode, arg, count) : EFAULT
+      },
+    })
+    await using uring = new TestRing({}, calls)
+    const pool = uring.registerBufferPool({ count: 2, size: 64 })
+    const buffers = [pool.tryAcquire()!, pool.tryAcquire()!]
+    assert.equal(
+      buffers.map(({ index }) => index),
+      [0, 1],
+    )
+    assert.throws(() => uring.registerBufferPool({ count: 2, size: 64 }), { message: /Linux 5\.13/ })
+    pool.close()
+    for (const buffer of buffers) buffer.release()
+    // The table is gone with the pool: there is room for the next one.
+    assert.is(uring.registerBufferPool({ count: 2, size: 64 }).tryAcquire()!.index, 0)
+    assert.equal(slots, [1024, 2, 1024, 2])
   }),
 )
 

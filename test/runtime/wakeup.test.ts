@@ -163,7 +163,7 @@ test(
       const one = new BigUint64Array([1n])
       for (let round = 0; round < 3; round++) {
         write(wakeup.fd, addressOf(one), 8)
-        await new Promise((resolve) => setTimeout(resolve, 5))
+        while (caught === round) await new Promise((resolve) => setTimeout(resolve, 5))
       }
       wakeup.close()
       console.log(woken, caught)`,

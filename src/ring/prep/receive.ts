@@ -22,7 +22,7 @@ import { checkAddress, checkFd, checkFlags, checkUint32, store64, storeOperation
  * `flags` says that more is waiting (Linux 5.19). Linux 5.6.
  *
  * @param address - Start of the buffer, alive until the CQE; 0 with `IOSQE_BUFFER_SELECT`.
- * @param length - Bytes; with `IOSQE_BUFFER_SELECT` 0 means the whole provided buffer.
+ * @param length - Bytes; with `IOSQE_BUFFER_SELECT` 0 means the whole provided buffer (Linux 6.0).
  * @param flags - `MSG_*`.
  * @returns `sqe`, so that setters chain.
  * @see io_uring_prep_recv(3), recv(2)

@@ -45,7 +45,7 @@ export function prepSend(sqe: Sqe, fd: Fd, address: Address, length: number, fla
 /**
  * Prepares `IORING_OP_SEND` to an address: for sockets that are not connected.
  *
- * CQE `res`: bytes sent, or a negated errno. Linux 6.0.
+ * CQE `res`: bytes sent, or a negated errno. Linux 6.1.
  *
  * @param destination - Address of a `struct sockaddr`.
  * @param destinationLength - Bytes of the socket address, 0 to 65535.

@@ -58,7 +58,7 @@ export abstract class RingOperations extends MultishotOperations {
 
   /**
    * Registers buffers to read into and write from: `read(fd, buffer.bytes, { bufferIndex: buffer.index })`. Linux 5.1;
-   * more than one pool 5.19.
+   * more than one pool 5.13.
    *
    * @throws TypeError, RangeError; SystemError `mmap` or `io_uring_register`: ENOMEM (RLIMIT_MEMLOCK).
    * @see io_uring_registered_buffers(7)

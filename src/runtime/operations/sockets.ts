@@ -59,7 +59,7 @@ export interface SendOptions extends OperationOptions {
   readonly flags?: number | undefined
   /** Bytes, at most the buffer's own length, which is the default. */
   readonly length?: number | undefined
-  /** Where to send, for a socket that is not connected. Linux 6.0. */
+  /** Where to send, for a socket that is not connected. Linux 6.1. */
   readonly to?: SocketAddress | undefined
 }
 
