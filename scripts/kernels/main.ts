@@ -44,7 +44,7 @@ const { values, positionals } = parseArgs({
   options: {
     only: { type: 'string', multiple: true },
     run: { type: 'string' },
-    minutes: { type: 'string', default: '180' },
+    minutes: { type: 'string', default: '300' },
     jobs: { type: 'string', default: '2' },
     memory: { type: 'string', default: '3072' },
     cache: { type: 'string', default: join(ROOT, '.kernels') },
@@ -75,7 +75,7 @@ async function testKernel(choice: Choice): Promise<KernelFindings> {
   const orders = {
     ...(values.run !== undefined && { command: values.run }),
     parts,
-    timeoutMs: 20 * 60_000,
+    timeoutMs: 40 * 60_000,
     jobs: Number(values.jobs),
   }
   makeCheckoutDisk(checkout, architecture, cache, guestScript(orders))
