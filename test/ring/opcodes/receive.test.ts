@@ -7,6 +7,7 @@ import {
   prepRecvmsgMultishot,
   prepRecvZc,
   prepSend,
+  prepSendmsg,
   prepSendto,
   prepShutdown,
 } from '../../../src/ring/prep/index.js'
@@ -187,8 +188,8 @@ test(
   needs({ opcode: 'IORING_OP_RECVMSG' }, () => {
     using ring = openRing()
     using pair = datagramPair()
-    const bytes = memory('datagram')
-    must(ring, (sqe) => prepSendto(sqe, pair.a, addressOf(bytes), 8, 0, pair.to.address, pair.to.length))
+    const sent = keep(messageHeader({ name: pair.to.bytes, buffers: [memory('datagram')] }))
+    must(ring, (sqe) => prepSendmsg(sqe, pair.a, sent.address))
     const [one, two, name] = [memory(4), memory(2), memory(128)]
     const header = keep(messageHeader({ name, buffers: [one, two] }))
     assert.is(
@@ -220,7 +221,7 @@ test(
 
 test(
   'prepRecvmsgMultishot() puts head, sender and payload into each provided buffer',
-  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.0' }, () => {
+  needs({ opcode: 'IORING_OP_RECVMSG', linux: '6.1' }, () => {
     using ring = openRing()
     using pair = datagramPair()
     const buffers = provideRing(ring, 7, 4, 64)
