@@ -130,16 +130,17 @@ function refused(errno: number, machine: Machine): Availability {
 
 /** Others are of the moment, and do not tell what the next operation meets. */
 function isRefusal(errno: number): boolean {
-  return ['ECANCELED', 'EPERM', 'EACCES', 'ENOSYS'].includes(errnoName(errno))
+  return ['ECANCELED', 'ETIME', 'EPERM', 'EACCES', 'ENOSYS'].includes(errnoName(errno))
 }
 
 /** There is a ring, but no operation that waits ends well in it. */
 function withoutThread(errno: number, machine: Machine): Availability {
   const code = errnoName(errno)
   const more = { code, errno, kernel: machine.release }
-  if (code === 'ECANCELED') {
+  if (code === 'ECANCELED' || code === 'ETIME') {
     const { cause, text } = explainNoWorker(machine)
-    return unavailable(cause, `because an operation ended in ECANCELED: ${text}`, more)
+    const ending = code === 'ETIME' ? 'does not end' : 'ended in ECANCELED'
+    return unavailable(cause, `because an operation ${ending}: ${text}`, more)
   }
   const text = `because io_uring_enter failed with ${code}: a seccomp filter or sandbox allows rings but not their use`
   return unavailable('seccomp-or-container', text, more)

@@ -7,6 +7,7 @@ import { registerProbe } from '../ring/register/probe.js'
 import {
   IO_URING_BUF_REG,
   IORING_REGISTER_PBUF_RING,
+  IORING_SETUP_SQPOLL,
   IORING_UNREGISTER_PBUF_RING,
 } from '../syscalls/abi/index.js'
 import { SystemError } from '../syscalls/errno.js'
@@ -14,6 +15,7 @@ import { MappedRegion, PAGE_BYTES } from '../syscalls/memory.js'
 import { Struct } from '../syscalls/struct.js'
 import type { Machine } from './machine.js'
 import { MemoryRetries } from './memory-retry.js'
+import { trySetup } from './trials.js'
 
 /** The answers of one small ring. */
 export interface RingProbe {
@@ -27,12 +29,18 @@ export interface RingProbe {
   readonly opcodes: readonly number[]
   /** A provided-buffer ring could be registered. */
   readonly pbufRing: boolean
-  /** 0, or the negated errno of an operation that needs a thread of the kernel: ECANCELED when none can be started. */
+  /**
+   * 0, or the negated errno of an operation that needs a thread of the kernel. When none can be started: ECANCELED, or
+   * ETIME where the kernel goes on trying.
+   */
   readonly thread: number
 }
 
 /** For a thread to start, on the busiest of machines. */
 const THREAD_TIMEOUT_MS = 1000
+
+const EAGAIN = -11
+const ETIME = -62
 
 /** Two entries fit the smallest memory that a ring can have: two pages. */
 const ENTRIES = 2
@@ -59,7 +67,7 @@ export function probeRing(machine: Machine, whileOpen?: (ring: Ring, canProbe: b
       features: ring.features,
       opcodes: typeof opcodes === 'number' ? [] : opcodes,
       pbufRing: takesPbufRing(ring),
-      thread: startThread(ring),
+      thread: startThread(ring, machine),
     }
   } finally {
     ring.close()
@@ -98,10 +106,11 @@ function takesPbufRing(ring: Ring): boolean {
 
 /**
  * Has one operation run in a thread of the kernel. Where RLIMIT_NPROC or pids.max allows none, the kernel cancels every
- * such operation, as if somebody had asked for it. The thread that is started stays with this thread of ours, whatever
- * becomes of the ring: a limit that is reached later does no harm any more.
+ * such operation, as if somebody had asked for it; older ones (seen in the io_uring of 5.15) try again and again. The
+ * thread that is started stays with this thread of ours, whatever becomes of the ring: a limit that is reached later does
+ * no harm any more.
  */
-function startThread(ring: Ring): number {
+function startThread(ring: Ring, machine: Machine): number {
   try {
     prepNop(ring.getSqe()!).setFlags(IOSQE_ASYNC)
     ring.submitAndWait(1, THREAD_TIMEOUT_MS)
@@ -109,9 +118,16 @@ function startThread(ring: Ring): number {
     if (error instanceof SystemError) return error.errno
     throw error
   }
-  let result = 0
+  let result: number | null = null
   ring.forEachCqe((_low, _high, res) => {
     result = res
   })
-  return result
+  return result ?? (canHaveThread(machine) ? 0 : ETIME)
+}
+
+/** Whether the kernel starts a thread for SQPOLL, or refuses that for another reason than the want of one. */
+function canHaveThread({ calls, close }: Machine): boolean {
+  const fd = trySetup(calls, IORING_SETUP_SQPOLL, { sq_thread_idle: 1 })
+  if (fd >= 0) close(fd)
+  return fd !== EAGAIN
 }

@@ -1,5 +1,9 @@
 import { type Availability, availability, explainRefusal, type Machine } from '../../src/config/index.js'
-import { IORING_REGISTER_PBUF_RING, IORING_REGISTER_PROBE } from '../../src/syscalls/abi/index.js'
+import {
+  IORING_REGISTER_PBUF_RING,
+  IORING_REGISTER_PROBE,
+  IORING_SETUP_SQPOLL,
+} from '../../src/syscalls/abi/index.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
 import {
@@ -274,6 +278,23 @@ test('availability() passes an errno on for which it knows no cause', () => {
   assert.is(answer.cause, 'other')
   assert.match(answer.reason, /failed with EIO: i\/o error$/)
 })
+
+test(
+  'availability() tells where the kernel tries for ever to start a thread',
+  needs({ ring: true }, () => {
+    const isSqpoll = (flags: number): boolean => (flags & IORING_SETUP_SQPOLL) !== 0
+    // Nothing that is submitted ends.
+    const enter: UringCalls['enter'] = (_fd, toSubmit) => toSubmit
+    const answer = ask({ calls: { ...setupAnswers((flags) => (isSqpoll(flags) ? EAGAIN : null)), enter } })
+    assert.is(answer.cause, 'thread-limit')
+    assert.match(
+      answer.reason,
+      /^io_uring: disabled because an operation does not end: the kernel cannot start a thread for/,
+    )
+    // A machine that is merely busy has one to give.
+    assert.is(ask({ calls: { ...kernelCalls, enter } }).cause, 'enabled')
+  }),
+)
 
 test('availability() does not throw when the kernel answers nonsense', () => {
   // Success, but nothing filled in.
