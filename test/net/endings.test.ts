@@ -239,10 +239,10 @@ test(
     const client = await dial(port)
     client.write('x')
     await once(client, 'data')
-    const reading = ours.read()
+    const reading = assert.rejects(ours.read(), { code: 'EBADF' })
     const gone = once(client, 'close')
     await uring.close()
-    await assert.rejects(reading, { code: 'EBADF' })
+    await reading
     await ours.closed
     await gone
     await server.close().catch(() => {})

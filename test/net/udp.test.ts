@@ -310,10 +310,18 @@ test('options of the socket: as node:dgram, errors too', async () => {
   assert.throws(() => socket.setMulticastTTL(256), { code: 'EINVAL', syscall: 'setMulticastTTL' })
   assert.throws(() => socket.addMembership('1.2.3.4'), { code: 'EINVAL', syscall: 'addMembership' })
   assert.throws(() => socket.addMembership('nonsense'), { code: 'EINVAL', syscall: 'addMembership' })
-  assert.throws(() => socket.dropMembership('239.1.1.1'), {
-    code: 'EADDRNOTAVAIL',
-    syscall: 'dropMembership',
-  })
+  // Which error it is depends on whether the machine has a route there.
+  const node = createSocket('udp4').bind(0, LOCALHOST)
+  await once(node, 'listening')
+  let code: string | undefined
+  try {
+    node.dropMembership('239.1.1.1')
+  } catch (error) {
+    code = (error as NodeJS.ErrnoException).code
+  }
+  node.close()
+  assert.ok(code === 'EADDRNOTAVAIL' || code === 'ENODEV', code)
+  assert.throws(() => socket.dropMembership('239.1.1.1'), { code: code!, syscall: 'dropMembership' })
 })
 
 test('what is wrong with the arguments is said before anything is opened', async () => {
