@@ -3,6 +3,7 @@
 import fs from 'node:fs'
 import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
 import { announceFd } from '../runtime/lifetime.js'
+import { lseek } from '../syscalls/libc.js'
 import { call } from './call.js'
 import { ringFor } from './ring-choice.js'
 
@@ -63,8 +64,9 @@ export class Descriptor {
   readonly #onClosed: () => void
   #positionTaken = false
   #positionWaiters: (() => void)[] = []
-  /** What fstat says that matters here, once it was asked. */
-  #kind: Kind | null = null
+  /** Whether the file has a position, once it was asked. */
+  #isSeekable: boolean | null = null
+  #movesPosition: boolean | null = null
   readonly #syncs: Readonly<Record<'fsync' | 'fdatasync', SyncGroup>> = {
     fsync: { running: null, waiting: null },
     fdatasync: { running: null, waiting: null },
@@ -166,7 +168,7 @@ export class Descriptor {
       return true
     }
     // What has no position must not wait: a write to a terminal is not to wait for a read from it.
-    if (!this.#askKind().isSeekable) return true
+    if (!this.#hasPosition()) return true
     this.#positionWaiters.push(turn)
     return false
   }
@@ -180,23 +182,23 @@ export class Descriptor {
   /**
    * Whether an operation of the ring at the current position moves it. It does not if the operation ends later and not
    * in a thread of the kernel: with O_DIRECT (seen on 6.18), and on file systems without a page cache of their own.
-   * Null when that is not known yet of the file's device.
+   * Null when that is not known yet of the file.
    */
   get movesPosition(): boolean | null {
-    const { isSeekable, dev } = this.#askKind()
-    if (!isSeekable) return true
-    if (this.flags & O_DIRECT) return false
-    return movesPositionOn.get(dev) ?? null
+    if (this.#movesPosition !== null) return this.#movesPosition
+    if (!this.#hasPosition()) this.#movesPosition = true
+    else if (this.flags & O_DIRECT) this.#movesPosition = false
+    return this.#movesPosition
   }
 
   /** Notes what was seen. */
   set movesPosition(moves: boolean) {
-    movesPositionOn.set(this.#askKind().dev, moves)
+    this.#movesPosition = moves
   }
 
-  #askKind(): Kind {
-    this.#kind ??= kindOf(this.fd)
-    return this.#kind
+  #hasPosition(): boolean {
+    this.#isSeekable ??= isSeekable(this.fd)
+    return this.#isSeekable
   }
 
   /** The position for as long as `work` takes. */
@@ -212,29 +214,20 @@ export class Descriptor {
   }
 }
 
-interface Kind {
-  readonly isSeekable: boolean
-  readonly dev: number
-}
-
-function kindOf(fd: number): Kind {
+function isSeekable(fd: number): boolean {
   try {
     const stats = fs.fstatSync(fd)
-    return { isSeekable: stats.isFile() || stats.isBlockDevice(), dev: stats.dev }
+    return stats.isFile() || stats.isBlockDevice()
   } catch {
     // Somebody has closed the descriptor behind our back: the operation itself will say so.
-    return { isSeekable: true, dev: -1 }
+    return true
   }
 }
 
-/** Whether the ring moves the position of the files of a device, as far as it was seen. */
-const movesPositionOn = new Map<number, boolean>()
+const SEEK_CUR = 1
 
-/** The current position of an open file; null where the kernel does not tell. @see proc_pid_fdinfo(5) */
-export function positionOf(fd: number): string | null {
-  try {
-    return /^pos:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? null
-  } catch {
-    return null
-  }
+/** The current position of an open file; null where it has none. */
+export function positionOf(fd: number): number | null {
+  const position = lseek(fd, 0, SEEK_CUR)
+  return position < 0 ? null : position
 }

@@ -70,7 +70,7 @@ class Transfer {
   dataBlock: Block | null = null
   #holdsPosition = false
   /** Set while it is to be found out whether the ring moves the position. */
-  #positionBefore: string | null = null
+  #positionBefore: number | null = null
   #repeats = 0
   #resolve: (value: TransferResult) => void = takeNothing
   #reject: (error: unknown) => void = takeNothing
@@ -117,7 +117,7 @@ class Transfer {
     }
   }
 
-  /** After the first transfer at the current position of a file on this device: has the position moved? */
+  /** After the first transfer at the current position of this file: has the position moved? */
   #hasMoved(): boolean {
     const before = this.#positionBefore
     this.#positionBefore = null

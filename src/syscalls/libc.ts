@@ -80,6 +80,7 @@ const dup3Call = declare('dup3', 'int', ['int', 'int', 'int'])
 const fcntlCall = declare('fcntl', 'int', ['int', 'int', 'long'])
 const readCall = declare('read', 'int64_t', ['int', 'uintptr_t', 'size_t'])
 const writeCall = declare('write', 'int64_t', ['int', 'uintptr_t', 'size_t'])
+const lseekCall = declare('lseek', 'int64_t', ['int', 'int64_t', 'int'])
 const pollCall = declare('poll', 'int', ['uint8_t *', 'ulong', 'int'])
 const socketCall = declare('socket', 'int', ['int', 'int', 'int'])
 const bindCall = declare('bind', 'int', ['int', 'uintptr_t', 'uint'])
@@ -219,6 +220,12 @@ export function read(fd: Fd, address: Address, length: number): number {
 /** @see write(2) */
 export function write(fd: Fd, address: Address, length: number): number {
   const result = writeCall(fd, address, length)
+  return result < 0 ? -errno() : result
+}
+
+/** @see lseek(2) */
+export function lseek(fd: Fd, offset: number, whence: number): number {
+  const result = lseekCall(fd, offset, whence)
   return result < 0 ? -errno() : result
 }
 

@@ -1,8 +1,9 @@
 // The ring does not move the current position of a file when a transfer ends later, as direct ones do on ext4. A
-// FileHandle reads and writes on from there all the same. What was seen of a device is kept, so that these tests are alone
-// in their process.
+// FileHandle reads and writes on from there all the same. What is seen of one file says nothing of the next.
 
 import nodeSync from 'node:fs'
+import nodeFs from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type FileHandle, open } from '../../src/fs/index.js'
 import { addressOf } from '../../src/ring/index.js'
 import { fcntl } from '../../src/syscalls/libc.js'
@@ -44,6 +45,30 @@ async function nextLetter(handle: FileHandle): Promise<string> {
   const { buffer, bytesRead } = await handle.read(alignedBuffer(), 0, BLOCK)
   return bytesRead === 0 ? '' : buffer.toString('latin1', 0, 1)
 }
+
+test(
+  'reads go on from the current position wherever a file is: on a disk, in memory, in one that the kernel makes up',
+  needs({ ring: true }, async () => {
+    const paths = [blocksFile('anywhere'), '/proc/self/mountinfo', '/proc/cpuinfo', '/proc/self/environ']
+    try {
+      paths.push(join(nodeSync.mkdtempSync('/dev/shm/uring-'), 'file'))
+      nodeSync.copyFileSync(paths[0]!, paths.at(-1)!)
+    } catch {
+      // No memory file system here.
+    }
+    for (const path of paths) {
+      const [ours, theirs] = [await open(path, 'r'), await nodeFs.open(path, 'r')]
+      for (const length of [5, 1000, 3, 4096, 7, 20_000]) {
+        const [a, b] = [await ours.read(Buffer.alloc(length)), await theirs.read(Buffer.alloc(length))]
+        assert.is(a.bytesRead, b.bytesRead, path)
+        assert.ok(a.buffer.equals(b.buffer), path)
+      }
+      await ours.close()
+      await theirs.close()
+      if (path.startsWith('/dev/shm')) nodeSync.rmSync(dirname(path), { recursive: true })
+    }
+  }),
+)
 
 test(
   'a handle opened with O_DIRECT reads and writes on from its current position',
