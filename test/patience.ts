@@ -1,7 +1,12 @@
-// For the few tests that measure time: how much slower than usual this machine may be. test/run.ts is told by
+// For tests that measure time, or take much of it: how much slower than usual this machine may be. test/run.ts is told by
 // TEST_TIMEOUT_MS, as on an emulated processor.
 
 const USUAL_TIMEOUT_MS = 120_000
 
 /** 1 on a usual machine, 10 where test files are given ten times as long. */
 export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / USUAL_TIMEOUT_MS)
+
+/** How many rounds of something random: a tenth of the usual number at least, where the machine is slow. */
+export function rounds(usual: number): number {
+  return Math.ceil(usual / Math.min(PATIENCE, 10))
+}

@@ -20,7 +20,7 @@ interface Choice extends KernelChoice {
   readonly parts: readonly string[]
 }
 
-const ALL = ['syscalls', 'ring', 'config', 'runtime', 'fs', 'net', 'transfer', 'environments', 'cli']
+const ALL = ['config', 'fs', 'net', 'transfer', 'environments', 'cli', 'runtime', 'ring', 'syscalls']
 const RAW = ['syscalls', 'ring', 'config']
 const inTest = (parts: readonly string[]): string[] =>
   parts.map((part) => `test/${part}/`).filter((folder) => hasTests(join(ROOT, folder)))

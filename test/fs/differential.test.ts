@@ -2,9 +2,10 @@ import { readdirSync } from 'node:fs'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
 import { compareSequences } from './random-operations.js'
+import { rounds } from '../patience.js'
 import '../settled.js'
 
-const OPERATIONS = 2000
+const OPERATIONS = rounds(2000)
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
   test(
@@ -22,7 +23,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
 test(
   'sequences side by side do not disturb one another',
   needs({ ring: true }, async () => {
-    await Promise.all(Array.from({ length: 16 }, (_, index) => compareSequences(100 + index, 250)))
+    await Promise.all(Array.from({ length: 16 }, (_, index) => compareSequences(100 + index, rounds(250))))
   }),
 )
 
