@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { compareSequences } from './random-operations.js'
 import { rounds } from '../patience.js'
+import { compareSequences } from './random-operations.js'
 import '../settled.js'
 
 const OPERATIONS = rounds(2000)
