@@ -3,6 +3,7 @@
 
 import { queryKernel } from '../ring/register/query.js'
 import { flagNames, IORING_SETUP_SQPOLL, opcodeName, registerOpcodeName } from '../syscalls/abi/index.js'
+import { invalidType } from '../syscalls/argument-errors.js'
 import { errnoName, SystemError } from '../syscalls/errno.js'
 import type { Fd } from '../syscalls/numbers.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
@@ -65,11 +66,13 @@ const probed = new WeakMap<Machine, Capabilities>()
  * It never throws for a kernel that refuses: `ring.granted` is false then and says why. `URING_DISABLE` is not looked at.
  *
  * @param options - `refresh`: ask again, as after a limit was raised. `machine`: what to ask; tests replace it.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for options that are no object.
  * @see io_uring_register(2), io_uring_setup(2)
  */
 export function probe(
   options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
 ): Capabilities {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
   const { refresh = false, machine = thisMachine } = options
   const known = refresh ? undefined : probed.get(machine)
   if (known !== undefined) return known

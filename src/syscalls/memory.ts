@@ -75,6 +75,7 @@ function isDetached(buffer: ArrayBuffer): boolean {
  *   TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer; RangeError `ERR_OUT_OF_RANGE` for one too short.
  */
 export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): Address {
+  if (typeof minBytes !== 'number') throw invalidType('minBytes', 'of type number', minBytes)
   const isView = ArrayBuffer.isView(memory)
   // The buffer of a small typed array moves off the JavaScript heap when `.buffer` is first touched; only then is
   // its address stable.
@@ -82,9 +83,11 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
   if (!(buffer instanceof ArrayBuffer)) {
     throw invalidType('memory', 'an ArrayBuffer, Buffer, TypedArray or DataView', memory)
   }
-  if (memory.byteLength < minBytes || buffer.byteLength === 0) {
+  // So that NaN is refused as well.
+  const isLongEnough = memory.byteLength >= minBytes
+  if (!isLongEnough || buffer.byteLength === 0) {
     if (isDetached(buffer)) throw invalidValue('memory', memory, 'is detached')
-    if (memory.byteLength < minBytes) {
+    if (!isLongEnough) {
       throw outOfRange('memory.byteLength', `>= ${minBytes}`, memory.byteLength)
     }
     return 0

@@ -66,6 +66,11 @@ test(
   }),
 )
 
+test('probe() refuses options that are no object', () => {
+  for (const options of [null, 'all', 1])
+    assert.throws(() => probe(options as object), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test(
   'probe() finds by trial what the kernel tells when asked',
   needs({ register: 'IORING_REGISTER_QUERY' }, () => {

@@ -188,7 +188,8 @@ const multishotActor: Actor = async (run, id) => {
       // The stream ends with an error; what is tried again is the rest.
       for (let tries = 0; at < total; tries++) {
         await receiveSome().catch((error) => {
-          if (uring.driver.closed || !AGAIN.has(codeOf(error)) || tries > 50 * PATIENCE) throw error
+          if (!AGAIN.has(codeOf(error)) || tries > 50 * PATIENCE) throw error
+          if (uring.driver.closed) throw new RingClosed()
         })
       }
     } finally {

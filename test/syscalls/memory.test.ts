@@ -93,6 +93,13 @@ test('addressOf() refuses a buffer that is too short', () => {
   addressOf(new Uint8Array(5), 5)
 })
 
+test('addressOf() refuses a length that is no number', () => {
+  for (const length of ['4', null, [Object.create(null)], 4n]) {
+    assert.throws(() => addressOf(new Uint8Array(8), length as number), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  assert.throws(() => addressOf(new Uint8Array(8), Number.NaN), { code: 'ERR_OUT_OF_RANGE' })
+})
+
 test('addressOf() refuses a detached buffer, also one whose address it gave before', () => {
   const bytes = new Uint8Array(16)
   addressOf(bytes)
