@@ -94,7 +94,7 @@ test('addressOf() refuses a buffer that is too short', () => {
 })
 
 test('addressOf() refuses a length that is no number', () => {
-  for (const length of ['4', null, [Object.create(null)], 4n]) {
+  for (const length of ['4', null, [Object.create(null)], 4n] as unknown[]) {
     assert.throws(() => addressOf(new Uint8Array(8), length as number), { code: 'ERR_INVALID_ARG_TYPE' })
   }
   assert.throws(() => addressOf(new Uint8Array(8), Number.NaN), { code: 'ERR_OUT_OF_RANGE' })
