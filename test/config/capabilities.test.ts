@@ -67,7 +67,7 @@ test(
 )
 
 test('probe() refuses options that are no object', () => {
-  for (const options of [null, 'all', 1])
+  for (const options of [null, 'all', 1] as unknown[])
     assert.throws(() => probe(options as object), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
