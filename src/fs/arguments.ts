@@ -84,14 +84,14 @@ export function pathText(path: string | Buffer): string {
 /** `O_*` bits of a flags argument, or null. */
 export function openFlags(flags: unknown): number | null {
   if (flags === undefined || flags === null) return O_RDONLY
-  if (typeof flags === 'number') return (flags | 0) === flags ? flags : null
+  if (typeof flags === 'number') return (flags | 0) === flags ? flags | 0 : null
   return FLAG_STRINGS.get(flags) ?? null
 }
 
 /** Permission bits of a mode argument, or null. */
 export function fileMode(mode: unknown, ifMissing: number): number | null {
   if (mode === undefined || mode === null) return ifMissing
-  if (typeof mode === 'number') return mode >>> 0 === mode ? mode : null
+  if (typeof mode === 'number') return mode >>> 0 === mode ? mode >>> 0 : null
   if (typeof mode !== 'string' || !/^[0-7]+$/.test(mode)) return null
   const bits = Number.parseInt(mode, 8)
   return bits >>> 0 === bits ? bits : null
@@ -100,7 +100,7 @@ export function fileMode(mode: unknown, ifMissing: number): number | null {
 /** A mode for Node's own functions, which abort the process for -0 and for 2^31 and more (Node 20): what counts of it. */
 export function modeForNode<T>(mode: T): T | number {
   const bits = fileMode(mode, 0)
-  return bits !== null && (bits > 0x7fff_ffff || Object.is(bits, -0)) ? bits & 0o7777 : mode
+  return bits !== null && (bits > 0x7fff_ffff || Object.is(mode, -0)) ? bits & 0o7777 : mode
 }
 
 /** The encoding, undefined for none, or null. */

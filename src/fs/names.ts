@@ -15,7 +15,7 @@ import {
   type Sqe,
 } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
-import { fileMode, pathText, plainPath } from './arguments.js'
+import { fileMode, modeForNode, pathText, plainPath } from './arguments.js'
 import { tracedCall } from './call.js'
 import { open } from './open.js'
 import { type Need, ringFor } from './ring-choice.js'
@@ -199,7 +199,8 @@ export async function mkdir(
   path: PathLike,
   options?: MkdirOptions | number | string | null,
 ): Promise<string | undefined> {
-  const node = (): Promise<string | undefined> => nodeFs.mkdir(path, options as { recursive: true })
+  const node = (): Promise<string | undefined> =>
+    nodeFs.mkdir(path, optionsForNode(options) as { recursive: true })
   const plain = plainPath(path)
   const uring = ringFor('mkdir')
   if (uring === null || plain === null) return node()
@@ -219,6 +220,12 @@ export async function mkdir(
     return node()
   }
   return pathText(plain)
+}
+
+function optionsForNode<T extends MkdirOptions | number | string | null | undefined>(options: T): unknown {
+  if (typeof options !== 'object' || options === null) return modeForNode(options)
+  const mode = modeForNode(options.mode)
+  return Object.is(mode, options.mode) ? options : { ...options, mode }
 }
 
 async function isDirectory(path: string | Buffer): Promise<boolean> {

@@ -60,10 +60,15 @@ export async function open(
   // `fs.open` would take it for its callback.
   if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
   const fd = await new Promise<number>((settle, fail) => {
-    fs.open(path, (flags ?? undefined) as string, modeForNode(mode), (error, opened) => {
-      if (error) fail(error)
-      else settle(opened)
-    })
+    fs.open(
+      path,
+      (typeof flags === 'number' ? (bits ?? flags) : (flags ?? undefined)) as string,
+      modeForNode(mode),
+      (error, opened) => {
+        if (error) fail(error)
+        else settle(opened)
+      },
+    )
   })
   return new FileHandle(fd, bits ?? 0)
 }

@@ -224,4 +224,26 @@ test('the options that Node does not have are checked too', async () => {
   await refused(writeFile(FILE, '', { durable: 'yes' }), 'ERR_INVALID_ARG_TYPE')
 })
 
+// For which Node 20's own functions abort the process.
+test('a mode, or flags, of -0 are those of 0', async () => {
+  const { chmod, mkdir, open } = uringFs
+  const before = process.env['URING_DISABLE']
+  try {
+    for (const disabled of ['', '1']) {
+      process.env['URING_DISABLE'] = disabled
+      const folder = scratch(`minus-zero-${disabled}`)
+      await mkdir(folder)
+      await mkdir(`${folder}/a`, -0)
+      await mkdir(`${folder}/b`, { mode: -0 })
+      await chmod(`${folder}/b`, -0)
+      const handle = await open(FILE, -0, -0)
+      await handle.close()
+      for (const name of ['a', 'b']) assert.is(nodeSync.statSync(`${folder}/${name}`).mode & 0o777, 0)
+    }
+  } finally {
+    if (before === undefined) delete process.env['URING_DISABLE']
+    else process.env['URING_DISABLE'] = before
+  }
+})
+
 test.run()

@@ -610,6 +610,8 @@ test(
     assert.ok(ringIsAtLeast('6.4') ? missed > 10 : missed === 1, `${missed} ticks`)
     await endless.return()
     assert.throws(() => uring.timeoutMultishot(0), { code: 'ERR_OUT_OF_RANGE' })
+    assert.throws(() => uring.timeoutMultishot(1, null as never), { code: 'ERR_INVALID_ARG_TYPE' })
+    assert.throws(() => uring.pollMultishot(0, 1, null as never), { code: 'ERR_INVALID_ARG_TYPE' })
     assert.throws(() => uring.timeoutMultishot(Number.NaN), { code: 'ERR_OUT_OF_RANGE' })
     assert.is(uring.driver.inFlight, 0)
     assert.is(uring.driver.arena.blocksInUse, 0)

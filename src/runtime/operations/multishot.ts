@@ -271,6 +271,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_poll_multishot(3)
    */
   pollMultishot(fd: Fd, mask: number, options: FdMultishotOptions = NO_OPTIONS): Multishot<number> {
+    checkOptions(options)
     return new Multishot<number>(
       this.driver,
       {
@@ -297,6 +298,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_timeout(3)
    */
   timeoutMultishot(ms: number, options: TimeoutMultishotOptions = NO_OPTIONS): Multishot<number> {
+    checkOptions(options)
     if (typeof ms !== 'number') throw invalidType('ms', 'of type number', ms)
     if (!(ms > 0 && ms <= Number.MAX_SAFE_INTEGER))
       throw outOfRange('ms', `> 0 and <= ${Number.MAX_SAFE_INTEGER}`, ms)
