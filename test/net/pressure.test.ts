@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../src/net/index.js'
 import { assert, needs, note, test } from '../harness.js'
+import { rounds } from '../patience.js'
 import { descriptorCount, digest, echo, onRing, pattern, readAll, serve, serveNode, until } from './peers.js'
 
 const child = (name: string): string => fileURLToPath(new URL(`./children/${name}.ts`, import.meta.url))
@@ -43,10 +44,10 @@ function conversation(descriptors: number, name: string, ...args: string[]) {
   }
 }
 
-const CONNECTIONS = 10_000
+const CONNECTIONS = rounds(10_000)
 
 test(
-  '10,000 idle connections cost little, and any of them can talk at any time',
+  `${CONNECTIONS} idle connections cost little, and any of them can talk at any time`,
   needs({ when: () => canHave(CONNECTIONS + 500) }, async () => {
     const server = conversation(CONNECTIONS + 500, 'many-server')
     const port = await server.next()
@@ -60,7 +61,7 @@ test(
     await until(all, 'all are accepted')
     const { rss } = JSON.parse(await server.ask(''))
     const bytesEach = Math.round((rss - before.rss) / CONNECTIONS)
-    note(`10,000 idle connections: ${bytesEach} bytes resident each`)
+    note(`${CONNECTIONS} idle connections: ${bytesEach} bytes resident each`)
     // node:net's connections, where there is no ring, are larger.
     const bound = onRing.when?.() === true ? 8000 : 16_000
     assert.ok(bytesEach < bound, `${bytesEach} bytes each`)

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { connect, type Lease, type Socket } from '../../src/net/index.js'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { rounds } from '../patience.js'
 import {
   delay,
   dial,
@@ -384,8 +385,10 @@ async function receive(socket: Socket): Promise<string> {
   return hash.digest('hex')
 }
 
-test('1 GiB goes in each direction at once, every byte checked', async () => {
-  const total = 1 << 30
+const MANY_BYTES = rounds(1 << 30)
+
+test(`${MANY_BYTES} bytes go in each direction at once, every one checked`, async () => {
+  const total = MANY_BYTES
   let atServer!: Promise<[string, string]>
   const { server, port } = await serve(
     (socket) => {
