@@ -38,6 +38,7 @@ import {
   temporaryFolder,
   turns,
   until,
+  until,
   usableKinds,
   withCalls,
 } from './fixture.js'
@@ -278,8 +279,12 @@ test(
     const { driver } = uring
     await uring.nop()
     // The one slot in use is brought near its last generation by way of the entry that shows it.
-    const probe = driver.submitMultishot(prepNop, () => {}, 'nop', null)
-    await turns(1)
+    let isOver = false
+    const onCqe = (): void => {
+      isOver = true
+    }
+    const probe = driver.submitMultishot(prepNop, onCqe, 'nop', null)
+    await until(() => isOver, 'its completion')
     probe.generation = 0x3fff_fffe
     for (let round = 0; round < 6; round++) assert.is(await uring.nop(), 0)
     for (let round = 0; round < 6; round++) assert.is(await uring.nop({ timeoutMs: 5000 }), 0)

@@ -77,7 +77,7 @@ test(
       }
     })()
 
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await new Promise((resolve) => setTimeout(resolve, 1500 * Math.min(PATIENCE, 5)))
     isOver = true
     const reads = await busy.stop()
     other.raise()

@@ -16,6 +16,7 @@ import {
 } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { temporaryFolder } from './fixture.js'
 import { openUring } from './open-uring.js'
 
@@ -63,7 +64,7 @@ test(
 
 test(
   'submitLinked() reports the first that fails, and only that',
-  here(async () => {
+  needs({ linux: '6.10', feature: 'IORING_FEAT_CQE_SKIP' }, async () => {
     await using uring = openUring()
     const path = join(folder, 'untouched')
     writeFileSync(path, 'as it was')
@@ -92,7 +93,7 @@ test(
     const before = performance.now()
     await uring.close()
     // A ring that seems to be busy is waited for, which takes the kernel some 20 ms and more.
-    assert.ok(performance.now() - before < 15)
+    assert.ok(performance.now() - before < 15 * PATIENCE)
   }),
 )
 
