@@ -38,7 +38,6 @@ import {
   temporaryFolder,
   turns,
   until,
-  until,
   usableKinds,
   withCalls,
 } from './fixture.js'
