@@ -1,6 +1,7 @@
 // The threads of a server, seen from the one that listens: starts them, chooses one for each connection, replaces one that
 // died and closes what it left open, ends them.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { MOST_DESCRIPTORS } from '../../runtime/descriptor-table.js'
 import type { Uring } from '../../runtime/index.js'
@@ -29,7 +30,17 @@ interface Thread {
   isReady: boolean
   /** It was told to drain, and has. */
   isIdle: boolean
+  /**
+   * When it is ready, has ended, or has had time for that. A thread must not be terminated while it imports this package:
+   * koffi then aborts the process.
+   */
+  started: Promise<unknown>
 }
+
+const NOW = Promise.resolve()
+
+/** For a thread to import what it needs. Its handler may import for ever. */
+const START_TIMEOUT_MS = 2000
 
 /** Opens a listening socket for one thread; -1 where connections are handed over. */
 export type ListenFor = () => number
@@ -113,7 +124,12 @@ export class WorkerPool implements ConnectionTarget {
 
   async close(): Promise<void> {
     this.#isEnding = true
-    await Promise.all([...this.#threads].map(({ worker }) => worker.terminate()))
+    await Promise.all(
+      [...this.#threads].map(async ({ worker, started }) => {
+        await started
+        await worker.terminate()
+      }),
+    )
   }
 
   #order(order: ThreadOrder['order']): void {
@@ -149,11 +165,19 @@ export class WorkerPool implements ConnectionTarget {
     const config = JSON.stringify(this.#config)
     const code = `import(${JSON.stringify(THREAD_MODULE)}).then((net) => net.serveConnections(${config}))`
     const worker = new Worker(code, { eval: true, workerData: this.#workerData })
-    const thread: Thread = { worker, port, state, endpoint: null, isReady: false, isIdle: false }
+    const thread: Thread = {
+      worker,
+      port,
+      state,
+      endpoint: null,
+      isReady: false,
+      isIdle: false,
+      started: NOW,
+    }
     this.#threads.add(thread)
     const start: ThreadStart = { memory: state.memory, port: port2, listenFd: this.#listenFor() }
     worker.postMessage(start, [port2])
-    return new Promise((resolve, reject) => {
+    const started = new Promise<void>((resolve, reject) => {
       port.on('message', ({ endpoint, isIdle }: ThreadNews) => {
         if (isIdle) {
           thread.isIdle = true
@@ -176,6 +200,11 @@ export class WorkerPool implements ConnectionTarget {
         this.#onExit(thread)
       })
     })
+    const timeout = new AbortController()
+    const late = delay(START_TIMEOUT_MS, undefined, { ref: false, signal: timeout.signal })
+    thread.started = Promise.race([started, late]).catch(() => {})
+    started.catch(() => {}).then(() => timeout.abort())
+    return started
   }
 
   #onExit(thread: Thread): void {
