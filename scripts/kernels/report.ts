@@ -17,6 +17,8 @@ export interface KernelFindings {
   readonly minutes: number
   /** Why the guest did not get to its end. */
   readonly failure: string | null
+  /** Test files that were run, by folder. */
+  readonly files: ReadonlyMap<string, number>
   /** Tests that passed, by folder. */
   readonly passed: ReadonlyMap<string, number>
   /** Files that failed, and why. */
@@ -37,10 +39,12 @@ function folderOf(file: string): string {
 /** Counts the lines that test/run.ts prints. */
 export function countTests(
   log: string,
-): Pick<KernelFindings, 'passed' | 'failed' | 'skipped' | 'environments'> {
+): Pick<KernelFindings, 'files' | 'passed' | 'failed' | 'skipped' | 'environments'> {
+  const files = new Map<string, number>()
   const passed = new Map<string, number>()
   for (const [, file, count] of log.matchAll(/^(?:ok {2}|FAIL) (\S+\.test\.ts): (\d+) passed/gm)) {
     const folder = folderOf(file!)
+    files.set(folder, (files.get(folder) ?? 0) + 1)
     passed.set(folder, (passed.get(folder) ?? 0) + Number(count))
   }
   const section = (title: string): string[] => {
@@ -59,7 +63,7 @@ export function countTests(
   }
   const notes = log.matchAll(/^ +note: ([^\n]+: \d+ passed, \d+ failed, \d+ skipped)$/gm)
   const environments = [...notes].map((match) => match[1]!)
-  return { passed, failed: section('Failed'), skipped, environments }
+  return { files, passed, failed: section('Failed'), skipped, environments }
 }
 
 /** Reads the files that the guest left. */
@@ -137,6 +141,7 @@ function section(findings: KernelFindings): string {
     date,
     minutes,
     failure,
+    files,
     passed,
     failed,
     skipped,
@@ -153,9 +158,9 @@ function section(findings: KernelFindings): string {
     '',
     `**${failure ?? `${total(passed)} passed, ${failed.length} files failed, ${total(skipped)} skipped`}.**`,
     '',
-    '| tests | passed |',
-    '|---|---|',
-    ...[...passed].sort().map(([folder, count]) => `| ${folder} | ${count} |`),
+    '| tests | files | passed |',
+    '|---|---|---|',
+    ...[...passed].sort().map(([folder, count]) => `| ${folder} | ${files.get(folder)} | ${count} |`),
     '',
   ]
   if (failed.length > 0) lines.push('Failed:', '', ...failed.map((line) => `- ${line}`), '')
@@ -206,7 +211,8 @@ npm run test:kernels -- 6.1 --run 'cat /proc/version' # one command in the guest
 
 Only the kernel differs from guest to guest: the programs around it are the same, Node is that of this machine, and the
 TypeScript is transpiled before the guest boots. An emulated processor is ten times slower than a real one and more:
-timeouts are longer. What a test needs and a kernel lacks is probed, and counted below by reason. In the guests the tests
+timeouts are longer, and what is random or goes on for long is less. A whole run takes hours; with \`--only\` and \`--docs\` the
+page tells of a part, in the column of files. What a test needs and a kernel lacks is probed, and counted below by reason. In the guests the tests
 also set the sysctl \`kernel.io_uring_disabled\`, where there is one (6.6).
 
 A row of a table is a folder of test/. The running kernel of a developer's machine is tested by \`npm test\`.

@@ -37,7 +37,14 @@ function findings(files: Record<string, string>, failure: string | null = null):
 const ENDED = { release: '6.1.0-50-amd64\n', node: 'v20.20.2\n', 'tests.log': LOG, exit: 'exit 1\n' }
 
 test('countTests() counts by folder, and skips by what was missing', () => {
-  const { passed, failed, skipped } = countTests(LOG)
+  const { files, passed, failed, skipped } = countTests(LOG)
+  assert.equal(
+    [...files],
+    [
+      ['syscalls', 1],
+      ['ring', 2],
+    ],
+  )
   assert.equal(
     [...passed],
     [
