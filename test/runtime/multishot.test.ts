@@ -308,7 +308,8 @@ test(
     assert.ok(Buffer.concat(chunks).equals(sent))
     assert.is(group.leaseCount, 0)
     assert.is(group.available, 8)
-    assert.is(uring.driver.inFlight, 0)
+    // Where they are no ring's, buffers go back by operations.
+    await until(() => uring.driver.inFlight === 0, 'nothing in flight')
     close(client)
     close(server)
   }),
