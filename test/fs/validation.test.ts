@@ -236,7 +236,8 @@ test('a mode, or flags, of -0 are those of 0', async () => {
       await mkdir(`${folder}/a`, -0)
       await mkdir(`${folder}/b`, { mode: -0 })
       await chmod(`${folder}/b`, -0)
-      const handle = await open(FILE, -0, -0)
+      nodeSync.writeFileSync(`${folder}/file`, '')
+      const handle = await open(`${folder}/file`, -0, -0)
       await handle.close()
       for (const name of ['a', 'b']) assert.is(nodeSync.statSync(`${folder}/${name}`).mode & 0o777, 0)
     }
