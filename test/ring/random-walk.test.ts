@@ -17,11 +17,12 @@ import {
   IOSQE_ASYNC,
   IOSQE_IO_HARDLINK,
 } from '../../src/syscalls/abi/index.js'
-import { assert, needs, ringIsAtLeast, test } from '../harness.js'
+import { assert, needs, ringIsAtLeast, test, unmet } from '../harness.js'
 import { nextSqe, ringDescriptors, ringMappings } from './drive.js'
 
 /** A NOP has the result that its entry asks for. */
 const canInject = ringIsAtLeast('6.10')
+const canResize = unmet({ register: 'IORING_REGISTER_RESIZE_RINGS' }) === null
 
 /** A generator of numbers below a bound, the same ones for the same seed (xorshift). */
 function randomFrom(seed: number): (bound: number) => number {
@@ -44,7 +45,7 @@ class Walk {
 
   constructor(seed: number, flags: number) {
     this.#random = randomFrom(seed)
-    this.#isResizable = (flags & IORING_SETUP_DEFER_TASKRUN) !== 0
+    this.#isResizable = canResize && (flags & IORING_SETUP_DEFER_TASKRUN) !== 0
     // A queue of mixed completions has two slots at least.
     const entries = 2 << this.#random(5)
     const cqEntries = entries << this.#random(3)
