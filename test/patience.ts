@@ -6,7 +6,7 @@ const USUAL_TIMEOUT_MS = 120_000
 /** 1 on a usual machine, 10 where test files are given ten times as long. */
 export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / USUAL_TIMEOUT_MS)
 
-/** How many rounds of something random: a tenth of the usual number at least, where the machine is slow. */
-export function rounds(usual: number): number {
+/** How much of what is random or endures, in rounds, connections or bytes: a tenth at least, where the machine is slow. */
+export function scaled(usual: number): number {
   return Math.ceil(usual / Math.min(PATIENCE, 10))
 }

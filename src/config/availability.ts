@@ -1,6 +1,6 @@
 // Whether io_uring can be used by this process, and if not, exactly why: one line for a log, and a cause for a program.
 
-import { invalidType } from '../syscalls/argument-errors.js'
+import { checkOptions } from '../syscalls/argument-errors.js'
 import { errnoName } from '../syscalls/errno.js'
 import { isAtLeast, parseKernelRelease } from './kernel-version.js'
 import { type Machine, thisMachine } from './machine.js'
@@ -59,7 +59,7 @@ const known = new WeakMap<Machine, Availability>()
 export function availability(
   options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
 ): Availability {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  checkOptions(options)
   const { refresh = false, machine = thisMachine } = options
   const wish = machine.env[DISABLE_VARIABLE]
   if (wish !== undefined && TRUTHY.includes(wish.trim().toLowerCase())) {

@@ -3,7 +3,7 @@
 
 import { queryKernel } from '../ring/register/query.js'
 import { flagNames, IORING_SETUP_SQPOLL, opcodeName, registerOpcodeName } from '../syscalls/abi/index.js'
-import { invalidType } from '../syscalls/argument-errors.js'
+import { checkOptions } from '../syscalls/argument-errors.js'
 import { errnoName, SystemError } from '../syscalls/errno.js'
 import type { Fd } from '../syscalls/numbers.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
@@ -72,7 +72,7 @@ const probed = new WeakMap<Machine, Capabilities>()
 export function probe(
   options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
 ): Capabilities {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  checkOptions(options)
   const { refresh = false, machine = thisMachine } = options
   const known = refresh ? undefined : probed.get(machine)
   if (known !== undefined) return known

@@ -59,16 +59,13 @@ export async function open(
   if (resolve !== 0 && known) throw systemError(ENOSYS, 'openat2', { path: pathText(plain) })
   // `fs.open` would take it for its callback.
   if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
+  // Node aborts the process for -0, of which `bits` are 0.
+  const flagsForNode = typeof flags === 'number' ? (bits ?? flags) : (flags ?? undefined)
   const fd = await new Promise<number>((settle, fail) => {
-    fs.open(
-      path,
-      (typeof flags === 'number' ? (bits ?? flags) : (flags ?? undefined)) as string,
-      modeForNode(mode),
-      (error, opened) => {
-        if (error) fail(error)
-        else settle(opened)
-      },
-    )
+    fs.open(path, flagsForNode as string, modeForNode(mode), (error, opened) => {
+      if (error) fail(error)
+      else settle(opened)
+    })
   })
   return new FileHandle(fd, bits ?? 0)
 }

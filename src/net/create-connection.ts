@@ -3,7 +3,7 @@
 
 import { lookup as lookupByNode } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
-import { invalidType } from '../syscalls/argument-errors.js'
+import { checkOptions, invalidType } from '../syscalls/argument-errors.js'
 import { connect } from './connect.js'
 import type { ConnectOptions } from './connect-options.js'
 import { DEFAULT_HIGH_WATER_MARK } from './options.js'
@@ -18,7 +18,7 @@ import { SocketStream } from './stream.js'
  * @throws TypeError, RangeError for bad options come as 'error'.
  */
 export function createConnection(options: ConnectOptions, onConnect?: () => void): SocketStream {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  checkOptions(options)
   // Before there is a stream, whose error nobody would hear.
   if (onConnect !== undefined && typeof onConnect !== 'function') {
     throw invalidType('onConnect', 'of type function', onConnect)

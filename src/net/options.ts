@@ -68,13 +68,6 @@ const CONNECT = [
   'uring',
 ] as const
 
-function checkObject(options: unknown, members: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw invalidType('options', 'of type object', options)
-  }
-  checkMembers('options', options, members)
-}
-
 function checkBooleans(options: object, names: readonly string[]): void {
   for (const name of names) {
     const value = (options as Record<string, unknown>)[name]
@@ -138,7 +131,7 @@ function checkSettings(options: SocketSettings): void {
 
 /** @throws TypeError, RangeError. */
 export function checkServerOptions(options: ServerOptions): void {
-  checkObject(options, SERVER)
+  checkMembers('options', options, SERVER)
   checkSettings(options)
   const { onError, maxConnections, workers, distribution, uring } = options
   checkFunction('options.onError', onError)
@@ -150,7 +143,7 @@ export function checkServerOptions(options: ServerOptions): void {
 
 /** @throws TypeError, RangeError `ERR_SOCKET_BAD_PORT`. */
 export function checkListenOptions(options: ListenOptions): void {
-  checkObject(options, LISTEN)
+  checkMembers('options', options, LISTEN)
   const { port, host, path, backlog, fd, signal } = options
   if (port !== undefined) checkPort('options.port', port)
   checkString('options.host', host)
@@ -166,7 +159,7 @@ export function checkListenOptions(options: ListenOptions): void {
 
 /** @throws TypeError; `ERR_MISSING_ARGS` without a place to connect to; RangeError `ERR_SOCKET_BAD_PORT`. */
 export function checkConnectOptions(options: ConnectOptions): void {
-  checkObject(options, CONNECT)
+  checkMembers('options', options, CONNECT)
   checkSettings(options)
   const { port, host, path, fd, localAddress, localPort, family, lookup, signal, uring } = options
   checkPath(path)
@@ -196,7 +189,7 @@ export function checkConnectOptions(options: ConnectOptions): void {
 
 /** @throws TypeError, RangeError. */
 export function checkCloseOptions(options: CloseOptions): void {
-  checkObject(options, ['deadlineMs'])
+  checkMembers('options', options, ['deadlineMs'])
   if (options.deadlineMs !== undefined) checkInteger('options.deadlineMs', options.deadlineMs, 0, MAX_MS)
 }
 
@@ -208,7 +201,7 @@ export function checkTimeout(timeoutMs: number, onTimeout: unknown): void {
 
 /** @throws TypeError, RangeError. */
 export function checkFileRange(range: FileRange): void {
-  checkObject(range, ['offset', 'length', 'signal'])
+  checkMembers('options', range, ['offset', 'length', 'signal'])
   const { offset, length, signal } = range
   if (offset !== undefined) checkInteger('options.offset', offset, 0, Number.MAX_SAFE_INTEGER)
   if (length !== undefined) checkInteger('options.length', length, 0, Number.MAX_SAFE_INTEGER)

@@ -35,7 +35,6 @@ const SIZES = ['recvBufferSize', 'sendBufferSize'] as const
 
 /** @throws TypeError, RangeError. */
 export function checkUdpOptions(options: UdpOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
   checkMembers('options', options, MEMBERS)
   const { type, port, address, fd, highWaterMark, lookup, signal, uring } = options
   if (type !== undefined && type !== 'udp4' && type !== 'udp6') {

@@ -14,7 +14,7 @@ import {
   IORING_SETUP_SUBMIT_ALL,
   IORING_SETUP_TASKRUN_FLAG,
 } from '../ring/index.js'
-import { checkBoolean, invalidType } from '../syscalls/argument-errors.js'
+import { checkBoolean, checkOptions } from '../syscalls/argument-errors.js'
 import { Arena } from './arena.js'
 import { log } from './diagnostics.js'
 import { type Counters, Driver } from './driver.js'
@@ -133,8 +133,7 @@ export class Uring extends RingOperations {
    *   `ERR_URING_UNAVAILABLE` when `URING_DISABLE` forbids it (`Uring.available` tells beforehand).
    */
   static open(options: UringOptions = {}): Uring {
-    if (typeof options !== 'object' || options === null)
-      throw invalidType('options', 'of type object', options)
+    checkOptions(options)
     const { zeroCopy = false, mappedBuffers, foreignMappings, fileWorkers, ...config } = options
     checkBoolean('options.zeroCopy', zeroCopy)
     const mapped = { mappedBuffers, foreignMappings }

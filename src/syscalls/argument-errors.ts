@@ -57,6 +57,11 @@ export function checkBoolean(name: string, value: unknown): boolean {
   return value
 }
 
+/** Throws unless `options` can have members. */
+export function checkOptions(options: unknown): asserts options is object {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+}
+
 /** Throws on a member of `value` that is not in `known`, naming the nearest one. */
 export function checkMembers(name: string, value: object, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null)

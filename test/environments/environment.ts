@@ -1,5 +1,6 @@
 // Runs the suites of the layers that have a fallback (fs, net, transfer) in an environment that refuses io_uring, or a
-// part of it, and asks the doctor there. `npm test` leaves out the files that take long; TEST_ENVIRONMENTS=all has all, =few a few.
+// part of it, and asks the doctor there. `npm test` leaves out the files that take long; with TEST_ENVIRONMENTS=all none is left
+// out, with =few most are.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'

@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { rounds } from '../patience.js'
+import { scaled } from '../patience.js'
 import { compareSequences } from './random-operations.js'
 import '../settled.js'
 
-const OPERATIONS = rounds(2000)
+const OPERATIONS = scaled(2000)
 
 for (const seed of [1, 2, 3, 4, 5, 6]) {
   test(
@@ -23,7 +23,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
 test(
   'sequences side by side do not disturb one another',
   needs({ ring: true }, async () => {
-    await Promise.all(Array.from({ length: 16 }, (_, index) => compareSequences(100 + index, rounds(250))))
+    await Promise.all(Array.from({ length: 16 }, (_, index) => compareSequences(100 + index, scaled(250))))
   }),
 )
 

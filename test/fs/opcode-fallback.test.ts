@@ -6,7 +6,7 @@ import { open, readFile, writeFile } from '../../src/fs/index.js'
 import { NEEDS, pretendOpcodes, ringFor } from '../../src/fs/ring-choice.js'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { rounds } from '../patience.js'
+import { scaled } from '../patience.js'
 import { compareSequences } from './random-operations.js'
 import { scratch } from './scratch.js'
 
@@ -35,7 +35,7 @@ test(
 test(
   'without any of its operations a call is served all the same',
   needs({ ring: true }, async () => {
-    for (const opcode of ALL) await lacking([opcode], () => compareSequences(77, rounds(400)))
+    for (const opcode of ALL) await lacking([opcode], () => compareSequences(77, scaled(400)))
   }),
 )
 
@@ -44,7 +44,7 @@ test(
   needs({ ring: true }, async () => {
     await lacking(ALL, async () => {
       const before = defaultUring()!.counters.submitted
-      await compareSequences(78, rounds(600))
+      await compareSequences(78, scaled(600))
       assert.is(defaultUring()!.counters.submitted, before)
     })
   }),

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../src/net/index.js'
 import { assert, needs, note, test } from '../harness.js'
-import { rounds } from '../patience.js'
+import { scaled } from '../patience.js'
 import { descriptorCount, digest, echo, onRing, pattern, readAll, serve, serveNode, until } from './peers.js'
 
 const child = (name: string): string => fileURLToPath(new URL(`./children/${name}.ts`, import.meta.url))
@@ -44,7 +44,7 @@ function conversation(descriptors: number, name: string, ...args: string[]) {
   }
 }
 
-const CONNECTIONS = rounds(10_000)
+const CONNECTIONS = scaled(10_000)
 
 test(
   `${CONNECTIONS} idle connections cost little, and any of them can talk at any time`,

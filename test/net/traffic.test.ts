@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { connect, type Lease, type Socket } from '../../src/net/index.js'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { rounds } from '../patience.js'
+import { scaled } from '../patience.js'
 import {
   delay,
   dial,
@@ -385,7 +385,7 @@ async function receive(socket: Socket): Promise<string> {
   return hash.digest('hex')
 }
 
-const MANY_BYTES = rounds(1 << 30)
+const MANY_BYTES = scaled(1 << 30)
 
 test(`${MANY_BYTES} bytes go in each direction at once, every one checked`, async () => {
   const total = MANY_BYTES

@@ -4,10 +4,8 @@ import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import {
   AF_INET,
-  errnoName,
   type Fd,
   type RingOptions,
-  SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_STREAM,
   SocketAddressResult,
@@ -17,6 +15,7 @@ import type { RingOperations } from '../../src/runtime/operations/ring.js'
 import * as libc from '../../src/syscalls/libc.js'
 import { close } from '../../src/syscalls/libc.js'
 import { unmet } from '../harness.js'
+import { plainSocket, succeeded } from '../plain-sockets.js'
 import { TestRing } from './fixture.js'
 
 /** @param options - `copies`: data goes through driver memory, as in a worker. */
@@ -28,19 +27,14 @@ export function openUring(options: Partial<RingOptions> & { copies?: boolean } =
 /** The ring itself makes the sockets where it can: Linux 6.11. */
 const hasRingSockets = unmet({ opcode: 'IORING_OP_LISTEN' }) === null
 
-function succeeded(what: string, result: number): number {
-  if (result < 0) throw new Error(`${what}: ${errnoName(result)}`)
-  return result
-}
-
 /** A socket that is neither bound nor connected. */
 export function newSocket(uring: RingOperations, type: number): Fd | Promise<Fd> {
   if (hasRingSockets) return uring.socket(AF_INET, type)
-  return succeeded('socket', libc.socket(AF_INET, type | SOCK_CLOEXEC, 0))
+  return plainSocket(AF_INET, type)
 }
 
 function bindWithoutRing(type: number): Bound {
-  const fd = succeeded('socket', libc.socket(AF_INET, type | SOCK_CLOEXEC, 0))
+  const fd = plainSocket(AF_INET, type)
   const { address, length } = socketAddress({ family: 'IPv4', address: '127.0.0.1', port: 0 })
   succeeded('bind', libc.bind(fd, address, length))
   const name = new SocketAddressResult()

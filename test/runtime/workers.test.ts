@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { Uring } from '../../src/index.js'
 import { assert, needs, test } from '../harness.js'
-import { rounds } from '../patience.js'
+import { scaled } from '../patience.js'
 import { outcome, temporaryFolder, turns, until } from './fixture.js'
 import '../settled.js'
 
@@ -156,7 +156,7 @@ test(
     }
     await terminateMany(10)
     const mappedBefore = mappedMiB()
-    const count = rounds(60)
+    const count = scaled(64)
     await Promise.all([terminateMany(count), terminateMany(count), terminateMany(count)])
     const growth = mappedMiB() - mappedBefore
     isOver = true
@@ -166,7 +166,7 @@ test(
     assert.ok(reads > 100)
     // Node itself keeps some 3 MiB of each, and malloc(3) areas for as many as run at a time; their rings and blocks would be
     // 18 MiB more each.
-    assert.ok(growth < 500 + 6 * 3 * count, `${growth} MiB more after ${3 * count} workers`)
+    assert.ok(growth < 348 + 6 * 3 * count, `${growth} MiB more after ${3 * count} workers`)
     assert.is(await outcome(uring.nop()), 0)
   }),
 )

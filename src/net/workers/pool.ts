@@ -31,15 +31,13 @@ interface Thread {
   /** It was told to drain, and has. */
   isIdle: boolean
   /**
-   * When it is ready, has ended, or has had time for that. A thread must not be terminated while it imports this package:
-   * koffi then aborts the process.
+   * When it is ready or has failed. A thread must not be terminated while it imports this package: koffi then aborts the
+   * process.
    */
-  started: Promise<unknown>
+  started: Promise<void>
 }
 
-const NOW = Promise.resolve()
-
-/** For a thread to import what it needs. Its handler may import for ever. */
+/** For a thread to import what it needs before it is terminated. Its handler may import for ever. */
 const START_TIMEOUT_MS = 2000
 
 /** Opens a listening socket for one thread; -1 where connections are handed over. */
@@ -126,7 +124,7 @@ export class WorkerPool implements ConnectionTarget {
     this.#isEnding = true
     await Promise.all(
       [...this.#threads].map(async ({ worker, started }) => {
-        await started
+        await Promise.race([started, delay(START_TIMEOUT_MS, undefined, { ref: false })])
         await worker.terminate()
       }),
     )
@@ -172,7 +170,7 @@ export class WorkerPool implements ConnectionTarget {
       endpoint: null,
       isReady: false,
       isIdle: false,
-      started: NOW,
+      started: Promise.resolve(),
     }
     this.#threads.add(thread)
     const start: ThreadStart = { memory: state.memory, port: port2, listenFd: this.#listenFor() }
@@ -200,10 +198,7 @@ export class WorkerPool implements ConnectionTarget {
         this.#onExit(thread)
       })
     })
-    const timeout = new AbortController()
-    const late = delay(START_TIMEOUT_MS, undefined, { ref: false, signal: timeout.signal })
-    thread.started = Promise.race([started, late]).catch(() => {})
-    started.catch(() => {}).then(() => timeout.abort())
+    thread.started = started.catch(() => {})
     return started
   }
 

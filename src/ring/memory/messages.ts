@@ -76,7 +76,6 @@ export class MessageHeader {
  * @see sendmsg(2), recvmsg(2)
  */
 export function messageHeader(options: MessageHeaderOptions = {}): MessageHeader {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
   checkMembers('options', options, MEMBERS)
   checkBytes('options.name', options.name)
   checkBytes('options.control', options.control)

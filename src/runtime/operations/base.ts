@@ -50,18 +50,10 @@ function entryFlags(options: OperationOptions): number {
   return flags
 }
 
-/** Throws unless `options` can have members. */
-export function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw noOptions(options)
-}
-
-function noOptions(value: unknown): TypeError {
-  return invalidType('options', 'of type object', value)
-}
-
 /** What is wrong with `options`, or null. */
 function optionsMistake(options: OperationOptions): Error | null {
-  if (typeof options !== 'object' || options === null) return noOptions(options)
+  if (typeof options !== 'object' || options === null)
+    return invalidType('options', 'of type object', options)
   const { timeoutMs, signal, personality } = options
   if (timeoutMs !== undefined && typeof timeoutMs !== 'number') {
     return invalidType('options.timeoutMs', 'of type number', timeoutMs)

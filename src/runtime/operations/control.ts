@@ -20,10 +20,10 @@ import {
   prepWaitid,
   type Sqe,
 } from '../../ring/index.js'
-import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkOptions, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { timespec } from '../driver.js'
 import type { Prepare } from '../slot.js'
-import { type Bytes, checkOptions, type OperationOptions } from './base.js'
+import type { Bytes, OperationOptions } from './base.js'
 import { PathOperations } from './paths.js'
 
 const NO_OPTIONS: OperationOptions = {}

@@ -18,18 +18,11 @@ import {
   prepWriteFixed,
   prepWritev,
 } from '../../ring/index.js'
-import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import { knownAddressOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
 import { moveBytes } from '../move-bytes.js'
-import {
-  asBytes,
-  type Bytes,
-  checkedLength,
-  checkOptions,
-  type OperationOptions,
-  Operations,
-} from './base.js'
+import { asBytes, type Bytes, checkedLength, type OperationOptions, Operations } from './base.js'
 
 /** Where in the file and how much. */
 export interface TransferOptions extends OperationOptions {

@@ -30,14 +30,13 @@ import {
   type SocketAddress,
   type Sqe,
 } from '../../ring/index.js'
-import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkOptions, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { close } from '../../syscalls/libc.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Block } from '../arena.js'
 import { BufferGroup, type BufferLease } from '../buffer-group.js'
 import { copyControl, decodeSender } from '../message-block.js'
 import { END, Multishot, type MultishotOptions } from '../multishot.js'
-import { checkOptions } from './base.js'
 import { SocketOperations } from './sockets.js'
 
 export interface FdMultishotOptions extends MultishotOptions {

@@ -23,9 +23,9 @@ import {
   STATX_BASIC_STATS,
   STATX_BTIME,
 } from '../../ring/index.js'
-import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
-import { checkOptions, dirFd, type OperationOptions, type PathLike, pathText } from './base.js'
+import { dirFd, type OperationOptions, type PathLike, pathText } from './base.js'
 import { FileDataOperations } from './file-data.js'
 
 const STATX_BYTES = 256

@@ -31,17 +31,10 @@ import {
   type Sqe,
   socketAddress,
 } from '../../ring/index.js'
-import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
 import { MessageBlock } from '../message-block.js'
-import {
-  asBytes,
-  type Bytes,
-  checkedLength,
-  checkOptions,
-  MAX_TRANSFER,
-  type OperationOptions,
-} from './base.js'
+import { asBytes, type Bytes, checkedLength, MAX_TRANSFER, type OperationOptions } from './base.js'
 import { ControlOperations } from './control.js'
 
 export interface SocketOptions extends OperationOptions {

@@ -21,6 +21,7 @@ import * as libc from '../../../src/syscalls/libc.js'
 import { close, pipe2 } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { PATIENCE } from '../../patience.js'
+import { plainSocket, succeeded } from '../../plain-sockets.js'
 
 /** How long an operation may take before its test fails. */
 export const WAIT_MS = 5000 * PATIENCE
@@ -135,16 +136,6 @@ export interface Listener {
   readonly address: SocketAddressMemory
 }
 
-function succeeded(what: string, outcome: number): number {
-  if (outcome < 0) throw new Error(`${what} failed: ${errnoName(outcome)}`)
-  return outcome
-}
-
-/** A socket. */
-export function newSocket(domain: number, type: number): number {
-  return succeeded('socket', libc.socket(domain, type | SOCK_CLOEXEC, 0))
-}
-
 /** A listening Unix socket in the abstract namespace. */
 export function listen(): Listener {
   sockets++
@@ -154,7 +145,7 @@ export function listen(): Listener {
 /** A listening stream socket. */
 export function listenOn(where: SocketAddress): Listener {
   const address = keep(socketAddress(where))
-  const fd = newSocket(address.family, SOCK_STREAM)
+  const fd = plainSocket(address.family, SOCK_STREAM)
   bindTo(fd, address)
   succeeded('listen', libc.listen(fd, 16))
   return { fd, address }
@@ -186,7 +177,7 @@ export function bindLocal(fd: number, family: 'IPv4' | 'IPv6' = 'IPv4'): SocketA
 
 /** A listening TCP socket. */
 export function listenTcp(family: 'IPv4' | 'IPv6' = 'IPv4'): Listener {
-  const fd = newSocket(family === 'IPv4' ? AF_INET : AF_INET6, SOCK_STREAM)
+  const fd = plainSocket(family === 'IPv4' ? AF_INET : AF_INET6, SOCK_STREAM)
   const address = bindLocal(fd, family)
   succeeded('listen', libc.listen(fd, 16))
   return { fd, address }
@@ -204,13 +195,13 @@ export interface DatagramPair {
 
 /** Two bound UDP sockets. */
 export function datagramPair(): DatagramPair {
-  const [a, b] = [newSocket(AF_INET, SOCK_DGRAM), newSocket(AF_INET, SOCK_DGRAM)]
+  const [a, b] = [plainSocket(AF_INET, SOCK_DGRAM), plainSocket(AF_INET, SOCK_DGRAM)]
   return { a, b, from: bindLocal(a), to: bindLocal(b), [Symbol.dispose]: () => closeAll(a, b) }
 }
 
 /** A new socket, connected. */
 export function connectTo(ring: Ring, { address }: Listener): number {
-  const fd = newSocket(address.family, SOCK_STREAM)
+  const fd = plainSocket(address.family, SOCK_STREAM)
   must(ring, (sqe) => prepConnect(sqe, fd, address.address, address.length))
   return fd
 }

@@ -30,6 +30,7 @@ import {
 import { close, read } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { assert, needs, test } from '../../harness.js'
+import { plainSocket } from '../../plain-sockets.js'
 import {
   type Completion,
   complete,
@@ -39,7 +40,6 @@ import {
   memory,
   must,
   named,
-  newSocket,
   next,
   openRing,
   provideRing,
@@ -99,7 +99,7 @@ test(
       result(ring, (sqe) => prepSend(sqe, ring.fd, addressOf(bytes), 1)),
       'ENOTSOCK',
     )
-    const idle = newSocket(AF_INET, SOCK_STREAM)
+    const idle = plainSocket(AF_INET, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepSend(sqe, idle, addressOf(bytes), 1)),
       'EPIPE',

@@ -37,6 +37,7 @@ import {
 import { close, fcntl } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { assert, needs, test } from '../../harness.js'
+import { plainSocket } from '../../plain-sockets.js'
 import {
   bindTo,
   closeAll,
@@ -50,7 +51,6 @@ import {
   memory,
   must,
   named,
-  newSocket,
   next,
   openRing,
   result,
@@ -195,7 +195,7 @@ test(
   needs({ opcode: 'IORING_OP_LISTEN' }, () => {
     using ring = openRing()
     const address = keep(socketAddress({ family: 'unix', abstract: `uring-backlog-${process.pid}` }))
-    const fd = newSocket(AF_UNIX, SOCK_STREAM)
+    const fd = plainSocket(AF_UNIX, SOCK_STREAM)
     bindTo(fd, address)
     must(ring, (sqe) => prepListen(sqe, fd, 2))
     const listener = { fd, address }
@@ -213,7 +213,7 @@ test(
     const listener = listen()
     const nobody = keep(socketAddress({ family: 'unix', abstract: `uring-nobody-${process.pid}` }))
     const fd = connectTo(ring, listener)
-    const other = newSocket(AF_UNIX, SOCK_STREAM)
+    const other = plainSocket(AF_UNIX, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepConnect(sqe, other, nobody.address, nobody.length)),
       'ECONNREFUSED',
@@ -233,7 +233,7 @@ test(
     using ring = openRing()
     const listener = listenOn({ family: 'unix', path: temporary('accept.sock') })
     const peerAddress = keep(socketAddress({ family: 'unix', path: temporary('peer.sock') }))
-    const peer = newSocket(AF_UNIX, SOCK_STREAM)
+    const peer = plainSocket(AF_UNIX, SOCK_STREAM)
     bindTo(peer, peerAddress)
     const from = keep(new SocketAddressResult())
     prepAccept(next(ring), listener.fd, from.address, from.lengthAddress, SOCK_CLOEXEC).setUserData(1)
@@ -267,7 +267,7 @@ test(
   'prepAccept() fails on a socket that does not listen, and at once with IORING_ACCEPT_DONTWAIT',
   needs({ opcode: 'IORING_OP_ACCEPT', linux: '6.10' }, () => {
     using ring = openRing()
-    const idle = newSocket(AF_UNIX, SOCK_STREAM)
+    const idle = plainSocket(AF_UNIX, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepAccept(sqe, idle, 0, 0)),
       'EINVAL',
@@ -319,7 +319,7 @@ test(
     const fds: number[] = []
     const { address } = listener
     for (let round = 0; round < 3; round++) {
-      const peer = newSocket(AF_UNIX, SOCK_STREAM)
+      const peer = plainSocket(AF_UNIX, SOCK_STREAM)
       prepConnect(next(ring), peer, address.address, address.length).setUserData(2)
       const [accepted, connected] = complete(ring, 2)
       assert.is(connected!.res, 0)
@@ -357,7 +357,7 @@ test(
   'prepMultishotAccept() fails at once on a socket that does not listen',
   needs({ opcode: 'IORING_OP_ACCEPT', linux: '5.19' }, () => {
     using ring = openRing()
-    const fd = newSocket(AF_UNIX, SOCK_STREAM)
+    const fd = plainSocket(AF_UNIX, SOCK_STREAM)
     const { res, flags } = run(ring, (sqe) => prepMultishotAccept(sqe, fd, 0, 0))
     assert.equal([named(res), flags & IORING_CQE_F_MORE], ['EINVAL', 0])
     close(fd)
@@ -395,7 +395,7 @@ test(
   'prepShutdown() fails on a socket that is not connected, and on an unknown direction',
   needs({ opcode: 'IORING_OP_SHUTDOWN' }, () => {
     using ring = openRing()
-    const fd = newSocket(AF_INET, SOCK_STREAM)
+    const fd = plainSocket(AF_INET, SOCK_STREAM)
     assert.is(
       result(ring, (sqe) => prepShutdown(sqe, fd, SHUT_WR)),
       'ENOTCONN',
