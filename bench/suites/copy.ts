@@ -1,4 +1,7 @@
 // `copy`: a tree of small files, a large file, and that file from a cold cache, next to node:fs and coreutils.
+//
+// Wait some minutes between two runs: ext4 does not use the inodes again that were just deleted, and looks for others so long
+// that making a file takes all contenders ten times as long.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
