@@ -53,6 +53,7 @@ export function preservedBy(given: boolean | Preserve | undefined): Preserved {
 /** The permission bits that a copy of a file, or directory, of `stat` is to have at last. */
 export function modeOf(stat: FileStat, preserved: Preserved): number {
   const mode = stat.mode & PERMISSION_BITS
+  if (!(mode & SET_ID_BITS)) return mode
   const keepsOwner = preserved.owner || (stat.uid === process.geteuid?.() && stat.gid === process.getegid?.())
   return keepsOwner ? mode : mode & ~SET_ID_BITS
 }

@@ -2,10 +2,10 @@
 // file systems on the way.
 
 import { forLargeFiles, probe, type RingReport } from '../config/index.js'
-import { IORING_FEAT_CQE_SKIP, registerIowqMaxWorkers } from '../ring/index.js'
+import { IORING_FEAT_CQE_SKIP } from '../ring/index.js'
 import { announceFallback } from '../runtime/diagnostics.js'
 import { Uring } from '../runtime/index.js'
-import type { FileStat } from './copy-stat.js'
+import { deviceOf, type FileStat } from './copy-stat.js'
 
 export interface SessionOptions {
   /** Ask for a kernel thread that submits. */
@@ -25,11 +25,6 @@ const OPCODES = [
 /** Entries for batches of many small files, and their completions. */
 const SQ_ENTRIES = 1024
 const CQ_ENTRIES = 4096
-/**
- * Threads of the kernel for operations that wait, such as every creation of a file. A few more than processors: what they
- * wait for is the disk, or each other's directory. Measured by the `copy` bench.
- */
-const WORKERS = 8
 
 // Node's permission model is kept by Node's own functions; the ring would go past it.
 const isRestricted = (process as { permission?: unknown }).permission !== undefined
@@ -37,6 +32,7 @@ const isRestricted = (process as { permission?: unknown }).permission !== undefi
 export class CopySession {
   readonly #options: SessionOptions
   #uring: Uring | null | undefined
+  #maker: Uring | null = null
   #reason = ''
   readonly #withoutReflink = new Set<string>()
 
@@ -60,9 +56,9 @@ export class CopySession {
     return this.#uring?.report ?? null
   }
 
-  /** Times the kernel was entered by the ring. */
+  /** Times the kernel was entered by the rings. */
   get enters(): number {
-    return this.#uring?.driver.counters.enters ?? 0
+    return (this.#uring?.driver.counters.enters ?? 0) + (this.#maker?.driver.counters.enters ?? 0)
   }
 
   /** Whether small files can be copied by chains of operations on registered files. Linux 5.17. */
@@ -74,14 +70,27 @@ export class CopySession {
   /** Whether a reflink between these two has not failed yet. */
   mayReflink(source: FileStat, target: FileStat): boolean {
     // Another file system can be told without a try, but not so that network file systems are right as well.
-    return !this.#withoutReflink.has(`${source.device} ${target.device}`)
+    return !this.#withoutReflink.has(`${deviceOf(source)} ${deviceOf(target)}`)
   }
 
   reflinkFailed(source: FileStat, target: FileStat): void {
-    this.#withoutReflink.add(`${source.device} ${target.device}`)
+    this.#withoutReflink.add(`${deviceOf(source)} ${deviceOf(target)}`)
+  }
+
+  /**
+   * Opens a second ring, for chains that the kernel's own threads work off. Their operations on registered files lock the
+   * ring they are on; on the first they would wait for every batch that is submitted there, and it for them.
+   *
+   * @throws What `Uring.open` throws.
+   */
+  openMaker(sqEntries: number): Uring {
+    this.#maker ??= Uring.open({ ...forLargeFiles(), sqEntries, fileWorkers: 0 })
+    return this.#maker
   }
 
   async close(): Promise<void> {
+    // The chains write what lies in the other's memory.
+    await this.#maker?.close()
     await this.#uring?.close()
   }
 
@@ -90,14 +99,13 @@ export class CopySession {
     if (refusal !== null) return this.#without(refusal)
     const { sqpoll } = this.#options
     try {
-      const uring = Uring.open({
+      return Uring.open({
         ...forLargeFiles(),
         sqEntries: SQ_ENTRIES,
         cqEntries: CQ_ENTRIES,
+        fileWorkers: 0,
         sqpoll,
       })
-      tune(uring)
-      return uring
     } catch (error) {
       return this.#without((error as Error).message)
     }
@@ -118,12 +126,4 @@ function ringRefusal(): string | null {
   const { opcodes } = probe()
   const missing = OPCODES.find((opcode) => !opcodes.includes(opcode))
   return missing === undefined ? null : `the kernel lacks ${missing}`
-}
-
-function tune({ driver }: Uring): void {
-  try {
-    registerIowqMaxWorkers(driver.ring, { bounded: WORKERS })
-  } catch {
-    // Before Linux 5.15, or where registrations are restricted: the kernel's own bound stands.
-  }
 }

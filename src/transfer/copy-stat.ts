@@ -21,10 +21,12 @@ export interface FileStat {
   readonly size: number
   /** Bytes that the file takes on its disk: fewer than `size` where it has holes. */
   readonly allocated: number
-  /** Of the file system and the inode: the same for two names of one file. */
-  readonly identity: string
   /** Of the file system. */
-  readonly device: string
+  readonly deviceMajor: number
+  readonly deviceMinor: number
+  /** Two halves: together they need not be a number that JavaScript can tell from its neighbours. */
+  readonly inodeHigh: number
+  readonly inodeLow: number
   /** What a device file stands for, as mknod(2) takes it. */
   readonly rdev: number
   readonly atimeSeconds: number
@@ -45,6 +47,16 @@ export function isSymlink({ mode }: FileStat): boolean {
   return (mode & S_IFMT) === S_IFLNK
 }
 
+/** Of the file system: the same for all its files. */
+export function deviceOf({ deviceMajor, deviceMinor }: FileStat): string {
+  return `${deviceMajor}:${deviceMinor}`
+}
+
+/** Of the file: the same for all its names. */
+export function identityOf(stat: FileStat): string {
+  return `${deviceOf(stat)}:${stat.inodeHigh}:${stat.inodeLow}`
+}
+
 /** The area that calls on this thread fill in turn: each is read before the next is made. */
 const area = new DataView(new ArrayBuffer(STATX_BYTES))
 const emptyPath = new Uint8Array(new ArrayBuffer(8))
@@ -54,7 +66,6 @@ export function statFd(fd: Fd): FileStat {
   if (libcFailure !== null) return fromStats(fs.fstatSync(fd, { bigint: true }))
   const result = statx(fd, addressOf(emptyPath), AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(area))
   if (result < 0) throw systemError(result, 'fstat')
-  const device = `${area.getUint32(136, true)}:${area.getUint32(140, true)}`
   return {
     mode: area.getUint16(28, true),
     nlink: area.getUint32(16, true),
@@ -62,9 +73,10 @@ export function statFd(fd: Fd): FileStat {
     gid: area.getUint32(24, true),
     size: area.getUint32(40, true) + area.getUint32(44, true) * HIGH,
     allocated: (area.getUint32(48, true) + area.getUint32(52, true) * HIGH) * BLOCK_BYTES,
-    // Two halves: together they need not be a number that JavaScript can tell from its neighbours.
-    identity: `${device}:${area.getUint32(36, true)}:${area.getUint32(32, true)}`,
-    device,
+    deviceMajor: area.getUint32(136, true),
+    deviceMinor: area.getUint32(140, true),
+    inodeHigh: area.getUint32(36, true),
+    inodeLow: area.getUint32(32, true),
     rdev: packDevice(area.getUint32(128, true), area.getUint32(132, true)),
     atimeSeconds: area.getUint32(64, true) + area.getInt32(68, true) * HIGH,
     atimeNanos: area.getUint32(72, true),
@@ -93,8 +105,7 @@ export async function statIfPresent(path: string | Buffer, follow: boolean): Pro
 }
 
 function fromStats(stats: fs.BigIntStats): FileStat {
-  const [major, minor] = splitDevice(stats.dev)
-  const device = `${major}:${minor}`
+  const [deviceMajor, deviceMinor] = splitDevice(stats.dev)
   const nanos = 1_000_000_000n
   // Rounded down, so that the nanoseconds are never negative.
   const seconds = (ns: bigint): bigint => (ns - (((ns % nanos) + nanos) % nanos)) / nanos
@@ -107,8 +118,10 @@ function fromStats(stats: fs.BigIntStats): FileStat {
     gid: Number(stats.gid),
     size: Number(stats.size),
     allocated: Number(stats.blocks) * BLOCK_BYTES,
-    identity: `${device}:${stats.ino >> 32n}:${stats.ino & 0xffff_ffffn}`,
-    device,
+    deviceMajor,
+    deviceMinor,
+    inodeHigh: Number(stats.ino >> 32n),
+    inodeLow: Number(stats.ino & 0xffff_ffffn),
     rdev: packDevice(...splitDevice(stats.rdev)),
     atimeSeconds: Number(atime),
     atimeNanos: Number(stats.atimeNs - atime * nanos),

@@ -10,7 +10,7 @@ import { copyContents } from './copy-contents.js'
 import { CopyError } from './copy-errors.js'
 import { CopyJob } from './copy-job.js'
 import { temporaryBeside } from './copy-staging.js'
-import { type FileStat, isDirectory, isRegular, statFd, statIfPresent } from './copy-stat.js'
+import { type FileStat, identityOf, isDirectory, isRegular, statFd, statIfPresent } from './copy-stat.js'
 import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './copy-tree-work.js'
 import { verifyCopy } from './copy-verify.js'
 
@@ -86,12 +86,12 @@ async function checkWritable(target: string): Promise<void> {
   })
 }
 
-/** Sets what a finished file is to take over. @param path - Where the target is at the moment. */
+/** Sets what a finished file is to take over. @param path - Where the target is at the moment; null for its own place. */
 export function finishFile(
   work: TreeWork,
   entry: Entry,
   stat: FileStat,
-  path: string,
+  path: string | null,
   isPrivate = false,
 ): void {
   const { preserved } = work.settings
@@ -101,7 +101,10 @@ export function finishFile(
   const isRight =
     wanted === made && !isPrivate && !entry.folder.hasAcl && !preserved.owner && !preserved.xattrs
   const mode = isRight || (!preserved.mode && !isPrivate) ? null : wanted
-  applyAttributes({ source: sourceOf(entry), target: path, stat, preserved, mode })
+  // As a rule: then nobody need know the paths.
+  if (mode === null && !preserved.owner && !preserved.xattrs && !preserved.times) return
+  const target = path ?? targetOf(entry)
+  applyAttributes({ source: sourceOf(entry), target, stat, preserved, mode })
 }
 
 /**
@@ -118,14 +121,14 @@ export async function copyRegular(
   isRetry = false,
 ): Promise<void> {
   const isShared = work.settings.preserved.links && stat.nlink > 1
-  const first = isShared ? links.first(stat.identity) : undefined
+  const first = isShared ? links.first(identityOf(stat)) : undefined
   const isLink = first !== undefined && (await first.placed)
   const placing = place(work, entry, async (path, isFinal) => {
     if (isRetry && isFinal) await unlink(bytesOf(path)).catch(() => {})
     if (isLink) await link(bytesOf(first.target), bytesOf(path))
     else await fillFile(work, entry, fd, stat, path, isFinal)
   })
-  if (isShared && first === undefined) links.add(stat.identity, targetOf(entry), placing)
+  if (isShared && first === undefined) links.add(identityOf(stat), targetOf(entry), placing)
   const isNew = await placing
   if (!isNew) work.counts.skipped++
   else if (isLink) work.counts.hardLinks++

@@ -1,27 +1,26 @@
-// The fast way to copy the small files of a tree, many at a time, on the ring. A file is opened and read; then one chain
-// makes its copy, writes, closes and, where the directory is not ours alone, renames it: the kernel runs that whole chain
-// on a thread of its own, and answers once. The copy's descriptor is a registered one, which costs the process nothing.
+// The fast way to copy the small files of a tree, many at a time, on two rings. A file is opened and read on the first; then
+// one chain on the second makes its copy, writes, closes and, where the directory is not ours alone, renames it: the kernel
+// runs that whole chain on a thread of its own, and answers once. The copy's descriptor is a registered one, which costs the
+// process nothing.
 
 import { constants } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import {
   AT_FDCWD,
-  addressOf,
   IOSQE_ASYNC,
   IOSQE_FIXED_FILE,
   prepCloseDirect,
   prepOpenat,
   prepOpenatDirect,
-  prepReadFixed,
+  prepRead,
   prepRenameat,
-  prepWriteFixed,
+  prepWrite,
   type Sqe,
   systemError,
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
-import type { Uring } from '../runtime/index.js'
+import type { Driver } from '../runtime/driver.js'
 import { announceFd } from '../runtime/lifetime.js'
-import type { RegisteredBuffer } from '../runtime/registered-buffers.js'
 import { lseek } from '../syscalls/file-attributes.js'
 import { close } from '../syscalls/libc.js'
 import { temporaryBeside } from './copy-staging.js'
@@ -48,6 +47,11 @@ const EAGAIN = -11
 const MAX_REPEATS = 16
 /** The longest path that the kernel takes, its zero included. */
 export const PATH_BYTES = 4096
+/** What a temporary name has besides the name: `.`, `.`, twelve digits, `.partial`. */
+const TEMPORARY_BYTES = 22
+const SLASH = 0x2f
+/** Operations of a chain: open, write, rename. */
+export const MOST_STEPS = 3
 /** What a lane copies itself: larger files go the careful way, by the kernel or with buffers of their own. */
 export const SMALL_BYTES = 65536
 
@@ -60,18 +64,24 @@ export interface LaneShare {
   readonly gate: Gate
 }
 
-/** What a lane tells when it has done with its file. */
+/** What a lane tells. */
 export interface LaneHost {
-  /** @returns The next file; null when the lane is to be idle. */
-  next(lane: Lane): Entry | null
+  /** It has done with its file, and is to be told to `begin` another or to `rest`. */
+  done(lane: Lane): void
+  /** It rests. */
+  idle(lane: Lane): void
 }
 
 export interface LaneMeans {
-  /** Of the ring's registered files. */
+  readonly reader: Driver
+  /** Has what makes the copies, and their files. */
+  readonly maker: Driver
+  /** Of the maker's registered files. */
   readonly slot: number
   /** Source, target, and the target's name until it is complete. */
   readonly paths: Block
-  readonly buffer: RegisteredBuffer
+  /** What is read, in memory of the reader's. */
+  readonly buffer: Block
 }
 
 const NO_ENTRY = null as unknown as Entry
@@ -80,13 +90,15 @@ const NO_STAT = null as unknown as FileStat
 /** One file at a time. Its callbacks are made once. */
 export class Lane {
   readonly #host: LaneHost
-  readonly #uring: Uring
   readonly #share: LaneShare
+  readonly #reader: Driver
+  readonly #maker: Driver
   readonly #slot: number
   readonly #paths: Block
-  readonly #bufferAddress: number
-  readonly #bufferIndex: number
+  readonly #buffer: Block
   readonly #openFlags: number
+  /** What is asked for leaves small files to the lanes. */
+  readonly #isForLanes: boolean
   #entry = NO_ENTRY
   #stat = NO_STAT
   #fd = -1
@@ -95,18 +107,22 @@ export class Lane {
   /** The copy is made under another name, which is at its own place among the paths. */
   #isBeside = false
   #temporary = ''
-  /** What has the copy's name, if anything, is what a broken chain has left. */
-  #isOurs = false
+  /** The slot may have a file: the copy before, which the next one closes by taking its place. */
+  #hasFile = false
+  #onFreed: () => void = () => {}
+  #isRetry = false
 
-  constructor(host: LaneHost, uring: Uring, share: LaneShare, { slot, paths, buffer }: LaneMeans) {
+  constructor(host: LaneHost, means: LaneMeans, share: LaneShare) {
     this.#host = host
-    this.#uring = uring
     this.#share = share
-    this.#slot = slot
-    this.#paths = paths
-    this.#bufferAddress = addressOf(buffer.bytes)
-    this.#bufferIndex = buffer.index
-    this.#openFlags = sourceFlags(share.work.settings.dereference) | O_CLOEXEC
+    this.#reader = means.reader
+    this.#maker = means.maker
+    this.#slot = means.slot
+    this.#paths = means.paths
+    this.#buffer = means.buffer
+    const { dereference, verify, durable, methods } = share.work.settings
+    this.#openFlags = sourceFlags(dereference) | O_CLOEXEC
+    this.#isForLanes = verify === null && !durable && methods.includes('ring')
   }
 
   begin(entry: Entry): void {
@@ -120,26 +136,36 @@ export class Lane {
       this.#careful(false)
       return
     }
-    this.#submit(this.#prepareOpen, this.#onOpened, 'open')
+    this.#submit(this.#reader, this.#prepareOpen, this.#onOpened, 'open')
   }
 
   /** @returns False when one of them is too long. */
   #storePaths(entry: Entry): boolean {
-    const source = sourceOf(entry)
-    const target = targetOf(entry)
-    this.#isBeside = entry.folder.existing !== null
-    this.#temporary = this.#isBeside ? temporaryBeside(target) : target
-    if (source.length >= PATH_BYTES || this.#temporary.length >= PATH_BYTES) return false
+    const { folder, name } = entry
+    const { source, target, existing } = folder
+    this.#isBeside = existing !== null
+    const longest = Math.max(source.length, target.length) + 1 + name.length
+    if (longest + (this.#isBeside ? TEMPORARY_BYTES : 0) >= PATH_BYTES) return false
+    this.#storePath(0, source, name)
+    this.#storePath(PATH_BYTES, target, name)
+    if (!this.#isBeside) return true
+    this.#temporary = temporaryBeside(targetOf(entry))
     const { bytes } = this.#paths
-    bytes[bytes.write(source, 0, 'latin1')] = 0
-    bytes[PATH_BYTES + bytes.write(target, PATH_BYTES, 'latin1')] = 0
-    if (this.#isBeside) bytes[2 * PATH_BYTES + bytes.write(this.#temporary, 2 * PATH_BYTES, 'latin1')] = 0
+    bytes[2 * PATH_BYTES + bytes.write(this.#temporary, 2 * PATH_BYTES, 'latin1')] = 0
     return true
   }
 
-  #submit(prepare: (sqe: Sqe) => void, onCqe: (res: number) => void, syscall: string): void {
+  /** Not put together first: that would be two more strings for each file. */
+  #storePath(at: number, folder: string, name: string): void {
+    const { bytes } = this.#paths
+    let end = at + bytes.write(folder, at, 'latin1')
+    bytes[end++] = SLASH
+    bytes[end + bytes.write(name, end, 'latin1')] = 0
+  }
+
+  #submit(driver: Driver, prepare: (sqe: Sqe) => void, onCqe: (res: number) => void, syscall: string): void {
     try {
-      this.#uring.driver.submitMultishot(prepare, onCqe, syscall, null)
+      driver.submitOnce(prepare, onCqe, syscall, null)
     } catch (error) {
       this.#ringFailed(error)
     }
@@ -152,7 +178,7 @@ export class Lane {
 
   readonly #onOpened = (res: number): void => {
     if (res < 0) {
-      if (this.#again(res)) this.#submit(this.#prepareOpen, this.#onOpened, 'open')
+      if (this.#again(res)) this.#submit(this.#reader, this.#prepareOpen, this.#onOpened, 'open')
       else this.#failed(systemError(res, 'open', { path: textOf(sourceOf(this.#entry)) }))
       return
     }
@@ -171,13 +197,11 @@ export class Lane {
       return
     }
     work.found(size)
-    const { preserved, verify, durable, methods } = work.settings
-    const isForAll =
-      verify === null && !durable && methods.includes('ring') && !(preserved.links && nlink > 1)
+    const isSmall = this.#isForLanes && size <= SMALL_BYTES && !(nlink > 1 && work.settings.preserved.links)
     if (work.stopping) this.#end()
-    else if (isForAll && size <= SMALL_BYTES && !this.#hasHoles()) {
+    else if (isSmall && !this.#hasHoles()) {
       this.#repeats = 0
-      this.#submit(this.#prepareRead, this.#onRead, 'read')
+      this.#submit(this.#reader, this.#prepareRead, this.#onRead, 'read')
     } else this.#careful(false)
   }
 
@@ -190,13 +214,13 @@ export class Lane {
 
   readonly #prepareRead = (sqe: Sqe): void => {
     // As much as there is room for: a file of /proc says that it has nothing in it.
-    prepReadFixed(sqe, this.#fd, this.#bufferAddress, SMALL_BYTES, 0, this.#bufferIndex)
+    prepRead(sqe, this.#fd, this.#buffer.address, SMALL_BYTES, 0)
     if (this.#repeats > 0) sqe.addFlags(IOSQE_ASYNC)
   }
 
   readonly #onRead = (res: number): void => {
     if (this.#again(res)) {
-      this.#submit(this.#prepareRead, this.#onRead, 'read')
+      this.#submit(this.#reader, this.#prepareRead, this.#onRead, 'read')
       return
     }
     // Whatever else it is, the careful way finds out.
@@ -205,10 +229,10 @@ export class Lane {
       return
     }
     this.#length = res
-    const steps = 2 + (res > 0 ? 1 : 0) + (this.#isBeside ? 1 : 0)
+    const steps = 1 + (res > 0 ? 1 : 0) + (this.#isBeside ? 1 : 0)
+    this.#keepFile()
     try {
-      const { driver } = this.#uring
-      if (!driver.submitLinked(steps, this.#prepareStep, this.#onWritten, 'write')) this.#careful(false)
+      if (!this.#maker.submitLinked(steps, this.#prepareStep, this.#onWritten, 'write')) this.#careful(false)
     } catch (error) {
       this.#ringFailed(error)
     }
@@ -222,24 +246,24 @@ export class Lane {
       const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
       prepOpenatDirect(sqe, AT_FDCWD, made, flags, this.#stat.mode & PERMISSIONS, this.#slot)
     } else if (step === 1) {
-      prepWriteFixed(sqe, this.#slot, this.#bufferAddress, this.#length, 0, this.#bufferIndex)
+      prepWrite(sqe, this.#slot, this.#buffer.address, this.#length, 0)
       sqe.addFlags(IOSQE_FIXED_FILE)
-    } else if (step === 2) prepCloseDirect(sqe, this.#slot)
+    }
     // Nothing had that name when the directory was read.
     else prepRenameat(sqe, AT_FDCWD, made, AT_FDCWD, target, RENAME_NOREPLACE)
   }
 
-  /** 0 when all of it is done; else what failed: an errno, or the bytes of a write that came too short. */
+  /** What the last step gives when all is done; else what failed: an errno, or the bytes of a write that came too short. */
   readonly #onWritten = (res: number): void => {
-    if (res !== 0) {
-      this.#isOurs = res !== EEXIST
-      this.#submit(this.#prepareFree, this.#onFreed, 'close')
+    if (res !== (this.#isBeside ? 0 : this.#length)) {
+      // What had the name before stays: two names of the source may be one in the target, which knows no case.
+      this.#careful(res !== EEXIST)
       return
     }
     const { work } = this.#share
     const entry = this.#entry
     try {
-      finishFile(work, entry, this.#stat, this.#isBeside ? targetOf(entry) : this.#temporary)
+      finishFile(work, entry, this.#stat, null)
     } catch (error) {
       this.#failed(error)
       return
@@ -251,19 +275,48 @@ export class Lane {
     this.#end()
   }
 
-  /** The slot may still have the file of a chain that broke. */
   readonly #prepareFree = (sqe: Sqe): void => {
     prepCloseDirect(sqe, this.#slot)
   }
 
-  readonly #onFreed = (): void => {
-    // What had the name before stays: two names of the source may be one in the target, which knows no case.
-    this.#careful(this.#isOurs)
+  /** The copy is over only when nothing is open any more. */
+  #keepFile(): void {
+    if (this.#hasFile) return
+    this.#hasFile = true
+    this.#share.work.begun()
   }
 
-  /** Leaves the file to the careful way, which finds out what is wrong with it if something is. */
+  /** Closes the copy before: nothing is to take its place soon. */
+  #free(onFreed: () => void): void {
+    this.#hasFile = false
+    this.#onFreed = onFreed
+    try {
+      this.#maker.submitOnce(this.#prepareFree, this.#freed, 'close', null)
+    } catch (error) {
+      this.#share.work.stop(error)
+      this.#freed()
+    }
+  }
+
+  readonly #freed = (): void => {
+    this.#onFreed()
+    this.#share.work.ended()
+  }
+
+  /**
+   * Leaves the file to the careful way, which finds out what is wrong with it if something is.
+   *
+   * @param isRetry - What has the copy's name, if anything, is what a broken chain has left.
+   */
   #careful(isRetry: boolean): void {
+    this.#isRetry = isRetry
+    if (this.#hasFile) this.#free(this.#goCareful)
+    else this.#goCareful()
+  }
+
+  readonly #goCareful = (): void => {
     const { work, links, gate } = this.#share
+    const isRetry = this.#isRetry
     const entry = this.#entry
     const isOpen = this.#fd >= 0
     gate
@@ -302,8 +355,18 @@ export class Lane {
     }
     this.#fd = -1
     this.#stat = NO_STAT
-    const next = this.#host.next(this)
-    if (next === null) this.#entry = NO_ENTRY
-    else this.begin(next)
+    this.#share.work.ended()
+    this.#host.done(this)
+  }
+
+  /** There is no file for it at the moment. */
+  rest(): void {
+    this.#entry = NO_ENTRY
+    if (this.#hasFile) this.#free(this.#rested)
+    else this.#host.idle(this)
+  }
+
+  readonly #rested = (): void => {
+    this.#host.idle(this)
   }
 }

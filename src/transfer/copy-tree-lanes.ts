@@ -1,28 +1,40 @@
 // The lanes of one copy of a tree: how many there are, what they have for memory and files, which of them are idle.
 
-import { registerFilesSparse } from '../ring/index.js'
+import { registerFilesSparse, registerIowqMaxWorkers } from '../ring/index.js'
+import { log } from '../runtime/diagnostics.js'
 import type { Uring } from '../runtime/index.js'
-import { Lane, type LaneHost, type LaneShare, PATH_BYTES, SMALL_BYTES } from './copy-tree-lane.js'
-import type { Entry } from './copy-tree-work.js'
+import { Lane, type LaneHost, type LaneShare, MOST_STEPS, PATH_BYTES, SMALL_BYTES } from './copy-tree-lane.js'
+import { workerBound } from './copy-tree-workers.js'
+
+/** Into so many parts the lanes are divided by what they wait for: one begins while the kernel has the others. */
+const BATCHES = 4
 
 /** All lanes of a copy. */
 export class Lanes implements LaneHost {
   readonly #lanes: Lane[]
   readonly #idle: Lane[]
+  /** Have done with their file. */
+  readonly #done: Lane[] = []
+  readonly #batch: number
   readonly #share: LaneShare
+  readonly #maker: Uring
   #busy = 0
 
-  /** @throws SystemError `io_uring_register` where memory or files cannot be registered. */
+  /** @throws SystemError `io_uring_setup`, `io_uring_register` where a second ring or its files cannot be had. */
   constructor(uring: Uring, share: LaneShare, count: number) {
     this.#share = share
-    const { driver } = uring
-    const pool = uring.registerBufferPool({ count, size: SMALL_BYTES })
-    registerFilesSparse(driver.ring, count)
+    const { arena } = uring.driver
+    // Room for the chains of all lanes at once.
+    const maker = share.work.session.openMaker(2 ** Math.ceil(Math.log2(count * MOST_STEPS)))
+    registerFilesSparse(maker.driver.ring, count)
+    this.#maker = maker
+    this.#batch = Math.max(1, Math.floor(count / BATCHES))
     this.#lanes = Array.from({ length: count }, (_, slot) => {
-      const paths = driver.arena.alloc(3 * PATH_BYTES)
-      return new Lane(this, uring, share, { slot, paths, buffer: pool.tryAcquire()! })
+      const [paths, buffer] = [arena.alloc(3 * PATH_BYTES), arena.alloc(SMALL_BYTES)]
+      return new Lane(this, { reader: uring.driver, maker: maker.driver, slot, paths, buffer }, share)
     })
     this.#idle = [...this.#lanes]
+    workerBound.begin(this.#setWorkers)
   }
 
   /** Has idle lanes fetch files. */
@@ -37,14 +49,47 @@ export class Lanes implements LaneHost {
     }
   }
 
-  /** @internal A lane has done with its file. @returns The next; null when it is to be idle. */
-  next(lane: Lane): Entry | null {
-    this.#share.work.ended()
-    const entry = this.#share.queue.next()
-    if (entry === null) {
-      this.#busy--
-      this.#idle.push(lane)
+  /** @internal Lanes begin some at a time: one system call for each would take longer than what it asks for. */
+  done(lane: Lane): void {
+    const done = this.#done
+    done.push(lane)
+    if (done.length >= this.#batch || done.length === this.#busy) this.#goOn()
+  }
+
+  #goOn(): void {
+    const { queue } = this.#share
+    for (const lane of this.#done.splice(0)) {
+      const entry = queue.next()
+      if (entry === null) {
+        workerBound.rest()
+        lane.rest()
+      } else {
+        workerBound.made(this.#setWorkers)
+        lane.begin(entry)
+      }
     }
-    return entry
+  }
+
+  /** @internal */
+  idle(lane: Lane): void {
+    this.#busy--
+    this.#idle.push(lane)
+    // Those that are done wait for nobody else.
+    if (this.#done.length > 0 && this.#done.length === this.#busy) this.#goOn()
+  }
+
+  /** To be called once, when all lanes are idle for good and before the rings are closed. */
+  end(): void {
+    workerBound.end(this.#setWorkers)
+  }
+
+  readonly #setWorkers = (bounded: number): number => {
+    try {
+      return registerIowqMaxWorkers(this.#maker.driver.ring, { bounded }).bounded
+    } catch (error) {
+      // Before Linux 5.15, where registrations are restricted, or when the ring has failed: the bound stands.
+      log(`no bound of ${bounded} on worker threads: ${(error as Error).message}`)
+      return 0
+    }
   }
 }

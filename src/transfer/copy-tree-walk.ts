@@ -4,7 +4,7 @@ import type { Dirent } from 'node:fs'
 import { lstat, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CopyError } from './copy-errors.js'
-import { type FileStat, isDirectory, isRegular, isSymlink, statPath } from './copy-stat.js'
+import { type FileStat, identityOf, isDirectory, isRegular, isSymlink, statPath } from './copy-stat.js'
 import { copySpecial, copySymlink } from './copy-tree-entries.js'
 import type { FileQueue, Gate } from './copy-tree-files.js'
 import type { EntryKind } from './copy-tree-filter.js'
@@ -141,8 +141,9 @@ export class TreeWalk {
     const { folder, name } = entry
     const source = sourceOf(entry)
     const stat = known ?? (await statPath(bytesOf(source), this.#work.settings.dereference))
+    const identity = identityOf(stat)
     for (let above: Folder | null = folder; above !== null; above = above.parent) {
-      if (above.stat.identity !== stat.identity) continue
+      if (identityOf(above.stat) !== identity) continue
       const text = `The symlink leads back to '${textOf(above.source)}', in which it lies`
       throw new CopyError('ERR_COPY_CYCLE', text, textOf(source))
     }

@@ -161,12 +161,21 @@ export class TreeWork {
   /** An entry is done. What the user's callback throws stops the copy. */
   entryDone(): void {
     this.meter.entries++
-    this.tell(() => this.meter.tick())
+    this.#tick()
   }
 
-  addBytes = (count: number): void => {
+  readonly addBytes = (count: number): void => {
     this.counts.bytes += count
-    this.tell(() => this.meter.addBytes(count))
+    this.meter.bytes += count
+    this.#tick()
+  }
+
+  #tick(): void {
+    try {
+      this.meter.tick()
+    } catch (error) {
+      this.stop(error)
+    }
   }
 
   /** Calls the user's callback. */

@@ -15,7 +15,7 @@ import { COPY_OPTION_NAMES, type CopyOptions, copySettings, textPath } from './c
 import { ProgressMeter } from './copy-progress.js'
 import { CopySession } from './copy-session.js'
 import { StagedTree } from './copy-staging.js'
-import { type FileStat, isDirectory, statIfPresent, statPath } from './copy-stat.js'
+import { type FileStat, identityOf, isDirectory, statIfPresent, statPath } from './copy-stat.js'
 import { copyFileEntry, LinkTable } from './copy-tree-entries.js'
 import { FileQueue, Gate } from './copy-tree-files.js'
 import { type EntryFilter, type EntryKind, entryChoice } from './copy-tree-filter.js'
@@ -83,6 +83,16 @@ const TREE_OPTION_NAMES = [
 ] as const
 
 const FILES_IN_FLIGHT = 64
+/** Why a second ring cannot be had where there is one: memory, descriptors, or leave that was taken in the meantime. */
+const WITHOUT_LANES = new Set([
+  'ENOMEM',
+  'EMFILE',
+  'ENFILE',
+  'EAGAIN',
+  'EPERM',
+  'ENOSYS',
+  'ERR_URING_UNAVAILABLE',
+])
 /** Files and symlinks that go the careful way at a time. */
 const CAREFUL = 8
 /** Directories whose attributes are set in one turn of the event loop. */
@@ -202,12 +212,13 @@ async function copyRoot(work: TreeWork, source: string, stat: FileStat, target: 
 async function refuseInside(source: FileStat, target: string, old: FileStat | null): Promise<void> {
   const inside = (): CopyError =>
     new CopyError('ERR_COPY_INTO_ITSELF', 'The target is the source, or lies in it', target)
-  if (old?.identity === source.identity) throw inside()
+  const identity = identityOf(source)
+  if (old !== null && identityOf(old) === identity) throw inside()
   let path = old === null ? resolve(target) : await realpath(target)
   path = old === null ? await realpath(dirname(path)).catch(() => '/') : dirname(path)
   for (;;) {
     const above = await statIfPresent(path, true)
-    if (above?.identity === source.identity) throw inside()
+    if (above !== null && identityOf(above) === identity) throw inside()
     if (path === '/') return
     path = dirname(path)
   }
@@ -225,17 +236,21 @@ async function copyInto(work: TreeWork, root: Folder): Promise<void> {
   work.counts.directories++
   work.entryDone()
   queue.onFiles = lanes?.wake ?? loops(work, queue, links)
-  await work.run(() => walk.start(root))
+  try {
+    await work.run(() => walk.start(root))
+  } finally {
+    lanes?.end()
+  }
   if (!dryRun) await finishFolders(work)
 }
 
-/** The ring's lanes; null where it can register nothing. */
+/** The ring's lanes; null where there is no second ring to be had. */
 function lanesOn(ring: Uring, share: ConstructorParameters<typeof Lanes>[1], count: number): Lanes | null {
   try {
     return new Lanes(ring, share, count)
   } catch (error) {
     const { code } = error as { code?: string }
-    if (code !== 'ENOMEM' && code !== 'ERR_INVALID_STATE' && code !== 'EMFILE') throw error
+    if (code === undefined || !WITHOUT_LANES.has(code)) throw error
     return null
   }
 }

@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { registerIowqMaxWorkers } from '../../src/ring/index.js'
+import { Uring } from '../../src/runtime/index.js'
 import { type CopyTreeOptions, copyTree } from '../../src/transfer/index.js'
 import { assert, needs, test, unmet } from '../harness.js'
 import {
@@ -377,5 +379,46 @@ test('a process that is killed in mid-copy leaves files whole or not there', asy
     }
   }
 })
+
+test('a copied program can be run at once: nothing has it open for writing any more', async () => {
+  const source = at('programs')
+  fs.mkdirSync(source)
+  fs.mkdirSync(at('programs of others'))
+  const names = Array.from({ length: 20 }, (_, index) => `true-${index}`)
+  for (const name of names) fs.copyFileSync('/bin/true', join(source, name))
+  for (const target of [at('programs copied'), at('programs of others')]) {
+    const { files } = await copyTree(source, target, { filesInFlight: 16 })
+    assert.is(files, names.length)
+    for (const name of names) execFileSync(join(target, name))
+  }
+})
+
+test(
+  'the bound on worker threads is after a copy what it was before',
+  needs({ register: 'IORING_REGISTER_IOWQ_MAX_WORKERS' }, async () => {
+    const uring = Uring.open({ fileWorkers: 19 })
+    const bounded = (): number => registerIowqMaxWorkers(uring.driver.ring).bounded
+    registerIowqMaxWorkers(uring.driver.ring, { bounded: 11 })
+    const during: number[] = []
+    await Promise.all([
+      copyTree(at('tree'), at('bounded 1'), {
+        onProgress: () => during.push(bounded()),
+        progressIntervalMs: 0,
+      }),
+      copyTree(at('tree'), at('bounded 2')),
+    ])
+    if (hasLinks) assert.ok(during.some((bound) => bound !== 11))
+    assert.is(bounded(), 11)
+    await assert.rejects(
+      copyTree(at('tree'), at('bounded 3'), {
+        onProgress: () => {
+          throw new Error('of the user')
+        },
+      }),
+    )
+    assert.is(bounded(), 11)
+    await uring.close()
+  }),
+)
 
 test.run()
