@@ -24,6 +24,8 @@ mount -t tmpfs shm /dev/shm
 mount -t cgroup2 cgroup /sys/fs/cgroup
 hostname guest
 busybox ip link set lo up
+# There is no other interface that groups could be joined on.
+busybox ip -6 route add ff00::/8 dev lo table local
 cd ${GUEST_CHECKOUT}
 uname -r >/results/release
 node --version >/results/node
