@@ -24,6 +24,8 @@ export interface CallDetails<T> {
   /** Name of the call in errors. */
   readonly syscall: string
   readonly prepare: (sqe: Sqe) => void
+  /** It opens a file: its result is a descriptor. */
+  readonly opens?: boolean
   /** Never repeated. */
   readonly once?: boolean
   /** Turns a `res` that is no error into the value. It runs before `block` is freed. */
@@ -44,7 +46,7 @@ export function callError(uring: Uring, res: number, syscall: string, path?: str
 
 /** Issues an operation. It goes to the kernel with all others of this turn. */
 export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
-  const { syscall, prepare, once = false, finish, block, memory, path, dest } = details
+  const { syscall, prepare, opens = false, once = false, finish, block, memory, path, dest } = details
   const { driver } = uring
   return new Promise<T>((resolve, reject) => {
     let repeats = 0
@@ -63,7 +65,8 @@ export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
     }
     const issue = (): void => {
       try {
-        driver.submitOnce(prepare, onCqe, syscall, memory)
+        if (opens) driver.submitOpening(prepare, onCqe, syscall, memory)
+        else driver.submitOnce(prepare, onCqe, syscall, memory)
       } catch (error) {
         end(() => reject(error))
       }

@@ -125,7 +125,10 @@ export abstract class Lane<R extends LaneRequest> {
   #submit(): void {
     const { driver } = this.request.uring
     try {
-      this.#slot = driver.submitOnce(this.#step, this.#onCqe, this.#syscall, this.memory)
+      this.#slot =
+        this.#step === this.#prepareOpen
+          ? driver.submitOpening(this.#step, this.#onCqe, this.#syscall, this.memory)
+          : driver.submitOnce(this.#step, this.#onCqe, this.#syscall, this.memory)
     } catch (error) {
       this.#abandon(error)
     }
@@ -179,7 +182,6 @@ export abstract class Lane<R extends LaneRequest> {
     }
     this.freeBlock()
     this.fd = res
-    announceFd(res, true)
     if (this.#aborted) this.fail(this.abortError())
     else this.#beginTransfer()
   }

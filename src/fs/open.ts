@@ -4,7 +4,6 @@ import fs from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AT_FDCWD, IOSQE_ASYNC, prepOpenat, prepOpenat2, systemError } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
-import { announceFd } from '../runtime/lifetime.js'
 import {
   fileMode,
   modeForNode,
@@ -83,15 +82,13 @@ export async function openOnRing(
     const { address } = block
     return tracedCall(uring, {
       syscall: 'open',
+      opens: true,
       prepare: (sqe) => {
         if (resolve !== 0) prepOpenat2(sqe, AT_FDCWD, address + OPEN_HOW_BYTES, address)
         else prepOpenat(sqe, AT_FDCWD, address + OPEN_HOW_BYTES, flags | O_CLOEXEC, mode)
         if (async) sqe.addFlags(IOSQE_ASYNC)
       },
-      finish: (fd) => {
-        announceFd(fd, true)
-        return fd
-      },
+      finish: (fd) => fd,
       path: pathText(path),
       block,
     })

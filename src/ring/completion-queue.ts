@@ -27,6 +27,17 @@ export type BigCqeVisitor = (
   extra3: number,
 ) => void
 
+/** Where a completion queue with CQEs of 16 bytes is, for a thread that has not made it. Positions are in 32-bit words. */
+export interface CompletionMemory {
+  readonly address: number
+  /** Bytes from there on that are mapped. */
+  readonly length: number
+  readonly headAt: number
+  readonly tailAt: number
+  readonly cqesAt: number
+  readonly entries: number
+}
+
 const EMPTY = new Int32Array(0)
 const CQE_WORDS = 4
 

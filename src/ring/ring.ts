@@ -25,6 +25,7 @@ import {
   IORING_REGISTER_SYNC_CANCEL,
   IORING_REGISTER_USE_REGISTERED_RING,
   IORING_SETUP_CLAMP,
+  IORING_SETUP_CQE_MIXED,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_IOPOLL,
   IORING_SETUP_R_DISABLED,
@@ -44,13 +45,19 @@ import {
   invalidType,
   outOfRange,
 } from '../syscalls/argument-errors.js'
+import { closeNoted, noteHeld } from '../syscalls/descriptor-notes.js'
 import { errnoName, systemError } from '../syscalls/errno.js'
-import { close, pipe2, poll } from '../syscalls/libc.js'
+import { pipe2, poll } from '../syscalls/libc.js'
 import { addressOf, type MappedRegion } from '../syscalls/memory.js'
 import type { Address, Fd } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../syscalls/uring-calls.js'
-import { type BigCqeVisitor, CompletionQueue, type CqeVisitor } from './completion-queue.js'
+import {
+  type BigCqeVisitor,
+  type CompletionMemory,
+  CompletionQueue,
+  type CqeVisitor,
+} from './completion-queue.js'
 import {
   arrayOffset,
   mapRings,
@@ -109,6 +116,7 @@ interface Remains {
   registeredIndex: number
   /** Memory that the kernel may use until the ring is gone. */
   readonly held: Map<unknown, unknown>
+  beforeClose: (() => void) | null
 }
 
 const abandoned = new FinalizationRegistry<Remains>((remains) => {
@@ -146,12 +154,13 @@ function cancelAll({ layout, calls }: Remains): void {
  * @param busy - Operations may be in flight: return only when they have ended, so that the kernel writes no memory
  *   afterwards.
  */
-function release({ layout, calls, registeredIndex }: Remains, busy: boolean): void {
+function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy: boolean): void {
   const { fd } = layout
   const hangUp = busy ? holdPipe(layout, calls) : -1
+  beforeClose?.()
   if (registeredIndex >= 0) unregisterRing(fd, registeredIndex, 0, calls)
   if (layout.flags & IORING_SETUP_REGISTERED_FD_ONLY) unregisterRing(fd, fd, registerFlagOf(layout), calls)
-  else close(fd)
+  else closeNoted(fd)
   for (const region of layout.regions) region.unmap()
   if (hangUp < 0) return
   const deadline = performance.now() + CLOSE_DRAIN_MS
@@ -159,7 +168,7 @@ function release({ layout, calls, registeredIndex }: Remains, busy: boolean): vo
   for (let left = CLOSE_DRAIN_MS; left > 0; left = deadline - performance.now()) {
     if (poll(hangUp, Math.ceil(left)) !== EINTR) break
   }
-  close(hangUp)
+  closeNoted(hangUp)
 }
 
 /**
@@ -174,13 +183,15 @@ function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   if (pipe2(addressOf(ends), O_CLOEXEC) < 0) return -1
   const readEnd = ends[0]!
   const writeEnd = ends.subarray(1)
+  noteHeld(readEnd)
+  noteHeld(writeEnd[0]!)
   const flag = registerFlagOf(layout)
   // Requests in flight keep their files; nothing else needs the table any more.
   calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
   const result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
-  close(writeEnd[0]!)
+  closeNoted(writeEnd[0]!)
   if (result >= 0) return readEnd
-  close(readEnd)
+  closeNoted(readEnd)
   return -1
 }
 
@@ -237,7 +248,7 @@ export class Ring {
     this.#mayCompleteInline = (layout.flags & (IORING_SETUP_SQPOLL | IORING_SETUP_IOPOLL)) === 0
     this.#dropped = this.#sq.loadDropped()
     this.#overflow = this.#cq.loadOverflow()
-    this.#remains = { layout, calls, registeredIndex: -1, held: new Map() }
+    this.#remains = { layout, calls, registeredIndex: -1, held: new Map(), beforeClose: null }
     abandoned.register(this, this.#remains, this)
   }
 
@@ -457,6 +468,25 @@ export class Ring {
     return count === 0 && this.#flushHeldBack() ? this.#cq.forEachBig(visit) : count
   }
 
+  /** @internal Gives back the slots of the CQEs visited so far, within a visit: until then others see these CQEs as well. */
+  giveBack(): void {
+    if (!this.#closed) this.#cq.giveBack()
+  }
+
+  /** @internal Where the completion queue is; null where its entries are not those of 16 bytes alone. */
+  get completionMemory(): CompletionMemory | null {
+    const { cqRing, cqHeadAt, cqTailAt, cqesAt, cqEntries, cqeWords } = this.#layout
+    if (this.#closed || cqeWords !== 4 || this.flags & IORING_SETUP_CQE_MIXED) return null
+    return {
+      address: cqRing.address,
+      length: cqRing.length,
+      headAt: cqHeadAt,
+      tailAt: cqTailAt,
+      cqesAt,
+      entries: cqEntries,
+    }
+  }
+
   /** Has the kernel post what it holds back, without waiting. @see io_uring_get_events(3) */
   getEvents(): void {
     if (this.#closed) throw closedError()
@@ -626,6 +656,11 @@ export class Ring {
     this.#cq.drop()
     release(this.#remains, busy)
     this.#remains.held.clear()
+  }
+
+  /** @internal Called when the ring's descriptor and mappings are about to be given up. It must not refer to the ring. */
+  set beforeClose(call: () => void) {
+    this.#remains.beforeClose = call
   }
 
   /** @internal That many operations have ended without a CQE: a ring that is closed need not wait for them. */

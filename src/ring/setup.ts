@@ -41,8 +41,8 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
+import { closeNoted, noteHeld } from '../syscalls/descriptor-notes.js'
 import { systemError } from '../syscalls/errno.js'
-import { close } from '../syscalls/libc.js'
 import { MappedRegion, NOT_A_FILE, PAGE_BYTES } from '../syscalls/memory.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
@@ -289,13 +289,15 @@ export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
 
     fd = calls.setup(options.entries, params.address)
     if (fd < 0) throw systemError(fd, 'io_uring_setup')
+    // Without a descriptor this is an index.
+    if (!(flags & IORING_SETUP_REGISTERED_FD_ONLY)) noteHeld(fd)
     return mapRings(params, fd, params.get('flags'), params.get('features'), own, regions)
   } catch (error) {
     // The descriptor goes first: a ring in memory of ours must not outlive it.
     if (fd >= 0) {
       if (flags & IORING_SETUP_REGISTERED_FD_ONLY)
         unregisterRing(fd, fd, IORING_REGISTER_USE_REGISTERED_RING, calls)
-      else close(fd)
+      else closeNoted(fd)
     }
     for (const region of regions) region.unmap()
     throw error

@@ -78,15 +78,17 @@ export class CancelQueue {
       if (this.#inFlight > 0 && !this.#submission.hasCompletionRoom()) break
       const index = pairs[at]!
       const generation = pairs[at + 1]!
-      if (index !== 0 && this.#slots.current(index, generation) === null) continue
+      const slot = this.#slots.current(index, generation)
+      if (index !== 0 && slot === null) continue
+      const high = slot?.userDataHigh ?? generation
       if (this.hasDrained) {
-        this.#cancelInPlace(index, generation)
+        this.#cancelInPlace(index, generation, high)
         continue
       }
       const sqe = this.#submission.takeForCancel()
       if (sqe === null) break
       const flags = index === 0 ? IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY : 0
-      prepCancel64(sqe, index | ROLE_OPERATION, generation, flags)
+      prepCancel64(sqe, index | ROLE_OPERATION, high, flags)
       sqe.setUserData(index | ROLE_CANCEL, generation)
       this.#inFlight++
     }
@@ -119,9 +121,8 @@ export class CancelQueue {
   }
 
   /** Cancels by a system call instead of an entry. Linux 6.0. */
-  #cancelInPlace(index: number, generation: number): void {
-    const match =
-      index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: generation }
+  #cancelInPlace(index: number, generation: number, high: number): void {
+    const match = index === 0 ? { any: true } : { userDataLow: index | ROLE_OPERATION, userDataHigh: high }
     let found = 0
     try {
       found = registerSyncCancel(this.#ring, match, { timeoutMs: 0 })

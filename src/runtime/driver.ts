@@ -2,6 +2,7 @@
 // beyond what a prepare function fills in; `operations/` gives it those. Its parts: submission.ts has the way into the
 // ring, settlement.ts the way out, pump.ts moves both, cancel-queue.ts has the cancels.
 
+import { isMainThread } from 'node:worker_threads'
 import {
   IORING_FEAT_NODROP,
   IORING_SETUP_DEFER_TASKRUN,
@@ -19,7 +20,7 @@ import type { Arena, Block } from './arena.js'
 import { CancelQueue } from './cancel-queue.js'
 import { log } from './diagnostics.js'
 import { InFlight } from './in-flight.js'
-import { announceFd, announceRegion, closeAtExit, forgetAtExit } from './lifetime.js'
+import { closeAtExit, forgetAtExit } from './lifetime.js'
 import { MappedBufferGuard, type MappedBufferOptions, type MappedBufferPolicy } from './mapped-buffers.js'
 import type { Bounce } from './mapped-entry.js'
 import { ringClosedError } from './operation-errors.js'
@@ -125,7 +126,6 @@ export class Driver {
       fail: (error) => this.#fail(error),
     })
     closeAtExit(this)
-    this.#announce(true)
   }
 
   /** Operations not settled yet, those that wait for room included. */
@@ -308,6 +308,7 @@ export class Driver {
    * them complete at once, the kernel keeps what the completion queue has no room for, and ends those multishots.
    *
    * @param prepare - Must not call the driver.
+   * @param opens - Its results are descriptors; as for `submitOpening`.
    * @returns The slot, to cancel by until the operation is over.
    */
   submitMultishot(
@@ -316,6 +317,7 @@ export class Driver {
     syscall: string,
     memory: unknown,
     standing = false,
+    opens = false,
   ): Slot {
     const sqe = this.take()
     if (sqe === null && this.closed) throw this.closedError(syscall)
@@ -326,6 +328,8 @@ export class Driver {
     slot.memory = memory
     slot.onCqe = onCqe
     slot.standing = standing
+    // What the main thread leaves ends with the process.
+    slot.opens = opens && !isMainThread
     if (standing) this.#inFlight.standing++
     this.#inFlight.active++
     try {
@@ -373,6 +377,15 @@ export class Driver {
     this.#submission.enterPlain(slot, sqe)
     this.#pump.queue()
     return slot
+  }
+
+  /**
+   * As `submitOnce`, for an operation that opens a file or a socket. In a worker the descriptor is announced by then: it is
+   * closed should the worker be terminated, unless `announceFd` was told otherwise.
+   */
+  submitOpening(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
+    if (isMainThread) return this.submitOnce(prepare, onCqe, syscall, memory)
+    return this.submitMultishot(prepare, onCqe, syscall, memory, false, true)
   }
 
   /**
@@ -526,7 +539,6 @@ export class Driver {
     forgetAtExit(this)
     this.#cancels.stop()
     if (this.ring.closed) return
-    this.#announce(false)
     this.ring.close()
     this.#pump.close()
     this.arena.close()
@@ -554,14 +566,6 @@ export class Driver {
       line.remove(slot)
       this.#settlement.dismissAll(slot, reason())
     }
-  }
-
-  /** In a worker: tells what is to be reclaimed should the worker be terminated, or that it is no more. */
-  #announce(isPresent: boolean): void {
-    const { fd, regions } = this.ring
-    announceFd(fd, isPresent)
-    announceFd(this.#pump.fd, isPresent)
-    for (const region of regions) announceRegion(region, isPresent)
   }
 
   #tellClosed(): void {

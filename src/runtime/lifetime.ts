@@ -15,12 +15,14 @@ import {
   threadId,
   type Worker,
 } from 'node:worker_threads'
-import type { MappedRegion } from '../ring/index.js'
+import type { CompletionMemory, MappedRegion, Ring } from '../ring/index.js'
+import { noteDescriptors } from '../syscalls/descriptor-notes.js'
 import { close, munmap } from '../syscalls/libc.js'
 import { DescriptorTable } from './descriptor-table.js'
 import { log } from './diagnostics.js'
+import { unclaimedDescriptors } from './unclaimed-descriptors.js'
 
-/** In a worker: what it has open. */
+/** In a worker: what it has open. Null in the main thread. */
 let descriptors: DescriptorTable | null = null
 
 /** Something to close in place at exit. */
@@ -39,6 +41,13 @@ type Announcement =
       readonly address: number
       readonly length: number
       readonly isPresent: boolean
+    }
+  /** Where the completion queue is of its ring `fd`; null when there is none any more. */
+  | {
+      readonly kind: 'completions'
+      readonly thread: number
+      readonly fd: number
+      readonly memory: CompletionMemory | null
     }
   /** `thread` has started a worker, and reclaims it as long as it lives itself. */
   | { readonly kind: 'child'; readonly thread: number; readonly child: number }
@@ -98,11 +107,7 @@ function announce(announcement: Announcement): void {
  * Before it is closed it must be told to be no more, for its number may be another file's right after.
  */
 export function announceFd(fd: number, isPresent: boolean): void {
-  if (isMainThread) return
-  if (descriptors === null) {
-    descriptors = new DescriptorTable()
-    announce({ kind: 'descriptors', thread: threadId, memory: descriptors.memory })
-  }
+  if (descriptors === null) return
   if (isPresent) descriptors.add(fd)
   else descriptors.remove(fd)
 }
@@ -112,10 +117,25 @@ export function announceRegion({ address, length }: MappedRegion, isPresent: boo
   announce({ kind: 'region', thread: threadId, address, length, isPresent })
 }
 
+/** In a worker: the same for a ring's mappings and the descriptors in its completion queue, until it is closed. */
+export function announceRing(ring: Ring): void {
+  if (isMainThread) return
+  const { fd, regions, completionMemory } = ring
+  const tell = (isPresent: boolean): void => {
+    for (const region of regions) announceRegion(region, isPresent)
+    const memory = isPresent ? completionMemory : null
+    announce({ kind: 'completions', thread: threadId, fd, memory })
+  }
+  tell(true)
+  ring.beforeClose = () => tell(false)
+}
+
 interface Holdings {
   descriptors: DescriptorTable | null
   /** Length by address. */
   readonly regions: Map<number, number>
+  /** By the ring's descriptor. */
+  readonly completions: Map<number, CompletionMemory>
   /** Workers that it has started. */
   readonly children: Set<number>
 }
@@ -131,12 +151,15 @@ function note(message: Announcement): void {
   }
   let held = holdings.get(thread)
   if (held === undefined) {
-    held = { descriptors: null, regions: new Map(), children: new Set() }
+    held = { descriptors: null, regions: new Map(), completions: new Map(), children: new Set() }
     holdings.set(thread, held)
   }
   if (kind === 'child') held.children.add(message.child)
   else if (kind === 'descriptors') held.descriptors = new DescriptorTable(message.memory)
-  else if (message.isPresent) held.regions.set(message.address, message.length)
+  else if (kind === 'completions') {
+    if (message.memory === null) held.completions.delete(message.fd)
+    else held.completions.set(message.fd, message.memory)
+  } else if (message.isPresent) held.regions.set(message.address, message.length)
   else held.regions.delete(message.address)
 }
 
@@ -163,14 +186,24 @@ function reclaim(thread: number): void {
   // Announced before it is done: should this thread be terminated in between, something leaks. The other way round, the
   // thread above would close a number that may be another file's by then.
   announce({ kind: 'reclaimed', thread })
-  const fds = held.descriptors?.all() ?? []
+  const fds = new Set(held.descriptors?.all())
+  // What its last operations have opened, and it had no time to take in.
+  for (const memory of held.completions.values()) {
+    for (const fd of unclaimedDescriptors(memory)) fds.add(fd)
+  }
   for (const fd of fds) close(fd)
   for (const [address, length] of held.regions) munmap(address, length)
-  log(`reclaimed of thread ${thread}: ${fds.length} descriptors, ${held.regions.size} mappings`)
+  log(`reclaimed of thread ${thread}: ${fds.size} descriptors, ${held.regions.size} mappings`)
 }
 
 /** Watches for workers of this thread that end, and for what they announce. Called once, on import. */
 export function watchWorkers(): void {
+  if (!isMainThread) {
+    // Before there is anything to note: this takes a millisecond, in which the worker may be terminated.
+    descriptors = new DescriptorTable()
+    announce({ kind: 'descriptors', thread: threadId, memory: descriptors.memory })
+    noteDescriptors(announceFd)
+  }
   process.on('worker', (worker: Worker) => {
     // Listening starts with the first worker, so that a program without any does not pay for a channel.
     const port = announcements()

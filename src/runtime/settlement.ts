@@ -7,12 +7,14 @@ import type { Arena } from './arena.js'
 import type { CancelQueue } from './cancel-queue.js'
 import { log } from './diagnostics.js'
 import type { InFlight } from './in-flight.js'
+import { announceFd } from './lifetime.js'
 import type { Bounce } from './mapped-entry.js'
 import { operationError, resultError } from './operation-errors.js'
 import {
   type CqeHandler,
   MAX_SLOTS,
   type MessageHandler,
+  OPENS,
   ROLE_CANCEL,
   ROLE_MESSAGE,
   ROLE_NOBODY,
@@ -123,11 +125,13 @@ export class Settlement {
     this.#host.cancel(slot)
   }
 
-  #onOtherCqe(low: number, generation: number, res: number, flags: number): void {
+  #onOtherCqe(low: number, high: number, res: number, flags: number): void {
     if (low >= ROLE_MESSAGE) {
-      this.#deliver(low - ROLE_MESSAGE, generation, res)
+      this.#deliver(low - ROLE_MESSAGE, high, res)
       return
     }
+    const generation = high & ~OPENS
+    if (generation !== high) this.#onOpened(res)
     const index = low & SLOT_MASK
     const role = low - index
     if (role === ROLE_NOBODY || role === ROLE_CANCEL) {
@@ -148,6 +152,12 @@ export class Settlement {
       return
     }
     this.#complete(slot, role, res, flags)
+  }
+
+  /** In a worker: the descriptor is announced before its CQE is given back, so whoever reclaims sees one of them at least. */
+  #onOpened(res: number): void {
+    if (res >= 0) announceFd(res, true)
+    this.#host.ring.giveBack()
   }
 
   #complete(slot: Slot, role: number, res: number, flags: number): void {

@@ -35,6 +35,12 @@ export const ROLE_NOBODY = 3 << SLOT_BITS
 /** No operation of this ring: another ring has sent it. What is below is the sender's. */
 export const ROLE_MESSAGE = 4 << SLOT_BITS
 
+/**
+ * A bit of user_data's high word, above the generation: what the operation answers is a descriptor of this process. Set in
+ * workers alone, for whoever reclaims what a terminated one has not taken in.
+ */
+export const OPENS = 0x4000_0000
+
 /** No `res` is this: it stands for "no negative result is a success". */
 export const NO_RESULT = 1
 
@@ -88,6 +94,8 @@ export class Slot {
   finish: Finish | null = null
   /** Operations that are answered by this one's CQE, and have none of their own. */
   silent = 0
+  /** Its user_data has `OPENS`. */
+  opens = false
   /** Waits for what may never come, such as data of an idle connection. */
   standing = false
   /** All members of the operation's chain, in order. */
@@ -111,6 +119,11 @@ export class Slot {
   /** The kernel, or the submission queue, has the operation. */
   get queued(): boolean {
     return this.remaining > 0
+  }
+
+  /** The high word of its user_data. */
+  get userDataHigh(): number {
+    return this.opens ? this.generation | OPENS : this.generation
   }
 
   /** Drops every reference; the next use starts clean. */
@@ -142,6 +155,7 @@ export class Slot {
     this.bounce = null
     this.finish = null
     this.silent = 0
+    this.opens = false
     this.standing = false
     this.chain = null
     this.linkFlags = 0

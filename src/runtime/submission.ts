@@ -153,7 +153,7 @@ export class Submission {
 
   /** The prepared entry is the slot's. */
   enter(slot: Slot, sqe: Sqe): void {
-    sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
+    sqe.setUserData(slot.index | ROLE_OPERATION, slot.userDataHigh)
     const head = sqe.words[0]!
     const opcode = head & 0xff
     if (head & DRAIN_BIT) this.#host.drains()
@@ -188,6 +188,9 @@ export class Submission {
     words.fill(0, 0, WORD_USER_DATA)
     words.fill(0, WORD_USER_DATA + 2)
     words[0] = IORING_OP_NOP | links
+    // A NOP answers 0, which is a descriptor as well.
+    slot.opens = false
+    words[WORD_USER_DATA + 1] = slot.generation
     slot.voided = true
     return true
   }

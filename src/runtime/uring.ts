@@ -20,7 +20,7 @@ import { log } from './diagnostics.js'
 import { type Counters, Driver } from './driver.js'
 import { driverAvailability, isNodesLoop } from './event-loop.js'
 import { checkFileWorkers, type FileWorkerOptions, raiseFileWorkers } from './file-workers.js'
-import { announceRegion, watchWorkers } from './lifetime.js'
+import { announceRegion, announceRing, watchWorkers } from './lifetime.js'
 import {
   checkMappedBufferOptions,
   type MappedBufferOptions,
@@ -145,6 +145,7 @@ export class Uring extends RingOperations {
       if (!answer.available) throw unavailableError(answer)
     }
     const { ring, report } = build(config)
+    announceRing(ring)
     raiseFileWorkers(ring, leastWorkers)
     const arena = new Arena(announceRegion)
     try {

@@ -136,7 +136,7 @@ export class Lane {
       this.#careful(false)
       return
     }
-    this.#submit(this.#reader, this.#prepareOpen, this.#onOpened, 'open')
+    this.#submitOpen()
   }
 
   /** @returns False when one of them is too long. */
@@ -163,9 +163,17 @@ export class Lane {
     bytes[end + bytes.write(name, end, 'latin1')] = 0
   }
 
-  #submit(driver: Driver, prepare: (sqe: Sqe) => void, onCqe: (res: number) => void, syscall: string): void {
+  #submitOpen(): void {
     try {
-      driver.submitOnce(prepare, onCqe, syscall, null)
+      this.#reader.submitOpening(this.#prepareOpen, this.#onOpened, 'open', null)
+    } catch (error) {
+      this.#ringFailed(error)
+    }
+  }
+
+  #submitRead(): void {
+    try {
+      this.#reader.submitOnce(this.#prepareRead, this.#onRead, 'read', null)
     } catch (error) {
       this.#ringFailed(error)
     }
@@ -178,12 +186,11 @@ export class Lane {
 
   readonly #onOpened = (res: number): void => {
     if (res < 0) {
-      if (this.#again(res)) this.#submit(this.#reader, this.#prepareOpen, this.#onOpened, 'open')
+      if (this.#again(res)) this.#submitOpen()
       else this.#failed(systemError(res, 'open', { path: textOf(sourceOf(this.#entry)) }))
       return
     }
     this.#fd = res
-    announceFd(res, true)
     const { work } = this.#share
     try {
       this.#stat = statFd(res)
@@ -201,7 +208,7 @@ export class Lane {
     if (work.stopping) this.#end()
     else if (isSmall && !this.#hasHoles()) {
       this.#repeats = 0
-      this.#submit(this.#reader, this.#prepareRead, this.#onRead, 'read')
+      this.#submitRead()
     } else this.#careful(false)
   }
 
@@ -220,7 +227,7 @@ export class Lane {
 
   readonly #onRead = (res: number): void => {
     if (this.#again(res)) {
-      this.#submit(this.#reader, this.#prepareRead, this.#onRead, 'read')
+      this.#submitRead()
       return
     }
     // Whatever else it is, the careful way finds out.

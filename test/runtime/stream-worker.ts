@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads'
 import { Ring } from '../../src/ring/index.js'
 import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
-import { announceRegion } from '../../src/runtime/lifetime.js'
+import { announceRegion, announceRing } from '../../src/runtime/lifetime.js'
 import { RingOperations } from '../../src/runtime/operations/ring.js'
 import { DEFAULT_FLAGS } from './fixture.js'
 import { connectPair, listenTcp } from './open-uring.js'
@@ -12,6 +12,7 @@ import { connectPair, listenTcp } from './open-uring.js'
 class WorkerRing extends RingOperations {}
 
 const ring = Ring.open({ entries: 64, flags: DEFAULT_FLAGS })
+announceRing(ring)
 const uring = new WorkerRing(new Driver(ring, new Arena(announceRegion)), false)
 
 async function run(): Promise<void> {

@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { prepAccept, prepMultishotAccept, SOCK_CLOEXEC, type Sqe } from '../../ring/index.js'
 import type { Slot } from '../../runtime/slot.js'
 import { netError } from '../errors.js'
+import { announced } from './announced.js'
 import type { Hub } from './hub.js'
 
 /** Whom it works for. */
@@ -67,7 +68,7 @@ export class Acceptor {
   start(): void {
     if (this.#isArmed || this.#isStopped || this.#rest !== null || this.#hub.driver.closed) return
     this.#isArmed = true
-    const slot = this.#hub.driver.submitMultishot(this.#prepare, this.#onCqe, 'accept', this, true)
+    const slot = this.#hub.driver.submitMultishot(this.#prepare, this.#onCqe, 'accept', this, true, true)
     if (this.#isArmed) this.#slot = slot
   }
 
@@ -101,6 +102,8 @@ export class Acceptor {
     if (res >= 0) {
       this.#hasAccepted = true
       this.#restMs = FIRST_REST_MS
+      // Whoever takes it notes it again: it may be a thread of others.
+      announced?.closing(res)
       this.#host.accepted(res)
     } else if (!this.#isStopped) this.#onFailure(res)
     if (more) return
