@@ -62,7 +62,7 @@ test('a closed ring refuses every call, and makes no system call', () => {
 })
 
 test('every method is among those that a closed ring refuses, but for the ones that are harmless', () => {
-  const harmless = ['constructor', 'close', 'hold', 'held', 'endedSilently']
+  const harmless = ['constructor', 'close', 'hold', 'held', 'endedSilently', 'giveBack']
   const methods = Object.entries(Object.getOwnPropertyDescriptors(Ring.prototype))
     .filter(([, { value }]) => typeof value === 'function')
     .map(([name]) => name)
@@ -86,6 +86,8 @@ test(
     assert.equal([ring.features, ring.flags, ring.sqEntries, ring.cqEntries], [features, flags, 4, 8])
     assert.equal([ring.sqPending, ring.sqSpaceLeft, ring.cqReady, ring.sqFlags], [0, 0, 0, 0])
     assert.is(ring.eventfdEnabled, false)
+    assert.is(ring.completionMemory, null)
+    ring.giveBack()
     ring.hold('key', 'value')
   }),
 )
