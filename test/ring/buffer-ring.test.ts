@@ -280,7 +280,8 @@ test(
       ids,
       ids.map((_, index) => order[index % 4]!),
     )
-    assert.ok(widest > 1, 'no completion filled more than one buffer')
+    // Seen on 6.18. Linux 6.12 fills one buffer when the operation has not received before, for it does not know what there is.
+    if (kernelIsAtLeast('6.18')) assert.ok(widest > 1, 'no completion filled more than one buffer')
     assert.is(buffers.givenCount, 4)
   }),
 )
