@@ -65,8 +65,7 @@ export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
     }
     const issue = (): void => {
       try {
-        if (opens) driver.submitOpening(prepare, onCqe, syscall, memory)
-        else driver.submitOnce(prepare, onCqe, syscall, memory)
+        driver.submitOnce(prepare, onCqe, syscall, memory, opens)
       } catch (error) {
         end(() => reject(error))
       }

@@ -125,10 +125,8 @@ export abstract class Lane<R extends LaneRequest> {
   #submit(): void {
     const { driver } = this.request.uring
     try {
-      this.#slot =
-        this.#step === this.#prepareOpen
-          ? driver.submitOpening(this.#step, this.#onCqe, this.#syscall, this.memory)
-          : driver.submitOnce(this.#step, this.#onCqe, this.#syscall, this.memory)
+      const opens = this.#step === this.#prepareOpen
+      this.#slot = driver.submitOnce(this.#step, this.#onCqe, this.#syscall, this.memory, opens)
     } catch (error) {
       this.#abandon(error)
     }

@@ -308,7 +308,8 @@ export class Driver {
    * them complete at once, the kernel keeps what the completion queue has no room for, and ends those multishots.
    *
    * @param prepare - Must not call the driver.
-   * @param opens - Its results are descriptors; as for `submitOpening`.
+   * @param opens - Its results are descriptors. In a worker each is announced by the time `onCqe` sees it: it is closed should
+   *   the worker be terminated, unless `announceFd` was told otherwise.
    * @returns The slot, to cancel by until the operation is over.
    */
   submitMultishot(
@@ -359,9 +360,10 @@ export class Driver {
    * As `submitMultishot`, for an operation with exactly one CQE, which is not drained: cheaper, for its slot is none that
    * must be cleared.
    */
-  submitOnce(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
-    const sqe = this.#watched[0] === 0 ? this.take() : null
-    if (sqe === null) return this.submitMultishot(prepare, onCqe, syscall, memory)
+  submitOnce(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown, opens = false): Slot {
+    const isPlain = this.#watched[0] === 0 && (!opens || isMainThread)
+    const sqe = isPlain ? this.take() : null
+    if (sqe === null) return this.submitMultishot(prepare, onCqe, syscall, memory, false, opens)
     try {
       prepare(sqe)
     } catch {
@@ -377,15 +379,6 @@ export class Driver {
     this.#submission.enterPlain(slot, sqe)
     this.#pump.queue()
     return slot
-  }
-
-  /**
-   * As `submitOnce`, for an operation that opens a file or a socket. In a worker the descriptor is announced by then: it is
-   * closed should the worker be terminated, unless `announceFd` was told otherwise.
-   */
-  submitOpening(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown): Slot {
-    if (isMainThread) return this.submitOnce(prepare, onCqe, syscall, memory)
-    return this.submitMultishot(prepare, onCqe, syscall, memory, false, true)
   }
 
   /**

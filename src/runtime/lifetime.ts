@@ -16,7 +16,7 @@ import {
   type Worker,
 } from 'node:worker_threads'
 import type { CompletionMemory, MappedRegion, Ring } from '../ring/index.js'
-import { noteDescriptors } from '../syscalls/descriptor-notes.js'
+import { closeNoted, noteDescriptors } from '../syscalls/descriptor-notes.js'
 import { close, munmap } from '../syscalls/libc.js'
 import { DescriptorTable } from './descriptor-table.js'
 import { log } from './diagnostics.js'
@@ -68,10 +68,7 @@ function closeAll(): void {
   }
   open.clear()
   // What a worker has opened ends with it, as the files that Node opens do; the process outlives it.
-  for (const fd of descriptors?.all() ?? []) {
-    announceFd(fd, false)
-    close(fd)
-  }
+  for (const fd of descriptors?.all() ?? []) closeNoted(fd)
 }
 
 /** Closes `ring` in place if this thread exits before `forgetAtExit`. */

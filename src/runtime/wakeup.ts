@@ -7,8 +7,8 @@
 
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { addressOf, checkResult } from '../ring/index.js'
-import { close, dup3, eventfd, pipe2 } from '../syscalls/libc.js'
-import { announceFd } from './lifetime.js'
+import { closeNoted, noteGone, noteHeld } from '../syscalls/descriptor-notes.js'
+import { dup3, eventfd, pipe2 } from '../syscalls/libc.js'
 
 const EFD_CLOEXEC = 0o2000000
 const EFD_NONBLOCK = 0o4000
@@ -26,13 +26,13 @@ export class Wakeup {
     const pair = new Int32Array(2)
     checkResult(pipe2(addressOf(pair), O_NONBLOCK | O_CLOEXEC), 'pipe2')
     const [readEnd, writeEnd] = [pair[0]!, pair[1]!]
-    announceFd(readEnd, true)
-    announceFd(writeEnd, true)
+    noteHeld(readEnd)
+    noteHeld(writeEnd)
     let efd = -1
     let socket: Socket | null = null
     try {
       efd = checkResult(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), 'eventfd')
-      announceFd(efd, true)
+      noteHeld(efd)
       // Longer than the counter's eight bytes: a full buffer would have libuv read a second time, for nothing.
       const counter = new Uint8Array(16)
       const callback = (): boolean => {
@@ -42,23 +42,18 @@ export class Wakeup {
       // `onread` is documented for `net.connect` and works for every Socket; the type declarations know the former.
       const options = { fd: readEnd, readable: true, writable: false, onread: { buffer: counter, callback } }
       // From here on the socket owns readEnd and closes it.
-      announceFd(readEnd, false)
+      noteGone(readEnd)
       socket = new Socket(options as SocketConstructorOpts)
       socket.on('error', () => {})
       checkResult(dup3(efd, readEnd, O_CLOEXEC), 'dup3')
       socket.unref()
     } catch (error) {
-      announceFd(readEnd, false)
-      if (socket === null) close(readEnd)
+      if (socket === null) closeNoted(readEnd)
       else socket.destroy()
-      if (efd >= 0) {
-        announceFd(efd, false)
-        close(efd)
-      }
+      if (efd >= 0) closeNoted(efd)
       throw error
     } finally {
-      announceFd(writeEnd, false)
-      close(writeEnd)
+      closeNoted(writeEnd)
     }
     this.fd = efd
     this.#socket = socket
@@ -79,7 +74,6 @@ export class Wakeup {
     if (this.#closed) return
     this.#closed = true
     this.#socket.destroy()
-    announceFd(this.fd, false)
-    close(this.fd)
+    closeNoted(this.fd)
   }
 }

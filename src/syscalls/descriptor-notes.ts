@@ -18,8 +18,13 @@ export function noteHeld(fd: Fd): void {
   note?.(fd, true)
 }
 
+/** Somebody else closes it from now on. */
+export function noteGone(fd: Fd): void {
+  note?.(fd, false)
+}
+
 /** Closes what was noted, and has it forgotten before: right after, its number may be another file's. */
 export function closeNoted(fd: Fd): void {
-  note?.(fd, false)
+  noteGone(fd)
   close(fd)
 }

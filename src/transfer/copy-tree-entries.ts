@@ -86,12 +86,12 @@ async function checkWritable(target: string): Promise<void> {
   })
 }
 
-/** Sets what a finished file is to take over. @param path - Where the target is at the moment; null for its own place. */
+/** Sets what a finished file is to take over. @param path - Where the target is at the moment. */
 export function finishFile(
   work: TreeWork,
   entry: Entry,
   stat: FileStat,
-  path: string | null,
+  path: string,
   isPrivate = false,
 ): void {
   const { preserved } = work.settings
@@ -101,10 +101,7 @@ export function finishFile(
   const isRight =
     wanted === made && !isPrivate && !entry.folder.hasAcl && !preserved.owner && !preserved.xattrs
   const mode = isRight || (!preserved.mode && !isPrivate) ? null : wanted
-  // As a rule: then nobody need know the paths.
-  if (mode === null && !preserved.owner && !preserved.xattrs && !preserved.times) return
-  const target = path ?? targetOf(entry)
-  applyAttributes({ source: sourceOf(entry), target, stat, preserved, mode })
+  applyAttributes({ source: sourceOf(entry), target: path, stat, preserved, mode })
 }
 
 /**

@@ -20,9 +20,8 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import type { Driver } from '../runtime/driver.js'
-import { announceFd } from '../runtime/lifetime.js'
+import { closeNoted } from '../syscalls/descriptor-notes.js'
 import { lseek } from '../syscalls/file-attributes.js'
-import { close } from '../syscalls/libc.js'
 import { temporaryBeside } from './copy-staging.js'
 import { type FileStat, isRegular, statFd } from './copy-stat.js'
 import {
@@ -136,7 +135,7 @@ export class Lane {
       this.#careful(false)
       return
     }
-    this.#submitOpen()
+    this.#submit(this.#prepareOpen, this.#onOpened, 'open', true)
   }
 
   /** @returns False when one of them is too long. */
@@ -163,17 +162,9 @@ export class Lane {
     bytes[end + bytes.write(name, end, 'latin1')] = 0
   }
 
-  #submitOpen(): void {
+  #submit(prepare: (sqe: Sqe) => void, onCqe: (res: number) => void, syscall: string, opens = false): void {
     try {
-      this.#reader.submitOpening(this.#prepareOpen, this.#onOpened, 'open', null)
-    } catch (error) {
-      this.#ringFailed(error)
-    }
-  }
-
-  #submitRead(): void {
-    try {
-      this.#reader.submitOnce(this.#prepareRead, this.#onRead, 'read', null)
+      this.#reader.submitOnce(prepare, onCqe, syscall, null, opens)
     } catch (error) {
       this.#ringFailed(error)
     }
@@ -186,7 +177,7 @@ export class Lane {
 
   readonly #onOpened = (res: number): void => {
     if (res < 0) {
-      if (this.#again(res)) this.#submitOpen()
+      if (this.#again(res)) this.#submit(this.#prepareOpen, this.#onOpened, 'open', true)
       else this.#failed(systemError(res, 'open', { path: textOf(sourceOf(this.#entry)) }))
       return
     }
@@ -208,7 +199,7 @@ export class Lane {
     if (work.stopping) this.#end()
     else if (isSmall && !this.#hasHoles()) {
       this.#repeats = 0
-      this.#submitRead()
+      this.#submit(this.#prepareRead, this.#onRead, 'read')
     } else this.#careful(false)
   }
 
@@ -227,7 +218,7 @@ export class Lane {
 
   readonly #onRead = (res: number): void => {
     if (this.#again(res)) {
-      this.#submitRead()
+      this.#submit(this.#prepareRead, this.#onRead, 'read')
       return
     }
     // Whatever else it is, the careful way finds out.
@@ -270,7 +261,7 @@ export class Lane {
     const { work } = this.#share
     const entry = this.#entry
     try {
-      finishFile(work, entry, this.#stat, null)
+      finishFile(work, entry, this.#stat, targetOf(entry))
     } catch (error) {
       this.#failed(error)
       return
@@ -356,10 +347,7 @@ export class Lane {
 
   #end(): void {
     // Of a file that was only read: nothing is lost that could be told.
-    if (this.#fd >= 0) {
-      announceFd(this.#fd, false)
-      close(this.#fd)
-    }
+    if (this.#fd >= 0) closeNoted(this.#fd)
     this.#fd = -1
     this.#stat = NO_STAT
     this.#share.work.ended()

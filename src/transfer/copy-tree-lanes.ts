@@ -11,7 +11,6 @@ const BATCHES = 4
 
 /** All lanes of a copy. */
 export class Lanes implements LaneHost {
-  readonly #lanes: Lane[]
   readonly #idle: Lane[]
   /** Have done with their file. */
   readonly #done: Lane[] = []
@@ -29,11 +28,10 @@ export class Lanes implements LaneHost {
     registerFilesSparse(maker.driver.ring, count)
     this.#maker = maker
     this.#batch = Math.max(1, Math.floor(count / BATCHES))
-    this.#lanes = Array.from({ length: count }, (_, slot) => {
+    this.#idle = Array.from({ length: count }, (_, slot) => {
       const [paths, buffer] = [arena.alloc(3 * PATH_BYTES), arena.alloc(SMALL_BYTES)]
       return new Lane(this, { reader: uring.driver, maker: maker.driver, slot, paths, buffer }, share)
     })
-    this.#idle = [...this.#lanes]
     workerBound.begin(this.#setWorkers)
   }
 

@@ -79,6 +79,8 @@ export class TreeWork {
   #failure: { readonly error: unknown } | null = null
   #finish: () => void = () => {}
   readonly #onStop: (() => void)[] = []
+  /** Made once: files come by the thousand. */
+  readonly #tick = (): void => this.meter.tick()
   readonly #abort = (): void => {
     this.stop(new AbortError(this.settings.signal?.reason))
   }
@@ -161,21 +163,13 @@ export class TreeWork {
   /** An entry is done. What the user's callback throws stops the copy. */
   entryDone(): void {
     this.meter.entries++
-    this.#tick()
+    this.tell(this.#tick)
   }
 
   readonly addBytes = (count: number): void => {
     this.counts.bytes += count
     this.meter.bytes += count
-    this.#tick()
-  }
-
-  #tick(): void {
-    try {
-      this.meter.tick()
-    } catch (error) {
-      this.stop(error)
-    }
+    this.tell(this.#tick)
   }
 
   /** Calls the user's callback. */

@@ -3,7 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { createServer } from '../../src/net/index.js'
-import { AT_FDCWD, prepOpenat } from '../../src/ring/index.js'
+import { AT_FDCWD, prepOpenat, type Sqe } from '../../src/ring/index.js'
 import { Uring } from '../../src/runtime/index.js'
 
 const { task, path, count, taken } = workerData as {
@@ -28,8 +28,11 @@ if (task === 'open') {
   const { driver } = Uring.open()
   const block = driver.arena.alloc(path.length + 1)
   block.bytes.write(`${path}\0`)
+  const prepare = (sqe: Sqe): void => {
+    prepOpenat(sqe, AT_FDCWD, block.address, 0, 0)
+  }
   for (let index = 0; index < count; index++) {
-    driver.submitOpening((sqe) => prepOpenat(sqe, AT_FDCWD, block.address, 0, 0), stopAfterSome, 'open', null)
+    driver.submitOnce(prepare, stopAfterSome, 'open', null, true)
   }
 } else {
   const server = createServer({}, stopAfterSome)
