@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { assert, kernelIsAtLeast, needs, test, unmet } from '../harness.js'
-import { PATIENCE } from '../patience.js'
+import { LINUX_WITHOUT_THREADS, PATIENCE } from '../patience.js'
 import type { Findings, Orders } from './children/restricted.js'
 import { EAGAIN, EMFILE, ENOMEM, ENOSYS, EPERM } from './fake-machine.js'
 
@@ -38,7 +38,7 @@ const freshUid = (): number => nextUid++
 const root = { root: true, ring: true }
 const limited = { ...root, command: 'prlimit' }
 /** The release from which on SQPOLL needs no privilege. */
-const unprivilegedSqpoll = { ...root, linux: '5.13' }
+const unprivilegedSqpoll = { ...root, linux: LINUX_WITHOUT_THREADS }
 
 test(
   'an unprivileged user has rings, and SQPOLL',
@@ -160,7 +160,7 @@ test(
 
 test(
   'RLIMIT_NPROC used up refuses SQPOLL with EAGAIN, and names what operations that wait end in',
-  needs({ ...limited, linux: '5.13' }, () => {
+  needs({ ...limited, linux: LINUX_WITHOUT_THREADS }, () => {
     const { availability, probed, report, fellBack, stderr } = run(
       { uid: freshUid(), config: { sqpoll: true } },
       ['prlimit', '--nproc=2:2'],

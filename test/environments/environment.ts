@@ -25,9 +25,9 @@ const QUICK: Readonly<Record<SuiteName, RegExp>> = {
 
 /** What goes on where each file takes minutes, on an emulated processor. */
 const FEW: Readonly<Record<SuiteName, RegExp>> = {
-  fs: /^(names|write-file)\./,
+  fs: /^(names|validation)\./,
   net: /^(options|serving)\./,
-  transfer: /^(basis|copy-file)\./,
+  transfer: /^(basis|plan)\./,
 }
 
 /** How a process is put into an environment. */

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { assert, needs, test } from '../harness.js'
+import { LINUX_WITHOUT_THREADS } from '../patience.js'
 import type { Findings, Orders } from './children/exhausted.js'
 import { asNewUser, othersCanRead } from './environment.js'
 
@@ -22,7 +23,7 @@ const here = { root: true, ring: true, command: 'prlimit', when: othersCanRead }
 
 test(
   'where no thread is left before the first ring, Node does it, and the reason is exact',
-  needs({ ...here, linux: '5.13' }, () => {
+  needs({ ...here, linux: LINUX_WITHOUT_THREADS }, () => {
     const { ours, nodes, isExhausted, cause, reason } = run({ exhaust: 'threads', withRing: false })
     assert.ok(isExhausted)
     assert.equal(ours, nodes)

@@ -6,6 +6,7 @@ import { availability } from '../../src/config/index.js'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
 import { defaultUring, Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { scaled } from '../patience.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
 import '../settled.js'
 
@@ -148,7 +149,7 @@ test('readFile() of thousands of files at once neither fails nor opens them all'
   const timer = setInterval(() => {
     most = Math.max(most, nodeSync.readdirSync('/proc/self/fd').length)
   }, 1)
-  const all = await Promise.all(Array.from({ length: 20_000 }, () => readFile(path, 'utf8')))
+  const all = await Promise.all(Array.from({ length: scaled(20_000) }, () => readFile(path, 'utf8')))
   clearInterval(timer)
   assert.ok(all.every((text) => text === 'content'))
   assert.ok(most < 1000, `${most} descriptors`)

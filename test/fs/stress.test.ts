@@ -4,11 +4,12 @@ import nodeSync from 'node:fs'
 import { appendFile, open, readFile, stat, writeFile } from '../../src/fs/index.js'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { scaled } from '../patience.js'
 import { Random } from './random-operations.js'
 import { makeFifo, runModule, scratch } from './scratch.js'
 import '../settled.js'
 
-const CALLS = 3000
+const CALLS = scaled(3000)
 const ROUNDS = 3
 
 async function withHandle(path: string, signal: AbortSignal | undefined): Promise<void> {

@@ -11,6 +11,7 @@ import { type ExtractOptions, extract, type PackOptions, pack } from 'tar-fs'
 import promises, { type FileHandle } from '../../src/fs/index.js'
 import { openedDefaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE, scaled } from '../patience.js'
 import { scratch } from './scratch.js'
 import '../settled.js'
 
@@ -142,9 +143,9 @@ test(
   'tar-fs on uring/fs packs and extracts node_modules as GNU tar does',
   needs({ ring: true, command: 'tar' }, async () => {
     const before = readdirSync('/proc/self/fd').length
-    await packAndExtract(entriesOf(/./), scratch('on-a-ring'))
+    await packAndExtract(entriesOf(PATIENCE > 4 ? /^[a-d]/ : /./), scratch('on-a-ring'))
     const { submitted } = openedDefaultUring()!.counters
-    assert.ok(submitted > 50_000, `only ${submitted} operations went through the ring`)
+    assert.ok(submitted > scaled(50_000), `only ${submitted} operations went through the ring`)
     // The ring and its eventfd are all that may have been added.
     assert.ok(readdirSync('/proc/self/fd').length <= before + 3)
   }),
@@ -156,7 +157,10 @@ test(
     const before = openedDefaultUring()?.counters.submitted
     process.env['URING_DISABLE'] = '1'
     try {
-      await packAndExtract(entriesOf(/^(\.bin|[i-z].*)$/), scratch('without-a-ring'))
+      await packAndExtract(
+        entriesOf(PATIENCE > 4 ? /^[r-z]/ : /^(\.bin|[i-z].*)$/),
+        scratch('without-a-ring'),
+      )
     } finally {
       delete process.env['URING_DISABLE']
     }
