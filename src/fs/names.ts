@@ -17,6 +17,7 @@ import {
 import type { PathLike, Uring } from '../runtime/index.js'
 import { fileMode, modeForNode, pathText, plainPath } from './arguments.js'
 import { tracedCall } from './call.js'
+import { wrongType } from './node-errors.js'
 import { open } from './open.js'
 import { type Need, ringFor } from './ring-choice.js'
 import { bigStatsOf, STATX_BYTES, STATX_MASK, statsOf } from './stats.js'
@@ -267,6 +268,8 @@ function describe(
   options: unknown,
   flags: number,
 ): Promise<Stats | BigIntStats> | null {
+  // Node reads a property of it, and has an error without a code.
+  if (options === null) throw wrongType('options', 'of type object', options)
   const plain = plainPath(path)
   const uring = ringFor('stat')
   if (uring === null || plain === null || !isPlainStat(options)) return null
@@ -286,7 +289,7 @@ function describe(
 /** Newer Nodes know further options (`signal`, `throwIfNoEntry`), which they see to themselves. */
 function isPlainStat(options: unknown): options is StatOptions | undefined {
   if (options === undefined) return true
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
+  if (typeof options !== 'object' || Array.isArray(options)) return false
   for (const key in options) if (key !== 'bigint') return false
   return true
 }

@@ -53,6 +53,7 @@ async function compare(label: string, call: (fs: Anything) => Promise<unknown>):
   // An accident on the way, such as reading a member of null: ours says what is wrong.
   if (expected['code'] === undefined && expected.message.startsWith('Cannot ')) {
     assert.instance(actual, TypeError, label)
+    assert.is(actual['code'], 'ERR_INVALID_ARG_TYPE', label)
     return
   }
   for (const member of ['message', 'name', 'code', 'errno', 'syscall', 'path', 'dest']) {
@@ -152,6 +153,7 @@ test('options and flags of every kind are refused as Node refuses them', async (
     await compare(`mkdir recursive ${is}`, (fs) => fs.mkdir(FILE, { recursive: value }))
     await compare(`truncate length ${is}`, (fs) => fs.truncate(scratch('missing'), value))
     await compare(`stat options ${is}`, (fs) => fs.stat(scratch('missing'), value))
+    await compare(`lstat options ${is}`, (fs) => fs.lstat(scratch('missing'), value))
     await compare(`rm options ${is}`, (fs) => fs.rm(scratch('missing'), value))
     await compare(`rm force ${is}`, (fs) => fs.rm(scratch('missing'), { force: value }))
     await compare(`rm recursive ${is}`, (fs) => fs.rm(scratch('missing'), { recursive: value }))
