@@ -10,6 +10,7 @@ import { Ring, registerEventfd } from '../../src/ring/index.js'
 import { Wakeup } from '../../src/runtime/wakeup.js'
 import {
   IO_URING_PARAMS,
+  IORING_ACCEPT_MULTISHOT,
   IORING_ASYNC_CANCEL_ALL,
   IORING_CQ_EVENTFD_DISABLED,
   IORING_CQE_F_BUFFER,
@@ -28,6 +29,7 @@ import {
   IORING_OP_SEND_ZC,
   IORING_OP_STATX,
   IORING_OP_WRITE,
+  IORING_RECV_MULTISHOT,
   IORING_REGISTER_EVENTFD,
   IORING_REGISTER_EVENTFD_ASYNC,
   IORING_REGISTER_FILES,
@@ -136,6 +138,11 @@ const SHORTENED: ReadonlySet<number> = new Set([
   IORING_OP_SEND,
 ])
 const MULTISHOT: ReadonlySet<number> = new Set([IORING_OP_ACCEPT, IORING_OP_RECV, IORING_OP_POLL_ADD])
+/** What in their `ioprio` makes them so. */
+const MULTISHOT_BITS: Readonly<Record<number, number>> = {
+  [IORING_OP_ACCEPT]: IORING_ACCEPT_MULTISHOT,
+  [IORING_OP_RECV]: IORING_RECV_MULTISHOT,
+}
 /** Those that store at the address in their entry when they complete. */
 const READING: ReadonlySet<number> = new Set([IORING_OP_READ, IORING_OP_RECV])
 
@@ -166,6 +173,8 @@ interface Operation {
 export class FaultyKernel implements UringCalls {
   readonly random: Random
   readonly rates: Rates
+  /** As before Linux 5.19: accepts and receives that would complete more than once are refused. */
+  lacksMultishot = false
   /** Faults injected, by kind. */
   readonly injected: Record<string, number> = {}
   readonly #failures: 'any' | 'transient'
@@ -413,6 +422,11 @@ class FaultyRing {
 
   #failsOutright(words: number[]): boolean {
     const opcode = words[0]! & 0xff
+    const multishot = MULTISHOT_BITS[opcode] ?? 0
+    if (this.#kernel.lacksMultishot && (words[0]! >>> 16) & multishot) {
+      this.#deliver(cqeOf(words[8]!, words[9]!, EINVAL, 0, this.#noExtra), null)
+      return true
+    }
     if (FAILURES[opcode] === undefined || !this.#kernel.decides('fail')) return false
     const errno = this.#kernel.failureOf(opcode)!
     this.#deliver(cqeOf(words[8]!, words[9]!, errno, 0, this.#noExtra), null)

@@ -50,6 +50,7 @@ async function echo(random: Random, port: number): Promise<number> {
 export async function runNet(seed: number): Promise<RunReport> {
   const random = new Random(seed)
   const kernel = new FaultyKernel(new Random(seed ^ 0x1b873593), someRates(random, 0.3), 'transient')
+  kernel.lacksMultishot = random.chance(0.2)
   await openedDefaultUring()?.close()
   const restore = kernel.install()
   let operations = 0

@@ -41,6 +41,10 @@ function conversation(descriptors: number, name: string, ...args: string[]) {
       process.stdin.end()
       await once(process, 'exit')
     },
+    // One that a failed test left would keep this process.
+    [Symbol.dispose]: (): void => {
+      process.kill('SIGKILL')
+    },
   }
 }
 
@@ -49,10 +53,10 @@ const CONNECTIONS = scaled(10_000)
 test(
   `${CONNECTIONS} idle connections cost little, and any of them can talk at any time`,
   needs({ when: () => canHave(CONNECTIONS + 500) }, async () => {
-    const server = conversation(CONNECTIONS + 500, 'many-server')
+    using server = conversation(CONNECTIONS + 500, 'many-server')
     const port = await server.next()
     const before = JSON.parse(await server.ask(''))
-    const clients = conversation(CONNECTIONS + 500, 'many-clients', port, String(CONNECTIONS))
+    using clients = conversation(CONNECTIONS + 500, 'many-clients', port, String(CONNECTIONS))
     assert.is(await clients.next(), 'connected')
     // One in a hundred, to have the last ones accepted.
     assert.is(await clients.ask('100'), '100')
@@ -78,7 +82,7 @@ test(
   'a server that is out of descriptors rests, and loses no connection',
   // libuv closes connections that it has no descriptor for.
   needs({ command: 'prlimit', ...onRing }, async () => {
-    const server = conversation(1024, 'few-descriptors')
+    using server = conversation(1024, 'few-descriptors')
     const port = Number(await server.next())
     // Once it has started: what it takes to start is not the question.
     const { status } = spawnSync('prlimit', ['--pid', String(server.pid), '--nofile=64:1024'])

@@ -6,22 +6,23 @@ export class Gate {
   isEnding = false
   #opened: Promise<void> | null = null
   #open: () => void = () => {}
-  #atWork = 0
+  /** The names of the loads with a round under way. */
+  readonly atWork = new Set<string>()
   #whenQuiet: (() => void) | null = null
 
-  /** Runs `round` again and again until the end. Rounds that have begun are ended. */
-  async repeat(round: () => Promise<void>): Promise<void> {
+  /** Runs `round` of the load `name` again and again until the end. Rounds that have begun are ended. */
+  async repeat(name: string, round: () => Promise<void>): Promise<void> {
     while (!this.isEnding) {
       if (this.#opened !== null) {
         await this.#opened
         continue
       }
-      this.#atWork++
+      this.atWork.add(name)
       try {
         await round()
       } finally {
-        this.#atWork--
-        if (this.#atWork === 0) this.#whenQuiet?.()
+        this.atWork.delete(name)
+        if (this.atWork.size === 0) this.#whenQuiet?.()
       }
     }
   }
@@ -31,7 +32,7 @@ export class Gate {
     this.#opened = new Promise((resolve) => {
       this.#open = resolve
     })
-    if (this.#atWork === 0) return
+    if (this.atWork.size === 0) return
     await new Promise<void>((resolve) => {
       this.#whenQuiet = resolve
     })

@@ -35,7 +35,7 @@ export interface Soil {
 export async function files(soil: Soil, id: number): Promise<void> {
   const random = new Random(soil.seed + id)
   const path = join(soil.folder, `file-${id}`)
-  await soil.gate.repeat(async () => {
+  await soil.gate.repeat(`files ${id}`, async () => {
     const pattern = new Pattern(random.integer(0, 2 ** 31))
     let length = random.integer(0, 300_000)
     await writeFile(path, pattern.bytes(0, length))
@@ -99,7 +99,7 @@ export async function echoServer(chunks: 'copy' | 'lease'): Promise<Server> {
 /** Connections that come and go: each sends a stream and checks what comes back; some are broken off half way. */
 export async function connections(soil: Soil, id: number, port: () => number): Promise<void> {
   const random = new Random(soil.seed + 1000 + id)
-  await soil.gate.repeat(async () => {
+  await soil.gate.repeat(`connections ${id}`, async () => {
     const pattern = new Pattern(random.integer(0, 2 ** 31))
     const total = random.chance(0.1) ? random.integer(1, 2_000_000) : random.integer(1, 30_000)
     const breaksAt = random.chance(0.15) ? random.integer(0, total) : Number.POSITIVE_INFINITY
@@ -141,7 +141,7 @@ export async function connections(soil: Soil, id: number, port: () => number): P
 /** Waits that are aborted, and time limits that expire, in crowds. */
 export async function cancels(soil: Soil, uring: Uring): Promise<void> {
   const random = new Random(soil.seed + 2000)
-  await soil.gate.repeat(async () => {
+  await soil.gate.repeat('cancels', async () => {
     using signal = new Signal()
     const controller = new AbortController()
     const waits = Array.from({ length: random.integer(1, 200) }, (_, index) => {
@@ -165,7 +165,7 @@ export async function workers(soil: Soil): Promise<void> {
   const random = new Random(soil.seed + 3000)
   const path = join(soil.folder, 'for-workers')
   await writeFile(path, new Pattern(1).bytes(0, 100_000))
-  await soil.gate.repeat(async () => {
+  await soil.gate.repeat('workers', async () => {
     const isTerminated = random.chance(0.5)
     const worker = startWorker(new URL('worker.ts', import.meta.url), {
       path,
@@ -198,7 +198,7 @@ export async function copies(soil: Soil): Promise<void> {
   const random = new Random(soil.seed + 4000)
   const source = join(soil.folder, 'source')
   const target = join(soil.folder, 'target')
-  await soil.gate.repeat(async () => {
+  await soil.gate.repeat('copies', async () => {
     const pattern = new Pattern(random.integer(0, 2 ** 31))
     const length = random.integer(0, 3_000_000)
     await writeFile(source, pattern.bytes(0, length))

@@ -110,7 +110,9 @@ export async function soak({ seconds, seed, isShort, onSample }: SoakOptions): P
   }
   const nap = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
   const quietPoint = async (): Promise<void> => {
-    const stuck = setTimeout(() => failed(new Error('a load does not come to an end')), PAUSE_TIMEOUT_MS)
+    const stuck = setTimeout(() => {
+      failed(new Error(`no end is in sight of ${[...gate.atWork].join(', ')}`))
+    }, PAUSE_TIMEOUT_MS)
     await gate.pause()
     clearTimeout(stuck)
     await nap(SETTLE_MS)

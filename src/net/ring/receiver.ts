@@ -80,6 +80,8 @@ export class Receiver implements TurnMember {
   #slot: Slot | null = null
   #isArmed = false
   #isCancelling = false
+  /** What stands ready is for any number of arrivals. */
+  #isMultishot = false
   /** The buffers are all taken: armed again when one comes back. */
   #isStarving = false
   #onBuffer: (() => void) | null = null
@@ -245,7 +247,8 @@ export class Receiver implements TurnMember {
     armedFd = this.#host.fd
     armedGroup = group.id
     armedSize = group.size
-    const prepare = hub.hasMultishot ? prepareMultishot : prepareOnce
+    this.#isMultishot = hub.hasMultishot
+    const prepare = this.#isMultishot ? prepareMultishot : prepareOnce
     this.#slot = hub.driver.submitMultishot(prepare, this.#onCqe, 'recv', this, true)
   }
 
@@ -387,8 +390,8 @@ export class Receiver implements TurnMember {
       this.#group.awaitBuffer(this.#onBuffer)
       return
     }
-    if (res === EINVAL && this.#hub.hasMultishot) {
-      // Before Linux 6.0. Each receive is then armed anew.
+    if (res === EINVAL && this.#isMultishot) {
+      // Before Linux 6.0. Each receive is then armed anew; another connection may have found it out meanwhile.
       this.#hub.hasMultishot = false
       return
     }
