@@ -11,9 +11,12 @@ const server = createServer({ noDelay: true, chunks: 'lease' }, async (socket) =
   for await (const lease of socket) {
     // The bytes lie where the kernel has put them. `write` returns true when it is done with them, and a promise when
     // it sends from there or when more waits to be sent than `highWaterMark`.
-    const taken = socket.write(lease.bytes)
-    if (taken !== true) await taken
-    lease.release()
+    try {
+      const taken = socket.write(lease.bytes)
+      if (taken !== true) await taken
+    } finally {
+      lease.release()
+    }
   }
   console.log(`${socket.bytesRead} bytes came back`)
 })

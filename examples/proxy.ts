@@ -13,10 +13,13 @@ const port = Number(target.slice(colon + 1))
 /** Passes on all that comes from one side, and then its end. */
 async function pump(from: Socket<Lease>, to: Socket<Lease>): Promise<void> {
   for await (const lease of from) {
-    const taken = to.write(lease.bytes)
-    // A promise: the data is sent from where it is, or the other side is slow. Nothing is read meanwhile.
-    if (taken !== true) await taken
-    lease.release()
+    try {
+      const taken = to.write(lease.bytes)
+      // A promise: the data is sent from where it is, or the other side is slow. Nothing is read meanwhile.
+      if (taken !== true) await taken
+    } finally {
+      lease.release()
+    }
   }
   await to.end()
 }

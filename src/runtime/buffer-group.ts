@@ -14,6 +14,7 @@ import {
 } from '../ring/index.js'
 import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
 import type { Block } from './arena.js'
+import { BufferLease, LeaseBatch } from './buffer-lease.js'
 import type { Driver } from './driver.js'
 import { announceRegion } from './lifetime.js'
 
@@ -56,67 +57,6 @@ interface Supply {
   close(done: () => void): void
 }
 
-/**
- * Part of a buffer with data in it. It is the holder's from its delivery to `release()`; the buffer serves again after
- * that, so a view of it that was kept would show other data.
- */
-export class BufferLease {
-  /** Bytes of data. */
-  readonly length: number
-  readonly #id: BufferId
-  readonly #offset: number
-  #group: BufferGroup | null
-  #bytes: Buffer | null = null
-
-  /** @internal */
-  constructor(group: BufferGroup, id: BufferId, offset: number, length: number) {
-    this.#group = group
-    this.#id = id
-    this.#offset = offset
-    this.length = length
-  }
-
-  /**
-   * The data, in memory of the driver: no copy. Not to be kept, transferred, or looked at after `release()`.
-   *
-   * @throws Error `ERR_INVALID_STATE` after `release()`, and once the ring is closed.
-   */
-  get bytes(): Buffer {
-    if (this.#group === null) throw releasedError()
-    this.#bytes ??= this.#group.view(this.#id, this.#offset, this.length)
-    // The ring's close has taken the memory away, and left the view empty.
-    if (this.#bytes.length !== this.length) throw invalidState('The ring of this lease is closed')
-    return this.#bytes
-  }
-
-  get released(): boolean {
-    return this.#group === null
-  }
-
-  /** The data in memory of its own. @throws as `bytes`. */
-  copy(): Buffer {
-    return Buffer.from(this.bytes)
-  }
-
-  /** Gives the buffer back. @throws Error `ERR_INVALID_STATE` the second time. */
-  release(): void {
-    const group = this.#group
-    if (group === null) throw releasedError()
-    this.#group = null
-    this.#bytes = null
-    group.giveBack(this.#id)
-  }
-
-  /** Releases what is not released yet. */
-  [Symbol.dispose](): void {
-    if (this.#group !== null) this.release()
-  }
-}
-
-function releasedError(): Error {
-  return invalidState('The buffer lease was released already')
-}
-
 /** A group of equal buffers, which any number of streams may share. Made by `Uring.createBufferGroup`. */
 export class BufferGroup {
   /** The group's number: what `Sqe.setBufferGroup` selects. */
@@ -140,6 +80,8 @@ export class BufferGroup {
   /** By buffer: 1 when the kernel will add no more to it. */
   readonly #full: Uint8Array
   #leaseCount = 0
+  /** What the next lease is one of. */
+  #batch: LeaseBatch | null = null
   /** Operations that may take a buffer. */
   #users = 0
   readonly #awaiting = new Set<() => void>()
@@ -223,12 +165,19 @@ export class BufferGroup {
     this.#leases[id]!++
     this.#leaseCount++
     if ((flags & IORING_CQE_F_BUF_MORE) === 0) this.#full[id] = 1
-    return new BufferLease(this, id, offset, res)
+    let batch = this.#batch
+    if (batch?.isWhole !== false) {
+      batch = new LeaseBatch(this)
+      this.#batch = batch
+    }
+    return new BufferLease(this, batch, id, offset, res)
   }
 
   /** @internal Gives the buffer of a CQE back unseen. */
   discard(res: number, flags: number): void {
-    this.lease(res, flags).release()
+    const id = bufferIdOf(flags)
+    this.#supply.take(res, flags)
+    this.#passOver(id, flags)
   }
 
   /** @internal The data of a CQE in memory of its own; the buffer is given back at once. */
@@ -242,12 +191,16 @@ export class BufferGroup {
       const { bytes } = this.#block
       for (let index = 0; index < res; index++) data[index] = bytes[start + index]!
     } else data.set(new Uint8Array(this.#memory, this.#memoryAt + start, res))
-    if ((flags & IORING_CQE_F_BUF_MORE) === 0) {
-      if (this.#leases[id] === 0) this.#supply.giveBack(id)
-      else this.#full[id] = 1
-      this.#queueWake()
-    }
+    this.#passOver(id, flags)
     return data
+  }
+
+  /** Nobody needs what a CQE has put into a buffer any more. */
+  #passOver(id: BufferId, flags: number): void {
+    if ((flags & IORING_CQE_F_BUF_MORE) !== 0) return
+    if (this.#leases[id] === 0) this.#supply.giveBack(id)
+    else this.#full[id] = 1
+    this.#queueWake()
   }
 
   /** @internal */
@@ -270,10 +223,23 @@ export class BufferGroup {
     this.#freeIfUnused()
   }
 
+  /** @internal Leases of these buffers were collected without having been released. */
+  reclaim(ids: readonly BufferId[]): void {
+    if (!this.#driver.closed) {
+      const buffers = ids.length === 1 ? '1 buffer' : `${ids.length} buffers`
+      process.emitWarning(`Taking back ${buffers} on garbage collection; call lease.release()`, 'RingLeak')
+    }
+    for (const id of ids) this.giveBack(id)
+  }
+
   /** @internal Calls `listener` once when a buffer has come back (in a later microtask), or the group is closed. */
   awaitBuffer(listener: () => void): void {
     this.#awaiting.add(listener)
-    if (!this.closed && this.available === 0) return
+    if (!this.closed && this.available === 0) {
+      // Forgotten leases of it can be collected only when this has let go of it.
+      this.#batch = null
+      return
+    }
     // One that came back before the news that it was missing. In a later turn: should the kernel hold the very buffer
     // that is counted as available, the rest of the event loop must get its turn.
     setImmediate(() => {

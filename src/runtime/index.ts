@@ -2,7 +2,8 @@
 
 export { type FileMapping, type ListedMapping, listFileMapping } from '../syscalls/file-mappings.js'
 export { AbortError } from './abort-error.js'
-export type { BufferGroup, BufferGroupOptions, BufferLease } from './buffer-group.js'
+export type { BufferGroup, BufferGroupOptions } from './buffer-group.js'
+export type { BufferLease } from './buffer-lease.js'
 export type { ChainOptions, LinkedOperations, Outcomes } from './chain.js'
 export { defaultUring, openedDefaultUring } from './default-uring.js'
 export type { Counters } from './driver.js'

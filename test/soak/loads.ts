@@ -82,10 +82,13 @@ export async function echoServer(chunks: 'copy' | 'lease'): Promise<Server> {
       : createServer({ chunks: 'lease' }, async (socket) => {
           try {
             for await (const lease of socket) {
-              const written = socket.write(lease.bytes)
-              if (written !== true) await written
-              await socket.flush()
-              lease.release()
+              try {
+                const written = socket.write(lease.bytes)
+                if (written !== true) await written
+                await socket.flush()
+              } finally {
+                lease.release()
+              }
             }
             await socket.end()
           } catch {

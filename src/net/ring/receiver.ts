@@ -8,7 +8,7 @@ import {
   prepRecvMultishot,
   type Sqe,
 } from '../../ring/index.js'
-import { BufferLease } from '../../runtime/buffer-group.js'
+import { BufferLease } from '../../runtime/buffer-lease.js'
 import type { Slot } from '../../runtime/slot.js'
 import { invalidState } from '../../syscalls/argument-errors.js'
 import { throwLater } from '../run-handler.js'
