@@ -39,6 +39,9 @@ const DEFAULT_COUNT = 64
 /** Bytes. */
 const SHORT_COPY = 24
 const DEFAULT_SIZE = 16384
+/** Looks for a buffer that should be there, before they become rarer. */
+const SOON_RETRIES = 64
+const RETRY_MS = 10
 const MAX_COUNT = 32768
 const MAX_SIZE = 1 << 24
 /** Of all buffers together. */
@@ -85,6 +88,8 @@ export class BufferGroup {
   /** Operations that may take a buffer. */
   #users = 0
   readonly #awaiting = new Set<() => void>()
+  /** Since a buffer was last taken or came back. */
+  #vainRetries = 0
   #wakeQueued = false
   #closed = false
   #freed = false
@@ -197,6 +202,7 @@ export class BufferGroup {
 
   /** Nobody needs what a CQE has put into a buffer any more. */
   #passOver(id: BufferId, flags: number): void {
+    this.#vainRetries = 0
     if ((flags & IORING_CQE_F_BUF_MORE) !== 0) return
     if (this.#leases[id] === 0) this.#supply.giveBack(id)
     else this.#full[id] = 1
@@ -213,6 +219,7 @@ export class BufferGroup {
   /** @internal A lease of the buffer was released. */
   giveBack(id: BufferId): void {
     this.#leaseCount--
+    this.#vainRetries = 0
     if (--this.#leases[id]! === 0 && this.#full[id] === 1) {
       this.#full[id] = 0
       if (!this.closed) {
@@ -241,10 +248,13 @@ export class BufferGroup {
       return
     }
     // One that came back before the news that it was missing. In a later turn: should the kernel hold the very buffer
-    // that is counted as available, the rest of the event loop must get its turn.
-    setImmediate(() => {
+    // that is counted as available, the rest of the event loop must get its turn. (Before Linux 5.18 an operation that
+    // waits for data holds one, so that this may go on.)
+    const retry = (): void => {
       if (this.#awaiting.delete(listener)) listener()
-    })
+    }
+    if (this.#vainRetries++ < SOON_RETRIES) setImmediate(retry)
+    else setTimeout(retry, RETRY_MS)
   }
 
   /** @internal */

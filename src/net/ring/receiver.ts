@@ -1,9 +1,13 @@
 // The receiving half of a connection: one multishot receive that stands ready as long as there is room for what it brings,
-// and what waits for the reader.
+// and what waits for the reader. Before Linux 6.0 a poll stands ready instead, and each receive is made when there is something:
+// one that stood ready itself would keep a buffer meanwhile (before 5.18).
 
 import {
   IORING_CQE_F_BUFFER,
   IOSQE_BUFFER_SELECT,
+  MSG_DONTWAIT,
+  POLLIN,
+  prepPollAdd,
   prepRecv,
   prepRecvMultishot,
   type Sqe,
@@ -62,9 +66,13 @@ function prepareMultishot(sqe: Sqe): void {
   prepRecvMultishot(sqe, armedFd, 0, 0, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
 }
 
+function preparePoll(sqe: Sqe): void {
+  prepPollAdd(sqe, armedFd, POLLIN)
+}
+
 // The size is told, though newer kernels would take 0 for the whole buffer: older ones (before 6.0) receive that much.
 function prepareOnce(sqe: Sqe): void {
-  prepRecv(sqe, armedFd, 0, armedSize, 0).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
+  prepRecv(sqe, armedFd, 0, armedSize, MSG_DONTWAIT).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
 }
 
 export class Receiver implements TurnMember {
@@ -82,6 +90,7 @@ export class Receiver implements TurnMember {
   #isCancelling = false
   /** What stands ready is for any number of arrivals. */
   #isMultishot = false
+  #onReady: ((res: number) => void) | null = null
   /** The buffers are all taken: armed again when one comes back. */
   #isStarving = false
   #onBuffer: (() => void) | null = null
@@ -248,8 +257,27 @@ export class Receiver implements TurnMember {
     armedGroup = group.id
     armedSize = group.size
     this.#isMultishot = hub.hasMultishot
-    const prepare = this.#isMultishot ? prepareMultishot : prepareOnce
-    this.#slot = hub.driver.submitMultishot(prepare, this.#onCqe, 'recv', this, true)
+    if (this.#isMultishot) {
+      this.#slot = hub.driver.submitMultishot(prepareMultishot, this.#onCqe, 'recv', this, true)
+    } else {
+      this.#onReady ??= (res) => this.#receiveOnce(res)
+      this.#slot = hub.driver.submitMultishot(preparePoll, this.#onReady, 'recv', this, true)
+    }
+  }
+
+  /** Something has come, or the poll has failed. */
+  #receiveOnce(res: number): void {
+    const { driver } = this.#hub
+    const group = this.#group
+    this.#slot = null
+    if (res <= 0 || this.#isCancelling || driver.closed || group.closed) {
+      this.#onCqe(res < 0 ? res : ECANCELED, 0, false)
+      return
+    }
+    armedFd = this.#host.fd
+    armedGroup = group.id
+    armedSize = group.size
+    this.#slot = driver.submitMultishot(prepareOnce, this.#onCqe, 'recv', this, true)
   }
 
   #cancel(): void {
