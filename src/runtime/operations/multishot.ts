@@ -192,7 +192,8 @@ export abstract class MultishotOperations extends SocketOperations {
   /**
    * Data of a stream socket as it comes, in buffers of a group; the iteration ends when the other end is done sending.
    * Release each lease: while the group is empty nothing is received. For datagrams take `recvmsgMultishot`, which can
-   * tell an empty one from the end. Linux 6.0; on older kernels recv is armed for each chunk.
+   * tell an empty one from the end. Linux 6.0; on older kernels recv is armed for each chunk, and before 5.18 one that waits
+   * holds a buffer: make the group larger than the number of its streams.
    *
    * @see io_uring_prep_recv_multishot(3), io_uring_provided_buffers(7)
    */
@@ -210,7 +211,7 @@ export abstract class MultishotOperations extends SocketOperations {
 
   /**
    * Data of a pipe, a terminal or another file that can be polled, as it comes, until its end. Rejects with EBADFD for a
-   * regular file. Linux 6.7; on older kernels read is armed for each chunk.
+   * regular file. Linux 6.7; on older kernels read is armed for each chunk, and before 5.18 holds a buffer while it waits.
    *
    * @see io_uring_prep_read_multishot(3), io_uring_provided_buffers(7)
    */
