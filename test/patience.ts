@@ -6,11 +6,14 @@ const USUAL_TIMEOUT_MS = 120_000
 /** 1 on a usual machine, 10 where test files are given ten times as long. */
 export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / USUAL_TIMEOUT_MS)
 
+/** The processor is emulated, as in the guests of `npm run test:kernels`, or as slow. */
+export const IS_EMULATED = PATIENCE > 4
+
 /**
  * The kernel that can be told to have no thread left. That of 5.15 tries for ever to start one, and on an emulated processor
  * nothing else goes on in the process then.
  */
-export const LINUX_WITHOUT_THREADS = PATIENCE > 4 ? '5.16' : '5.13'
+export const LINUX_WITHOUT_THREADS = IS_EMULATED ? '5.16' : '5.13'
 
 /** How much of what is random or endures, in rounds, connections or bytes: a tenth at least, where the machine is slow. */
 export function scaled(usual: number): number {

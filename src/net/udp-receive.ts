@@ -89,15 +89,10 @@ export function receiveDatagrams(
           .setBufferGroup(group.id)
       },
       take: (res, flags) => {
-        const lease = group.lease(res, flags)
-        try {
-          const { bytes } = lease
-          const nameLength = Math.min(bytes.readUInt32LE(NAME_LENGTH_AT), NAME_BYTES)
-          const { address, port, family } = senders.read(bytes.subarray(HEAD_BYTES, HEAD_BYTES + nameLength))
-          return { data: Buffer.from(bytes.subarray(DATA_AT)), address, port, family }
-        } finally {
-          lease.release()
-        }
+        const message = group.copy(res, flags)
+        const nameLength = Math.min(message.readUInt32LE(NAME_LENGTH_AT), NAME_BYTES)
+        const { address, port, family } = senders.read(message.subarray(HEAD_BYTES, HEAD_BYTES + nameLength))
+        return { data: message.subarray(DATA_AT), address, port, family }
       },
       discard: () => {},
       error: (res) => netError(res, 'recvmsg'),

@@ -88,7 +88,7 @@ export class BufferGroup {
   /** Operations that may take a buffer. */
   #users = 0
   readonly #awaiting = new Set<() => void>()
-  /** Since a buffer was last taken or came back. */
+  /** Since a buffer last came back. */
   #vainRetries = 0
   #wakeQueued = false
   #closed = false
@@ -171,7 +171,7 @@ export class BufferGroup {
     this.#leaseCount++
     if ((flags & IORING_CQE_F_BUF_MORE) === 0) this.#full[id] = 1
     let batch = this.#batch
-    if (batch?.isWhole !== false) {
+    if (batch === null || batch.isWhole) {
       batch = new LeaseBatch(this)
       this.#batch = batch
     }

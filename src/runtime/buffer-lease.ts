@@ -139,6 +139,7 @@ export class BufferLease {
   }
 }
 
-function releasedError(): Error {
+/** @internal The error of one who uses a lease after its release. */
+export function releasedError(): Error {
   return invalidState('The buffer lease was released already')
 }

@@ -272,7 +272,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
   #onFailure(res: number, flags: number): void {
     const { group, prepareOnce, isTransient, syscall, error } = this.#source
     // An operation that was cancelled may hold a buffer.
-    if (flags & IORING_CQE_F_BUFFER) group?.lease(0, flags).release()
+    if (flags & IORING_CQE_F_BUFFER) group?.discard(0, flags)
     if (this.#ended) return
     if (res === ECANCELED && this.#cancelling) return
     if (res === ENOBUFS && group !== undefined) {

@@ -38,7 +38,7 @@ const freshUid = (): number => nextUid++
 const root = { root: true, ring: true }
 const limited = { ...root, command: 'prlimit' }
 /** The release from which on SQPOLL needs no privilege. */
-const unprivilegedSqpoll = { ...root, linux: LINUX_WITHOUT_THREADS }
+const unprivilegedSqpoll = { ...root, linux: '5.13' }
 
 test(
   'an unprivileged user has rings, and SQPOLL',

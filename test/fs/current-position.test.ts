@@ -8,7 +8,7 @@ import { type FileHandle, open } from '../../src/fs/index.js'
 import { addressOf } from '../../src/ring/index.js'
 import { fcntl } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { PATIENCE } from '../patience.js'
+import { IS_EMULATED } from '../patience.js'
 import { scratch } from './scratch.js'
 
 const BLOCK = 4096
@@ -24,7 +24,7 @@ function alignedBuffer(): Buffer {
 
 /** Where a direct transfer may be over before the kernel has handed it on, it moves the position, now and then. */
 const isQuick = (): true | string =>
-  PATIENCE > 4 ? 'needs a processor that is quicker than its disk' : hasDirect()
+  IS_EMULATED ? 'needs a processor that is quicker than its disk' : hasDirect()
 
 const hasDirect = (): true | string => {
   const path = scratch('probe')

@@ -631,12 +631,10 @@ export async function compareSequences(seed: number, count: number): Promise<num
 function sameForAll(name: string, result: unknown): unknown {
   const { error } = result as { error?: { code?: string; path?: string; message?: string } }
   if (name === 'rm' && error?.code === 'EACCES') return { error: { ...error, path: 'any', message: 'any' } }
-  // Node reads a member of null; ours says what is wrong.
-  const isOfNull = /^Cannot read properties of null|"options" argument .* Received null$/.test(
-    error?.message ?? '',
-  )
-  if (/^l?stat$/.test(name) && isOfNull) return { error: { ...error, code: 'any', message: 'any' } }
-  return result
+  // Where Node reads a member of null, ours says what is wrong.
+  if (!/^l?stat$/.test(name) || !error?.message?.startsWith('Cannot read properties of null')) return result
+  const message = 'The "options" argument must be of type object. Received null'
+  return { error: { ...error, code: 'ERR_INVALID_ARG_TYPE', message } }
 }
 
 function makeAccessible(folder: string): void {

@@ -44,7 +44,7 @@ function complaint(name: string, error: unknown): string | null {
   if (typeof code === 'string' && code !== '') return null
   if (typeof code === 'number' && error.name === 'AbortError') return null
   // A revoked proxy cannot be looked at, and Node's own functions have no better word for detached memory.
-  if (/revoked|detached/.test(error.message)) return null
+  if (/revoked|detached (or out-of-bounds )?ArrayBuffer/.test(error.message)) return null
   return `an error without a code: ${error.stack}`
 }
 

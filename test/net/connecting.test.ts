@@ -7,7 +7,17 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createServer } from '../../src/net/index.js'
 import { assert, needs, test } from '../harness.js'
-import { descriptorCount, dial, echo, fullListener, pair, readAll, serve, serveNode } from './peers.js'
+import {
+  descriptorCount,
+  dial,
+  echo,
+  fullListener,
+  pair,
+  readAll,
+  serve,
+  serveNode,
+  settledDescriptorCount,
+} from './peers.js'
 
 const hasIPv6 = {
   when: (): true | string =>
@@ -217,15 +227,14 @@ test('an abort before, during and after connect() rejects or destroys', async ()
 
 test('connect() gives up after timeoutMs', async () => {
   const { port, close } = await fullListener()
-  const before = descriptorCount()
+  const before = await settledDescriptorCount()
   try {
     await assert.rejects(connect({ host: '127.0.0.1', port, timeoutMs: 60 }), {
       code: 'ETIMEDOUT',
       syscall: 'connect',
       message: `connect ETIMEDOUT 127.0.0.1:${port}`,
     })
-    // Fewer, when those of a test before this are closed meanwhile.
-    assert.ok(descriptorCount() <= before)
+    assert.is(descriptorCount(), before)
   } finally {
     close()
   }

@@ -131,6 +131,15 @@ export function descriptorCount(): number {
   return readdirSync('/proc/self/fd').length
 }
 
+/** The same, once those of a test before are closed. */
+export async function settledDescriptorCount(): Promise<number> {
+  for (;;) {
+    const count = descriptorCount()
+    await delay(50)
+    if (descriptorCount() === count) return count
+  }
+}
+
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

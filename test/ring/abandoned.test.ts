@@ -1,7 +1,5 @@
 // A ring that nobody closed: it is closed when it is collected, with a warning, and what it held lives until then.
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { prepRead } from '../../src/ring/prep/read-write.js'
 import { Ring } from '../../src/ring/ring.js'
 import type { RingOptions } from '../../src/ring/setup.js'
@@ -18,9 +16,8 @@ import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
 import { firstCensus, nextSqe, openPipe, queueNops, ringDescriptors, sameAs, spied } from './drive.js'
 import '../settled.js'
+import { collectGarbage } from '../garbage.js'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 const own = IORING_SETUP_NO_MMAP
 
 /** Opens a ring and forgets it. In a function of its own, so that no register keeps it. */
@@ -49,7 +46,7 @@ for (const [name, options, register] of [
       process.on('warning', note)
       abandon(options, register)
       for (let round = 0; round < 50 && warnings.length === 0; round++) {
-        collect()
+        collectGarbage()
         await new Promise((settle) => setTimeout(settle, 5))
       }
       process.off('warning', note)
@@ -84,7 +81,7 @@ test(
     // The warning is emitted in a later tick; the descriptor tells whether the ring still is.
     openAndForget()
     for (let round = 0; round < 50 && ringDescriptors().length > 0; round++) {
-      collect()
+      collectGarbage()
       if (ringDescriptors().length > 0) aliveAtWarning = memory?.deref() !== undefined
       await new Promise((settle) => setTimeout(settle, 5))
     }

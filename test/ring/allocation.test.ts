@@ -1,7 +1,5 @@
 // The way of an operation through the ring allocates nothing: the heap does not grow with the number of operations.
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { prepNop } from '../../src/ring/prep/nop.js'
 import { Ring } from '../../src/ring/ring.js'
 import {
@@ -9,10 +7,8 @@ import {
   IORING_SETUP_CQE32,
   IORING_SETUP_SQPOLL,
 } from '../../src/syscalls/abi/index.js'
+import { collectGarbage } from '../garbage.js'
 import { assert, needs, test } from '../harness.js'
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 
 const OPERATIONS = 1_000_000
 const BATCH = 250
@@ -24,7 +20,7 @@ function growth(ring: Ring, operations: number): number {
     sum += low
   }
   let done = 0
-  collect()
+  collectGarbage()
   const before = process.memoryUsage().heapUsed
   for (let submitted = 0; submitted < operations; submitted += BATCH) {
     for (let index = 0; index < BATCH; index++) {

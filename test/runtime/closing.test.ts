@@ -2,8 +2,6 @@
 
 import { openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Uring } from '../../src/index.js'
 import { IOSQE_IO_DRAIN, POLLIN, prepNop, prepPollAdd, prepPollMultishot } from '../../src/ring/index.js'
 import { assert, needs, test } from '../harness.js'
@@ -21,14 +19,12 @@ import {
   until,
 } from './fixture.js'
 import '../settled.js'
+import { collectGarbage } from '../garbage.js'
 
 const here = needs.bind(null, { ring: true } as const)
 const path = join(temporaryFolder(), 'file')
 writeFileSync(path, 'x'.repeat(100_000))
 const file = openSync(path, 'r')
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 function ringMappings(): number {
   return readFileSync('/proc/self/maps', 'utf8').split('io_uring').length - 1

@@ -2,14 +2,13 @@
 
 import { fstatSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { AF_INET, SOCK_STREAM } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test, unmet } from '../harness.js'
 import { temporaryFolder, until } from './fixture.js'
 import { descriptorCount, openUring } from './open-uring.js'
 import '../settled.js'
+import { collectGarbage } from '../garbage.js'
 
 const here = needs.bind(null, { ring: true } as const)
 const canInstall = unmet({ opcode: 'IORING_OP_FIXED_FD_INSTALL' }) === null
@@ -148,14 +147,12 @@ test(
 test(
   'a file that nobody holds any more is closed with a warning',
   here(async () => {
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
     await using uring = openUring()
     const table = uring.registerFileTable({ size: 1 })
     await table.open(path)
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
     await until(() => {
-      collect()
+      collectGarbage()
       return table.used === 0
     }, 'the collection')
     assert.match((await warned).message, 'Closing registered file 0 on garbage collection')

@@ -1,8 +1,6 @@
 // What this process holds, as the kernel and V8 see it.
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 
 export interface Sample {
   /** Seconds since the start. */
@@ -23,10 +21,6 @@ export interface Sample {
   readonly externalMiB: number
   readonly rssMiB: number
 }
-
-setFlagsFromString('--expose-gc')
-/** Collects all garbage. */
-export const collectGarbage = runInNewContext('gc') as () => void
 
 function threadNames(): string[] {
   const names: string[] = []

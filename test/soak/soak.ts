@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Uring } from '../../src/index.js'
+import { collectGarbage } from '../garbage.js'
 import { Gate } from './gate.js'
 import { cancels, connections, copies, echoServer, files, type Soil, type Tally, workers } from './loads.js'
-import { collectGarbage, observe, type Sample } from './observe.js'
+import { observe, type Sample } from './observe.js'
 
 const CONNECTIONS = 12
 const FILES = 4

@@ -1,11 +1,10 @@
 // addressOf() and MappedRegion: where buffers lie, and that no view outlives its mapping.
 
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { MADV_DONTFORK, PROT_READ } from '../../src/syscalls/abi/index.js'
 import { close, memfdCreate, pipe2, pointerTo, read, write } from '../../src/syscalls/libc.js'
 import { addressOf, knownAddressOf, MappedRegion, PAGE_BYTES } from '../../src/syscalls/memory.js'
+import { collectGarbage as collect } from '../garbage.js'
 import { assert, needs, test } from '../harness.js'
 
 const onLinux = { when: (): true | string => process.platform === 'linux' || 'needs Linux' }
@@ -22,10 +21,8 @@ function copyByAddress(from: number, to: number, length: number): void {
 }
 
 function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as (options?: { type: string }) => void
-  gc({ type: 'minor' })
-  gc()
+  collect({ type: 'minor' })
+  collect()
 }
 
 test(

@@ -1,7 +1,7 @@
 // A lease where there is no memory to give back: the same rules, so that a program that breaks them finds out on every
 // machine.
 
-import { invalidState } from '../../syscalls/argument-errors.js'
+import { releasedError } from '../../runtime/buffer-lease.js'
 import type { Lease } from '../socket.js'
 
 export class NodeLease implements Lease {
@@ -34,8 +34,4 @@ export class NodeLease implements Lease {
   [Symbol.dispose](): void {
     this.#bytes = null
   }
-}
-
-function releasedError(): Error {
-  return invalidState('The buffer lease was released already')
 }

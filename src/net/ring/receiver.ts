@@ -13,7 +13,7 @@ import {
   type Sqe,
 } from '../../ring/index.js'
 import { BufferLease } from '../../runtime/buffer-lease.js'
-import type { Slot } from '../../runtime/slot.js'
+import type { CqeHandler, Slot } from '../../runtime/slot.js'
 import { invalidState } from '../../syscalls/argument-errors.js'
 import { throwLater } from '../run-handler.js'
 import type { SocketSink } from '../socket.js'
@@ -253,31 +253,29 @@ export class Receiver implements TurnMember {
     group.join()
     this.#isArmed = true
     this.#isCancelling = false
+    this.#isMultishot = hub.hasMultishot
+    if (this.#isMultishot) {
+      this.#submit(prepareMultishot, this.#onCqe)
+    } else {
+      this.#onReady ??= (res) => this.#receiveOnce(res)
+      this.#submit(preparePoll, this.#onReady)
+    }
+  }
+
+  #submit(prepare: (sqe: Sqe) => void, onCqe: CqeHandler): void {
+    const group = this.#group
     armedFd = this.#host.fd
     armedGroup = group.id
     armedSize = group.size
-    this.#isMultishot = hub.hasMultishot
-    if (this.#isMultishot) {
-      this.#slot = hub.driver.submitMultishot(prepareMultishot, this.#onCqe, 'recv', this, true)
-    } else {
-      this.#onReady ??= (res) => this.#receiveOnce(res)
-      this.#slot = hub.driver.submitMultishot(preparePoll, this.#onReady, 'recv', this, true)
-    }
+    this.#slot = this.#hub.driver.submitMultishot(prepare, onCqe, 'recv', this, true)
   }
 
   /** Something has come, or the poll has failed. */
   #receiveOnce(res: number): void {
-    const { driver } = this.#hub
-    const group = this.#group
     this.#slot = null
-    if (res <= 0 || this.#isCancelling || driver.closed || group.closed) {
+    if (res <= 0 || this.#isCancelling || this.#hub.driver.closed || this.#group.closed) {
       this.#onCqe(res < 0 ? res : ECANCELED, 0, false)
-      return
-    }
-    armedFd = this.#host.fd
-    armedGroup = group.id
-    armedSize = group.size
-    this.#slot = driver.submitMultishot(prepareOnce, this.#onCqe, 'recv', this, true)
+    } else this.#submit(prepareOnce, this.#onCqe)
   }
 
   #cancel(): void {

@@ -4,11 +4,10 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { Ring } from '../../../src/ring/ring.js'
 import type { Sqe } from '../../../src/ring/sqe.js'
 import { errnoName } from '../../../src/syscalls/errno.js'
+import { collectGarbage as collect } from '../../garbage.js'
 import { PATIENCE } from '../../patience.js'
 import { nextSqe } from '../drive.js'
 
@@ -83,13 +82,10 @@ export function text(bytes: Uint8Array, length = bytes.length): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1')
 }
 
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
-
 /** Collects what nothing refers to. A new turn first: a WeakRef that was looked at holds until the end of its turn. */
 export async function collectGarbage(): Promise<void> {
   for (let round = 0; round < 3; round++) {
     await setImmediate()
-    gc()
+    collect()
   }
 }
