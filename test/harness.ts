@@ -135,12 +135,24 @@ let registered = 0
 export function test(name: string, body: TestBody | Conditional): void {
   registered++
   if (typeof body === 'function') {
-    tests(name, body)
+    tests(name, telling(name, body))
     return
   }
   const reason = unmet(body.requirements)
-  if (reason === null) tests(name, body.body)
+  if (reason === null) tests(name, telling(name, body.body))
   else skip(name, reason)
+}
+
+/** Tells of a failure at once: what failed may have left something open, so that the file has no end, and no report. */
+function telling(name: string, body: TestBody): () => Promise<void> {
+  return async () => {
+    try {
+      await body()
+    } catch (error) {
+      console.log(`# failed ${name}: ${error instanceof Error ? error.message : error}`)
+      throw error
+    }
+  }
 }
 
 function skip(name: string, reason: string): void {

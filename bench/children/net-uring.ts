@@ -1,10 +1,10 @@
-// The servers that `net` measures: echo on the native face and on the stream, HTTP over the stream.
+// The servers that `net` measures: echo by a loop, by a sink and on the stream, HTTP over the stream.
 // bench/children/net-node.ts is its twin over node:net.
-// Usage: net-uring echo|echo-leases|echo-stream|http
+// Usage: net-uring echo|echo-leases|echo-sink|echo-stream|http
 
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createServer, type Lease, type Server, type Socket } from '../../src/net/index.js'
+import { createServer, type Lease, type Server, type Socket, type SocketSink } from '../../src/net/index.js'
 import { skip } from '../harness/serve.js'
 import { announcePort, answerHello, leaveWithStdin } from './net-protocol.js'
 
@@ -23,6 +23,30 @@ async function echoLeases(socket: Socket<Lease>): Promise<void> {
     if (taken !== true) await taken
     lease.release()
   }
+}
+
+/** What is called with the data, as the listeners of node:net are. */
+class EchoSink implements SocketSink {
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  onData(chunk: Buffer): void {
+    const socket = this.#socket
+    const taken = socket.write(chunk)
+    if (taken === true) return
+    socket.pause()
+    taken.then(
+      () => socket.resume(),
+      () => {},
+    )
+  }
+
+  onEnd(): void {}
+
+  onClose(): void {}
 }
 
 function echoThroughStream(socket: Socket): void {
@@ -44,6 +68,8 @@ function makeServer(): Server {
       return createServer(settings, (socket) => echo(socket).catch(() => {}))
     case 'echo-leases':
       return createServer({ ...settings, chunks: 'lease' }, (socket) => echoLeases(socket).catch(() => {}))
+    case 'echo-sink':
+      return createServer(settings, (socket) => socket.consume(new EchoSink(socket)))
     case 'echo-stream':
       return createServer(settings, echoThroughStream)
     default:

@@ -75,7 +75,7 @@ async function testKernel(choice: Choice): Promise<KernelFindings> {
   const orders = {
     ...(values.run !== undefined && { command: values.run }),
     parts,
-    timeoutMs: 40 * 60_000,
+    timeoutMs: 20 * 60_000,
     jobs: Number(values.jobs),
   }
   makeCheckoutDisk(checkout, architecture, cache, guestScript(orders))

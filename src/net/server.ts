@@ -25,8 +25,9 @@ export interface ServerOptions extends SocketSettings {
    */
   readonly workers?: number | undefined
   /**
-   * `'message'`: this thread accepts and hands connections over by IORING_OP_MSG_RING, to the thread with the fewest.
-   * `'reusePort'`: each thread listens itself, the kernel chooses (SO_REUSEPORT). Default `'message'`.
+   * `'message'`: this thread accepts and hands connections over, to the thread with the fewest: by IORING_OP_MSG_RING
+   * (Linux 5.18), or through a MessagePort. `'reusePort'`: each thread listens itself, the kernel chooses (SO_REUSEPORT).
+   * Default `'message'`.
    */
   readonly distribution?: Distribution | undefined
   /** Passed to the workers as `workerData`. */

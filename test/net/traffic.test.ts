@@ -253,11 +253,12 @@ test('leases that are kept until all buffers are gone stop the peer, and nothing
     seen = kept.length
     await delay(100)
   }
-  assert.ok(most > 100, `${most} leases at once`)
   const timer = setInterval(releaseAll, 2)
   await reading
   clearInterval(timer)
   releaseAll()
+  // The 64 large buffers of a ring, at least: where each receive is armed anew it takes a whole one.
+  assert.ok(most >= 64, `${most} leases at once`)
   assert.is(hash.digest('hex'), digest(data))
   await peer.close()
 })
@@ -368,8 +369,11 @@ test('write() asks for patience when the peer does not read, and goes on when it
   await close()
 })
 
+const BLOCK_BYTES = 1 << 18
+const MANY_BYTES = scaled(4096) * BLOCK_BYTES
+
 async function send(socket: Socket, total: number, seed: number): Promise<string> {
-  const block = pattern(1 << 18, seed)
+  const block = pattern(BLOCK_BYTES, seed)
   const hash = createHash('sha1')
   for (let at = 0; at < total; at += block.length) {
     hash.update(block)
@@ -384,8 +388,6 @@ async function receive(socket: Socket): Promise<string> {
   for await (const chunk of socket) hash.update(chunk)
   return hash.digest('hex')
 }
-
-const MANY_BYTES = scaled(1 << 30)
 
 test(`${MANY_BYTES} bytes go in each direction at once, every one checked`, async () => {
   const total = MANY_BYTES

@@ -108,6 +108,36 @@ test(
 )
 
 test(
+  'connections are handed over where rings may send each other no messages',
+  needs({ opcode: 'IORING_OP_SEND_ZC' }, () => {
+    const result = run(`
+      const everything = { sqeFlagsAllowed: 0xff }
+      const operations = Array.from({ length: 48 }, (_, sqeOp) => ({ sqeOp })).filter(({ sqeOp }) => sqeOp !== 40)
+      const uring = Uring.open({ restrictions: [everything, ...operations] })
+      await assert.rejects(uring.postMessage(uring.endpoint, {}), { code: 'EACCES' })
+      const server = createServer({ workers: 2, workerData: 'told', uring }, handler)
+      await server.listen({ port: 0, host: '127.0.0.1' })
+      const threads = new Set()
+      const sockets = []
+      for (let index = 0; index < 20; index++) {
+        const socket = await connect({ port: server.address().port, host: '127.0.0.1' })
+        threads.add(String(await socket.read()).split(' ')[0])
+        socket.write('hello ' + index)
+        assert.equal(String(await socket.read()), 'hello ' + index)
+        sockets.push(socket)
+      }
+      const { connections } = server
+      const closing = server.close({ deadlineMs: 50 })
+      for (const socket of sockets) while ((await socket.read().catch(() => null)) !== null);
+      await closing
+      await uring.close()
+      await until(() => descriptors() <= 30)
+      console.log(JSON.stringify({ backend: server.backend, connections, threads: threads.size }))`)
+    assert.equal(result, { backend: 'io_uring', connections: 20, threads: 2 })
+  }),
+)
+
+test(
   'workers listen on one port with reusePort',
   needs(onRing, () => {
     const { threads, ...rest } = serve('reusePort', TCP) as { threads: number }

@@ -120,10 +120,10 @@ export class Sender implements TurnMember {
   /** Pieces of the send in flight. */
   #flight: Piece[] = []
   #slot: Slot | null = null
-  /** A send, a shutdown or a task is under way. */
+  /** A send or a task is under way. */
+  #isBusy = false
   /** Interruptions in a row. */
   #repeats = 0
-  #isBusy = false
   #task: Task | null = null
   #header: Block | null = null
   #isShuttingDown = false

@@ -26,6 +26,7 @@ interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
   readonly state: SharedState
+  /** Where its ring is sent connections; null when they go through the port, or it accepts for itself. */
   endpoint: RingEndpoint | null
   isReady: boolean
   /** It was told to drain, and has. */
@@ -104,20 +105,18 @@ export class WorkerPool implements ConnectionTarget {
       return
     }
     thread.state.taken(fd)
-    this.#uring!.postMessage(thread.endpoint!, { value: fd }).catch(() => {
-      // The thread has died, and its connections with it; unless its end was faster.
-      if (this.#threads.has(thread)) this.#takeBack(thread, fd)
-    })
+    if (thread.endpoint === null) this.#order(thread, { order: 'take', fd })
+    else this.#handOver(thread, thread.endpoint, fd)
   }
 
   drain(): void {
     this.#isDraining = true
-    this.#order('drain')
+    this.#orderAll('drain')
   }
 
   destroyAll(): void {
     this.#isDraining = true
-    this.#order('destroy')
+    this.#orderAll('destroy')
   }
 
   async close(): Promise<void> {
@@ -130,12 +129,25 @@ export class WorkerPool implements ConnectionTarget {
     )
   }
 
-  #order(order: ThreadOrder['order']): void {
-    for (const { port, worker } of this.#threads) {
-      port.postMessage({ order } satisfies ThreadOrder)
+  #orderAll(order: 'drain' | 'destroy'): void {
+    for (const thread of this.#threads) {
+      this.#order(thread, { order })
       // Its answer is waited for.
-      worker.ref()
+      thread.worker.ref()
     }
+  }
+
+  #order({ port }: Thread, order: ThreadOrder): void {
+    port.postMessage(order)
+  }
+
+  #handOver(thread: Thread, endpoint: RingEndpoint, fd: number): void {
+    this.#uring!.postMessage(endpoint, { value: fd }).catch(() => {
+      // Before Linux 5.18, and where a ring may not: this one is reached through its port from now on. If the thread has
+      // died, its end closes the descriptor, or has.
+      thread.endpoint = null
+      if (this.#threads.has(thread)) this.#order(thread, { order: 'take', fd })
+    })
   }
 
   #leastBusy(): Thread | null {
@@ -148,13 +160,6 @@ export class WorkerPool implements ConnectionTarget {
       fewest = connections
     }
     return best
-  }
-
-  #takeBack(thread: Thread, fd: number): void {
-    thread.state.closing(fd)
-    thread.state.closed()
-    close(fd)
-    this.onClosed?.()
   }
 
   #start(): Promise<void> {

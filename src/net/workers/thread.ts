@@ -31,10 +31,13 @@ export interface ThreadStart {
   readonly listenFd: number
 }
 
-/** What the listening thread asks for afterwards: to take no more, to destroy what is open. */
-export interface ThreadOrder {
-  readonly order: 'drain' | 'destroy'
-}
+/**
+ * What the listening thread asks for afterwards: to take a connection that could not be sent to the ring, to take no more,
+ * to destroy what is open.
+ */
+export type ThreadOrder =
+  | { readonly order: 'take'; readonly fd: number }
+  | { readonly order: 'drain' | 'destroy' }
 
 /** What the worker tells: where it takes connections, once it does; after an order, that it has none left. */
 export interface ThreadNews {
@@ -69,9 +72,13 @@ async function serve(config: ThreadConfig, start: ThreadStart): Promise<void> {
     listenFd < 0
       ? receiving(state, options, handler, tellIfIdle)
       : await listening(state, options, handler, tellIdle, listenFd)
-  port.on('message', ({ order }: ThreadOrder) => {
+  port.on('message', (order: ThreadOrder) => {
+    if (order.order === 'take') {
+      thread.take(order.fd)
+      return
+    }
     isDraining = true
-    if (order === 'destroy') thread.destroyAll()
+    if (order.order === 'destroy') thread.destroyAll()
     else thread.drain()
     if (listenFd < 0) tellIfIdle()
   })
@@ -80,6 +87,8 @@ async function serve(config: ThreadConfig, start: ThreadStart): Promise<void> {
 
 interface Thread {
   readonly endpoint: RingEndpoint | null
+  /** A connection, where others are handed over. */
+  take(fd: number): void
   /** Takes no more. */
   drain(): void
   destroyAll(): void
@@ -97,10 +106,20 @@ function receiving(
   const ledger = { closing: (fd: number) => state.closing(fd), closed: () => state.closed() }
   const connections = new LocalConnections(hubOf(uring), options, handler, ledger)
   connections.onClosed = onClosed
+  let isDestroying = false
+  const take = (fd: number): void => {
+    connections.take(fd)
+    // It was on its way when the order came.
+    if (isDestroying) connections.destroyAll()
+  }
   void (async () => {
-    for await (const { value: fd } of uring.messages()) connections.take(fd)
+    for await (const { value: fd } of uring.messages()) take(fd)
   })()
-  return { endpoint: uring.endpoint, drain: () => {}, destroyAll: () => connections.destroyAll() }
+  const destroyAll = (): void => {
+    isDestroying = true
+    connections.destroyAll()
+  }
+  return { endpoint: uring.endpoint, take, drain: nothing, destroyAll }
 }
 
 /** The thread accepts for itself. */
@@ -117,7 +136,12 @@ async function listening(
   else server = ringServer(uring, state, options, handler)
   await server.listen({ fd })
   const close = (deadline: CloseOptions): void => void server.close(deadline).then(onIdle, nothing)
-  return { endpoint: null, drain: () => close({}), destroyAll: () => close({ deadlineMs: 0 }) }
+  return {
+    endpoint: null,
+    take: nothing,
+    drain: () => close({}),
+    destroyAll: () => close({ deadlineMs: 0 }),
+  }
 }
 
 function ringServer(uring: Uring, state: SharedState, options: ServerOptions, handler: AnyHandler): Server {
