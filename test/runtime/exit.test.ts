@@ -24,7 +24,7 @@ interface Ending {
 /** Runs a program that has `Uring`, an open `uring`, a `file`, and a descriptor `never` whose reads wait. */
 function run(body: string, env: Record<string, string> = {}): Ending {
   const source = new URL('../../src/', import.meta.url).href
-  const program = join(folder, 'programs', `${programs++}.mts`)
+  const program = join(folder, 'programs', `${programs++}.mjs`)
   writeFileSync(
     program,
     `import { openSync, writeSync } from 'node:fs'

@@ -272,7 +272,7 @@ test(
       let result = 'left'
       process.on('exit', () => console.log(result))
       ${body}`
-      const file = join(folder, 'program.mts')
+      const file = join(folder, 'program.mjs')
       writeFileSync(file, code)
       return execFileSync(process.execPath, [...process.execArgv, file], {
         timeout: 20_000 * PATIENCE,

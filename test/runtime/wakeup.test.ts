@@ -150,7 +150,7 @@ test(
   here(() => {
     const folder = temporaryFolder()
     const source = new URL('../../src/', import.meta.url).href
-    const program = join(folder, 'program.mts')
+    const program = join(folder, 'program.mjs')
     writeFileSync(
       program,
       `import { Wakeup } from '${source}runtime/wakeup.ts'
