@@ -109,7 +109,7 @@ test(
 
 test(
   'connections are handed over where rings may send each other no messages',
-  needs({ opcode: 'IORING_OP_SEND_ZC' }, () => {
+  needs({ ...onRing, opcode: 'IORING_OP_SEND_ZC' }, () => {
     const result = run(`
       const everything = { sqeFlagsAllowed: 0xff }
       const operations = Array.from({ length: 48 }, (_, sqeOp) => ({ sqeOp })).filter(({ sqeOp }) => sqeOp !== 40)
