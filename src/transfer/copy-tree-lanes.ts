@@ -1,10 +1,15 @@
 // The lanes of one copy of a tree: how many there are, what they have for memory and files, which of them are idle.
 
-import { registerFilesSparse, registerIowqMaxWorkers } from '../ring/index.js'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isAtLeast, probe } from '../config/index.js'
+import { registerFilesSparse, registerIowqMaxWorkers, unregisterFiles } from '../ring/index.js'
 import { log } from '../runtime/diagnostics.js'
 import type { Uring } from '../runtime/index.js'
 import { Lane, type LaneHost, type LaneShare, MOST_STEPS, PATH_BYTES, SMALL_BYTES } from './copy-tree-lane.js'
 import { workerBound } from './copy-tree-workers.js'
+
+/** Two ticks of the slowest clock that kernels are built with. */
+const RELEASE_MS = 20
 
 /** Into so many parts the lanes are divided by what they wait for: one begins while the kernel has the others. */
 const BATCHES = 4
@@ -76,9 +81,21 @@ export class Lanes implements LaneHost {
     if (this.#done.length > 0 && this.#done.length === this.#busy) this.#goOn()
   }
 
-  /** To be called once, when all lanes are idle for good and before the rings are closed. */
-  end(): void {
+  /**
+   * To be called once, when all lanes are idle for good and before the rings are closed. Afterwards nothing has a copy open
+   * for writing, so that it can be run (ETXTBSY).
+   */
+  async end(): Promise<void> {
     workerBound.end(this.#setWorkers)
+    try {
+      unregisterFiles(this.#maker.driver.ring)
+    } catch (error) {
+      log(`the files of a copy are given up with its ring: ${(error as Error).message}`)
+    }
+    // Registered files that were closed are let go by a thread of the kernel there: the call above waits for that thread, and
+    // the file is closed at its next tick.
+    const { kernelVersion } = probe()
+    if (kernelVersion !== null && !isAtLeast(kernelVersion, '6.4')) await delay(RELEASE_MS)
   }
 
   readonly #setWorkers = (bounded: number): number => {

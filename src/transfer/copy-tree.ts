@@ -239,7 +239,7 @@ async function copyInto(work: TreeWork, root: Folder): Promise<void> {
   try {
     await work.run(() => walk.start(root))
   } finally {
-    lanes?.end()
+    await lanes?.end()
   }
   if (!dryRun) await finishFolders(work)
 }

@@ -246,9 +246,10 @@ test('a connected descriptor becomes a connection, and a bound one a server', as
   // node:net keeps its descriptor, so ours is a duplicate.
   const { fcntl } = await import('../../src/syscalls/libc.js')
   const F_DUPFD_CLOEXEC = 1030
-  const theirFd = (node as unknown as { _handle: { fd: number } })._handle.fd
-  const ours = await connect({ fd: fcntl(theirFd, F_DUPFD_CLOEXEC, 0) })
-  node.pause()
+  const handle = (node as unknown as { _handle: { fd: number; readStop(): void } })._handle
+  // Or it would read what is meant for ours; pause() alone does not keep it from that.
+  handle.readStop()
+  const ours = await connect({ fd: fcntl(handle.fd, F_DUPFD_CLOEXEC, 0) })
   ours.write('through a duplicate')
   assert.is(String(await ours.read()), 'through a duplicate')
   node.destroy()
