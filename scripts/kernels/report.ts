@@ -211,7 +211,7 @@ npm run test:kernels -- 6.1 --run 'cat /proc/version' # one command in the guest
 
 Only the kernel differs from guest to guest: the programs around it are the same, Node is that of this machine, and the
 TypeScript is transpiled before the guest boots. An emulated processor is ten times slower than a real one and more:
-timeouts are longer, and what is random or goes on for long is less. A whole run takes hours; with \`--only\` and \`--docs\` the
+timeouts are longer, and what is random or goes on for long is less. A whole run takes an hour and a half; with \`--only\` and \`--docs\` the
 page tells of a part, in the column of files. What a test needs and a kernel lacks is probed, and counted below by reason.
 In the guests the tests also set the sysctl \`kernel.io_uring_disabled\`, where there is one (6.6).
 
