@@ -2,6 +2,7 @@
 
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { SocketAddress } from '../ring/index.js'
 import type { Place } from './errors.js'
 import type { EndpointAddress } from './socket.js'
@@ -13,16 +14,29 @@ export function unixAddress(path: string): SocketAddress {
   return path.startsWith('\0') ? { family: 'unix', abstract: path.slice(1) } : { family: 'unix', path }
 }
 
-/** `address` in numbers, an IPv6 one with `%scope` if need be. @param scopeOf - The index of a network interface. */
-export function ipAddress(
-  address: string,
-  port: number,
-  scopeOf: (name: string) => number = Number,
-): SocketAddress {
+/** The index of a network interface; 0, which the system takes for "any", when there is none of that name. */
+export function interfaceIndex(name: string): number {
+  if (/^\d+$/.test(name)) return Number(name)
+  for (const address of networkInterfaces()[name] ?? []) {
+    if (address.family === 'IPv6' && address.scopeid !== 0) return address.scopeid
+  }
+  return 0
+}
+
+/** `eth0` for the index of a network interface; the index itself where it has no name here. */
+export function interfaceName(index: number): string {
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === index)) return name
+  }
+  return String(index)
+}
+
+/** `address` in numbers, an IPv6 one with `%scope` if need be. */
+export function ipAddress(address: string, port: number): SocketAddress {
   if (isIP(address) === 4) return { family: 'IPv4', address, port }
   const [bare = '', scope] = address.split('%')
   if (scope === undefined || !LINK_LOCAL.test(bare)) return { family: 'IPv6', address: bare, port }
-  return { family: 'IPv6', address: bare, port, scopeId: scopeOf(scope) }
+  return { family: 'IPv6', address: bare, port, scopeId: interfaceIndex(scope) }
 }
 
 /** An address as `socket.address()` shows it. */

@@ -1,6 +1,7 @@
 // What is done to the descriptor of a socket at once, by a system call of its own: it never waits, so a trip through the
 // ring would only make it asynchronous.
 
+import { chmodSync, statSync } from 'node:fs'
 import {
   AF_INET,
   AF_INET6,
@@ -31,6 +32,7 @@ import type { Address, Fd } from '../syscalls/numbers.js'
 import { ipAddress, placeOf, shownAddress, unixAddress } from './address.js'
 import { listenError, netError } from './errors.js'
 import type { ListenOptions } from './server.js'
+import { removeSocketFile } from './server-parts.js'
 import type { EndpointAddress } from './socket.js'
 
 const ENOTCONN = -107
@@ -121,12 +123,24 @@ export interface ListenTarget {
   readonly backlog: number
   readonly reusePort: boolean
   readonly ipv6Only: boolean
+  /** Permissions that the name of a Unix socket gets beside what the umask leaves. */
+  readonly modeBits: number
 }
+
+const READABLE_BY_ALL = 0o444
+const WRITABLE_BY_ALL = 0o222
 
 /** What `options` mean, in the order to try. @param host - Resolved; undefined for every address of the machine. */
 export function listenTargets(options: ListenOptions, host: string | undefined): ListenTarget[] {
   const { path, port = 0, backlog = DEFAULT_BACKLOG, reusePort = false, ipv6Only = false } = options
-  const target = (address: SocketAddress): ListenTarget => ({ address, backlog, reusePort, ipv6Only })
+  const modeBits = (options.readableAll ? READABLE_BY_ALL : 0) | (options.writableAll ? WRITABLE_BY_ALL : 0)
+  const target = (address: SocketAddress): ListenTarget => ({
+    address,
+    backlog,
+    reusePort,
+    ipv6Only,
+    modeBits,
+  })
   if (path !== undefined) return [target(unixAddress(path))]
   if (host !== undefined) return [target(ipAddress(host, port))]
   const everywhere = [target(ipAddress('::', port))]
@@ -167,10 +181,24 @@ function tryListener(target: ListenTarget, isListening: boolean): number {
     result = setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6Only ? 1 : 0)
   }
   if (result >= 0) result = bindTo(fd, address)
+  if (result >= 0 && target.modeBits !== 0 && address.family === 'unix' && 'path' in address) {
+    result = addMode(String(address.path), target.modeBits)
+  }
   if (result >= 0 && isListening) result = listen(fd, backlog)
   if (result >= 0) return fd
   close(fd)
   return result
+}
+
+/** Gives the name of a Unix socket more permissions, or removes it. @returns 0 or a negated errno. */
+function addMode(path: string, bits: number): number {
+  try {
+    chmodSync(path, (statSync(path).mode & 0o7777) | bits)
+    return 0
+  } catch (error) {
+    removeSocketFile(path)
+    return (error as NodeJS.ErrnoException).errno!
+  }
 }
 
 /** Starts to listen on a socket that is bound already. @throws NetError. */

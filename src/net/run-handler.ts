@@ -30,9 +30,15 @@ export function runHandler(
 }
 
 function failed(error: unknown, socket: AnySocket, onError: ServerOptions['onError'] | undefined): void {
-  const isItsOwn = socket.error !== null && error === socket.error
+  const isItsOwn =
+    socket.error === null ? socket.destroyed && isDestroyedError(error) : error === socket.error
   socket.destroy(isItsOwn || !(error instanceof Error) ? undefined : error)
   if (!isItsOwn) report(error, socket, onError)
+}
+
+/** What a write comes to on a connection that was destroyed without an error, such as at the deadline of its server. */
+function isDestroyedError(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ERR_STREAM_DESTROYED'
 }
 
 /** Hands an error to the user, or throws it where nobody catches it. */

@@ -3,6 +3,7 @@
 
 import { unlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { AbortError } from '../runtime/index.js'
 import { addressesOf } from './address.js'
 import type { Server } from './server.js'
 
@@ -14,6 +15,13 @@ export function isResolved(host: string | undefined): boolean {
 /** The first address of a host name. */
 export async function firstAddressOf(host: string): Promise<string | undefined> {
   return (await addressesOf(host, { family: 0, all: false }))[0]
+}
+
+/** Closes a server again whose signal was aborted while it was being opened. @throws AbortError. */
+export async function closeIfAborted(server: Server, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal?.aborted) return
+  if (server.listening) await server.close({ deadlineMs: 0 })
+  throw new AbortError(signal.reason)
 }
 
 /** Closes the server when the signal is aborted. @returns Ends that. */

@@ -193,6 +193,11 @@ export class SocketStream extends Duplex implements IdleListener {
   receiveClose(error: Error | null): void {
     // What has come before its end is still to be read; the stream closes after that.
     if (error !== null || !this.#hasEnded) this.destroy(error ?? undefined)
+    else if (this.allowHalfOpen && !this.writableEnded) {
+      // Its other half, which nobody has ended, is over as well.
+      if (this.readableEnded) this.destroy()
+      else this.once('end', () => this.destroy())
+    }
   }
 
   override _read(): void {

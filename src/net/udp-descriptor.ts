@@ -2,7 +2,6 @@
 // node:dgram: `addMembership EINVAL`.
 
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import {
   AF_INET,
   AF_INET6,
@@ -40,7 +39,7 @@ import {
 } from '../ring/index.js'
 import { close, connect, getsockopt, setsockopt, socket } from '../syscalls/libc.js'
 import type { Fd } from '../syscalls/numbers.js'
-import { ipAddress } from './address.js'
+import { interfaceIndex, ipAddress } from './address.js'
 import { bindTo } from './descriptor.js'
 import { netError } from './errors.js'
 import type { UdpOptions } from './udp.js'
@@ -55,23 +54,6 @@ const scratchAddress = addressOf(scratchBytes)
 
 type Type = 'udp4' | 'udp6'
 
-/** The index of a network interface; 0, which the system takes for "any", when there is none of that name. */
-export function interfaceIndex(name: string): number {
-  if (/^\d+$/.test(name)) return Number(name)
-  for (const address of networkInterfaces()[name] ?? []) {
-    if (address.family === 'IPv6' && address.scopeid !== 0) return address.scopeid
-  }
-  return 0
-}
-
-/** `eth0` for the index of a network interface; the index itself where it has no name here. */
-export function interfaceName(index: number): string {
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
-    if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === index)) return name
-  }
-  return String(index)
-}
-
 /** Opens and binds a socket. @throws NetError `bind EADDRINUSE 127.0.0.1:53`. */
 export function openUdp(type: Type, address: string, port: number, options: UdpOptions): Fd {
   const place = { address, port }
@@ -84,7 +66,7 @@ export function openUdp(type: Type, address: string, port: number, options: UdpO
   if (result >= 0 && ipv6Only && type === 'udp6') result = setNumber(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
   if (result >= 0) {
     const isOfType = isIP(address) === (type === 'udp4' ? 4 : 6)
-    result = isOfType ? bindTo(fd, ipAddress(address, port, interfaceIndex)) : EINVAL
+    result = isOfType ? bindTo(fd, ipAddress(address, port)) : EINVAL
   }
   if (result >= 0) return fd
   close(fd)
@@ -93,7 +75,7 @@ export function openUdp(type: Type, address: string, port: number, options: UdpO
 
 /** @returns 0 or a negated errno. */
 export function connectUdp(fd: Fd, address: string, port: number): number {
-  const name = socketAddress(ipAddress(address, port, interfaceIndex))
+  const name = socketAddress(ipAddress(address, port))
   return connect(fd, name.address, name.length)
 }
 

@@ -16,9 +16,9 @@ import type { Uring } from '../runtime/index.js'
 import { decodeSender } from '../runtime/message-block.js'
 import { Multishot } from '../runtime/multishot.js'
 import { Struct } from '../syscalls/struct.js'
+import { interfaceName } from './address.js'
 import { netError } from './errors.js'
 import type { UdpMessage } from './udp.js'
-import { interfaceName } from './udp-descriptor.js'
 
 const HEAD_BYTES = IO_URING_RECVMSG_OUT.size
 const NAME_LENGTH_AT = IO_URING_RECVMSG_OUT.fields.namelen.offset

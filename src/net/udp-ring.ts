@@ -162,11 +162,14 @@ class RingUdpSocket implements UdpSocket {
     const fd = this.#open()
     if (this.#loop !== null) throw invalidState('The messages of this socket are being read already')
     const options = { highWaterMark: this.#highWaterMark, signal }
+    let hasEnded = false
     const loop = receiveDatagrams(this.#uring, fd, options, () => {
+      hasEnded = true
       this.#loop = null
       this.#updateRef()
     })
-    this.#loop = loop
+    // A signal that was aborted before ends it at once.
+    if (!hasEnded) this.#loop = loop
     this.#updateRef()
     return loop
   }
@@ -297,7 +300,7 @@ class RingUdpSocket implements UdpSocket {
   async #destination(host: string, port: number): Promise<SocketAddressMemory> {
     const address = await resolveForUdp(host, this.type, this.#lookup)
     this.#open()
-    const memory = socketAddress(ipAddress(address, port, descriptor.interfaceIndex))
+    const memory = socketAddress(ipAddress(address, port))
     // What a name stands for may change.
     if (host !== address) return memory
     if (this.#known.size === MAX_KNOWN) this.#known.clear()

@@ -505,6 +505,8 @@ export class Driver {
     if (this.ring.closed) return
     this.#closing ??= Promise.resolve()
     this.#inFlight.isClosing = true
+    // What was issued in this turn goes first, as in close(): the close of a descriptor above all, for a worker's stay open.
+    this.#submission.submitNow()
     this.#dispose()
   }
 

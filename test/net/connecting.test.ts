@@ -25,6 +25,15 @@ const hasIPv6 = {
     'needs IPv6',
 }
 
+/** An address such as fe80::1%eth0. */
+function linkLocal(): string | null {
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    const found = addresses.find(({ address }) => address.startsWith('fe80:'))
+    if (found) return `${found.address}%${name}`
+  }
+  return null
+}
+
 async function asked(port: number, host: string): Promise<string> {
   const socket = net.connect({ port, host })
   socket.end('ping')
@@ -239,6 +248,51 @@ test('connect() gives up after timeoutMs', async () => {
     close()
   }
 })
+
+test('the time of connect() counts for the lookup as well', async () => {
+  const lookup = (() => {}) as unknown as net.LookupFunction
+  await assert.rejects(connect({ host: 'never.example', port: 9, timeoutMs: 40, lookup }), {
+    code: 'ETIMEDOUT',
+    syscall: 'connect',
+  })
+})
+
+test('readableAll and writableAll give the name of a Unix socket permissions', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'uring-net-'))
+  const path = join(folder, 'socket')
+  const modeWith = async (options: object): Promise<number> => {
+    const server = createServer(echo)
+    await server.listen({ path, ...options })
+    const { mode } = statSync(path)
+    await server.close()
+    return mode & 0o777
+  }
+  const usual = await modeWith({})
+  assert.is(await modeWith({ readableAll: true }), usual | 0o444)
+  assert.is(await modeWith({ writableAll: true }), usual | 0o222)
+  rmSync(folder, { recursive: true })
+})
+
+test(
+  'an address of one link has the name of its interface behind it',
+  needs(
+    {
+      when: () => linkLocal() !== null || 'needs an IPv6 address of one link (fe80::)',
+    },
+    async () => {
+      const host = linkLocal()!
+      const server = createServer(echo)
+      await server.listen({ port: 0, host })
+      const { port } = server.address() as AddressInfo
+      assert.is(await asked(port, host), 'ping')
+      const socket = await connect({ port, host })
+      await socket.write('x')
+      assert.is(String(await socket.read()), 'x')
+      socket.destroy()
+      await server.close()
+    },
+  ),
+)
 
 test('a connected descriptor becomes a connection, and a bound one a server', async () => {
   const { server, port } = await serve(echo)

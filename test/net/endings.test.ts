@@ -206,6 +206,30 @@ test('setTimeout() tells of silence, and destroys without a listener', async () 
   await close()
 })
 
+test('flush() settles after an empty write, and after the destruction of what is being sent', async () => {
+  const { ours, theirs, close } = await pair()
+  theirs.pause()
+  ours.write('')
+  await ours.flush()
+  void Promise.resolve(ours.write(pattern(32 << 20))).catch(() => {})
+  await delay(30)
+  ours.destroy()
+  await ours.flush()
+  await close()
+})
+
+test('setTimeout() lets a long write to a slow reader be', async () => {
+  const { ours, theirs, close } = await pair()
+  theirs.pause()
+  const reader = setInterval(() => theirs.read(), 10)
+  ours.setTimeout(500 * PATIENCE)
+  // Several times as long as the limit, in one write.
+  await ours.write(pattern(20 << 20))
+  assert.is(ours.destroyed, false)
+  clearInterval(reader)
+  await close()
+})
+
 test('an asyncDispose destroys', async () => {
   const { ours, close } = await pair()
   await ours[Symbol.asyncDispose]()

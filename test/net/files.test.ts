@@ -1,14 +1,16 @@
 // sendFile() and zero-copy sends.
 
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { connect, type Socket } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
+import { PATIENCE } from '../patience.js'
 import { delay, descriptorCount, digest, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-files-'))
@@ -120,6 +122,23 @@ test('a peer that does not read holds sendFile() up, and its end ends it', async
 })
 
 test(
+  'a pipe is sent to its end',
+  needs({ command: 'mkfifo' }, async () => {
+    const path = join(folder, 'pipe')
+    assert.is(spawnSync('mkfifo', [path]).status, 0)
+    // Read and write, so that it opens without another end.
+    const writer = openSync(path, 'r+')
+    const reader = openSync(path, 'r')
+    writeSync(writer, 'through a pipe')
+    closeSync(writer)
+    const { data, result } = await received((socket) => socket.sendFile(reader))
+    assert.is(String(data), 'through a pipe')
+    assert.is(result, 14)
+    closeSync(reader)
+  }),
+)
+
+test(
   "with zeroCopyPolicy 'enabled' large writes go without a copy, and resolve when the memory is free",
   needs({ ...onRing, linux: '6.0' }, async () => {
     await using uring = Uring.open({ zeroCopyPolicy: 'enabled' })
@@ -150,6 +169,51 @@ test(
     assert.is(hash.digest('hex'), expected.digest('hex'))
     await socket.closed
     await peer.close()
+  }),
+)
+
+test(
+  'a write of several pieces resolves when the memory of all of them is free',
+  needs({ ...onRing, linux: '6.0' }, async () => {
+    await using uring = Uring.open({ zeroCopyPolicy: 'enabled' })
+    const { ours, theirs, close } = await pair({ uring })
+    theirs.pause()
+    // What is in front of it keeps the network from taking the first piece, which goes without a copy; the second, which
+    // is copied, is taken at once.
+    for (let piece = 0; piece < 40; piece++) ours.write(Buffer.alloc(16384, 'x'))
+    await ours.flush()
+    const first = Buffer.alloc(65536, 'A')
+    const writing = Promise.resolve(ours.write([first, Buffer.alloc(20_000, 'M')])).then(() =>
+      first.fill('B'),
+    )
+    let received = 0
+    let wrong = 0
+    await delay(50)
+    theirs.on('data', (chunk) => {
+      received += chunk.length
+      for (const byte of chunk) if (byte === 66) wrong++
+    })
+    theirs.resume()
+    await until(() => received === 40 * 16384 + 65536 + 20_000, 'everything has come')
+    await writing
+    assert.is(wrong, 0)
+    await close()
+  }),
+)
+
+test(
+  'where no more memory may be pinned, writes are copied',
+  needs({ ...onRing, linux: '6.0', command: 'setpriv' }, () => {
+    const script = fileURLToPath(new URL('children/few-pinned.ts', import.meta.url))
+    // The limit does not hold for those with the capability.
+    const capability = process.getuid?.() === 0 ? ['--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock'] : []
+    const { status, stdout, stderr } = spawnSync(
+      'setpriv',
+      [...capability, process.execPath, '--import', import.meta.resolve('tsx'), script],
+      { encoding: 'utf8', timeout: 30_000 * PATIENCE },
+    )
+    assert.is(status, 0, stderr)
+    assert.equal(JSON.parse(stdout), { sent: 'all', received: 24 << 20 })
   }),
 )
 

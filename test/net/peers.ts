@@ -71,7 +71,13 @@ export async function echo(socket: Socket): Promise<void> {
 
 /** A listening socket whose queue is full: a further connection waits for ever. */
 export async function fullListener(): Promise<{ port: number; close(): void }> {
-  const target = { address: ipAddress('127.0.0.1', 0), backlog: 0, reusePort: false, ipv6Only: false }
+  const target = {
+    address: ipAddress('127.0.0.1', 0),
+    backlog: 0,
+    reusePort: false,
+    ipv6Only: false,
+    modeBits: 0,
+  }
   const fd = openListener([target])
   const { port } = listeningAddress(fd) as AddressInfo
   // One may wait to be accepted.

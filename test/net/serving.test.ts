@@ -4,7 +4,17 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { createServer, type Socket } from '../../src/net/index.js'
 import { assert, test } from '../harness.js'
-import { delay, descriptorCount, dial, echo, pattern, readAll, serve, until } from './peers.js'
+import {
+  delay,
+  descriptorCount,
+  dial,
+  echo,
+  pattern,
+  readAll,
+  serve,
+  settledDescriptorCount,
+  until,
+} from './peers.js'
 
 test('a handler that throws or rejects takes its own connection with it, and no other', async () => {
   const errors: [unknown, unknown][] = []
@@ -152,6 +162,69 @@ test('aborting the signal of listen() closes the server', async () => {
   await assert.rejects(createServer({}, echo).listen({ port: 0, signal: AbortSignal.abort() }), {
     name: 'AbortError',
   })
+})
+
+test('a handler whose write is cut short by the deadline is not reported', async () => {
+  const errors: unknown[] = []
+  const { server, port } = await serve(echo, { onError: (error) => errors.push(error) })
+  const client = await dial(port)
+  client.pause()
+  client.write(pattern(16 << 20))
+  let taken = -1
+  // The echo waits for a peer that reads nothing.
+  await until(async () => {
+    const before = taken
+    taken = client.bytesWritten - client.writableLength
+    await delay(50)
+    return server.connections === 1 && taken === before
+  }, 'nothing moves')
+  await server.close({ deadlineMs: 0 })
+  await delay(20)
+  assert.equal(errors, [])
+  client.destroy()
+})
+
+test('a connection that is being accepted when the deadline has passed is closed as well', async () => {
+  // At every point from before the handshake to after the handler.
+  for (const wait of [process.nextTick, setImmediate]) {
+    for (let turns = 0; turns < 8; turns++) {
+      const { server, port } = await serve(() => {})
+      await delay(5)
+      const client = net.connect(port, '127.0.0.1').on('error', () => {})
+      for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => void wait(resolve))
+      await server.close({ deadlineMs: 0 })
+      assert.is(server.connections, 0)
+      client.destroy()
+    }
+  }
+})
+
+test('close() and an abort while listen() is under way leave nothing that listens', async () => {
+  const before = await settledDescriptorCount()
+  for (const host of ['127.0.0.1', 'localhost']) {
+    for (const reusePort of [false, true]) {
+      const closed = createServer(() => {})
+      const listening = closed.listen({ port: 0, host, reusePort })
+      const closing = closed.close()
+      await assert.rejects(closed.listen({ port: 0 }), { code: 'ERR_SERVER_ALREADY_LISTEN' })
+      await Promise.all([listening, closing])
+      assert.is(closed.listening, false)
+      assert.is(closed.address(), null)
+      // It can be used again.
+      await closed.listen({ port: 0, host })
+      assert.ok(closed.listening)
+      await closed.close()
+
+      const controller = new AbortController()
+      const aborted = createServer(() => {})
+      const refused = aborted.listen({ port: 0, host, reusePort, signal: controller.signal })
+      controller.abort()
+      await assert.rejects(refused, { name: 'AbortError' })
+      assert.is(aborted.listening, false)
+      assert.is(aborted.address(), null)
+    }
+  }
+  await until(() => descriptorCount() <= before, 'all descriptors closed')
 })
 
 test('an asyncDispose destroys what is open', async () => {

@@ -213,6 +213,18 @@ test('a peer that ends gets an answer with allowHalfOpen, and EPIPE is what come
   assert.is((await failed)[0].code, 'EPIPE')
 })
 
+test('a half-open stream closes with its connection', async () => {
+  await using made = await pair({ allowHalfOpen: true })
+  const { socket, stream, peer } = made
+  stream.resume()
+  peer.end('all')
+  await once(stream, 'end')
+  const closed = closeOf(stream)
+  socket.destroy()
+  assert.equal(await closed, [false])
+  assert.ok(stream.destroyed)
+})
+
 test('a write after end() is ERR_STREAM_WRITE_AFTER_END', async () => {
   await using made = await pair({ allowHalfOpen: true })
   const failed = once(made.stream, 'error')

@@ -254,6 +254,14 @@ test('an abort of a loop rejects it and leaves the socket open', async () => {
   assert.equal(text(await take(socket, 1)), ['x'])
 })
 
+test('a loop that was aborted beforehand leaves the socket to the next one', async () => {
+  await using socket = await bind({ address: LOCALHOST })
+  const pending = socket.messages({ signal: AbortSignal.abort() }).next()
+  await assert.rejects(pending, { name: 'AbortError' })
+  await socket.send('x', { port: socket.address().port, address: LOCALHOST })
+  assert.equal(text(await take(socket, 1)), ['x'])
+})
+
 test('a port that is taken is EADDRINUSE, in the words of node:dgram', async () => {
   await using socket = await bind({ address: LOCALHOST })
   const { port } = socket.address()

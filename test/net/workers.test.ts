@@ -32,7 +32,7 @@ function run(body: string, env: Record<string, string> = {}): unknown {
   writeFileSync(
     program,
     `import assert from 'node:assert'
-    import { readdirSync } from 'node:fs'
+    import { readdirSync, writeFileSync } from 'node:fs'
     import { Worker } from 'node:worker_threads'
     import { connect, createServer } from './dist/net/index.js'
     import { Uring } from './dist/index.js'
@@ -206,6 +206,98 @@ test(
       await assert.rejects(server.close(), { code: 'ERR_SERVER_NOT_RUNNING' })
       console.log(JSON.stringify({ code: error.code }))`)
     assert.equal(result, { code: 'ERR_MODULE_NOT_FOUND' })
+  }),
+)
+
+test(
+  'a server of workers that cannot start leaves no descriptor and no thread',
+  needs(onRing, () => {
+    const result = run(`
+      const broken = new URL('./broken.mjs', import.meta.url)
+      writeFileSync(broken, 'throw new Error("on purpose")')
+      const threads = () => readdirSync('/proc/self/task').length
+      const taken = createServer(() => {})
+      await taken.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = taken.address()
+      const codes = []
+      const attempts = async () => {
+        for (const [options, module, where] of [
+          [{ workers: 1 }, handler, { port, host: '127.0.0.1' }],
+          [{ workers: 2, distribution: 'reusePort' }, broken, { port: 0, host: '127.0.0.1' }],
+        ]) {
+          await createServer(options, module).listen(where).catch((error) => codes.push(error.code ?? error.message))
+        }
+      }
+      await attempts()
+      await delay(100)
+      const before = { descriptors: descriptors(), threads: threads() }
+      await attempts()
+      await attempts()
+      await until(() => descriptors() <= before.descriptors && threads() <= before.threads)
+      await taken.close()
+      console.log(JSON.stringify(codes))`)
+    assert.equal(result, ['EADDRINUSE', 'on purpose', 'EADDRINUSE', 'on purpose', 'EADDRINUSE', 'on purpose'])
+  }),
+)
+
+for (const env of [{}, { URING_DISABLE: '1' }]) {
+  test(
+    `workers that accept for themselves keep to maxConnections together, and close() during listen() holds ${JSON.stringify(env)}`,
+    needs('URING_DISABLE' in env ? {} : onRing, () => {
+      const result = run(
+        `
+        const options = { workers: 2, distribution: 'reusePort', maxConnections: 3, workerData: 'told' }
+        const server = createServer(options, handler)
+        const listening = server.listen({ port: 0, host: 'localhost' })
+        const closing = server.close()
+        await Promise.all([listening, closing])
+        assert.ok(!server.listening)
+        await server.listen({ port: 0, host: '127.0.0.1' })
+        const where = { port: server.address().port, host: '127.0.0.1' }
+        const sockets = []
+        const isServed = async () => {
+          const socket = await connect(where)
+          sockets.push(socket)
+          return (await socket.read().catch(() => null)) !== null
+        }
+        // One after the other: of two that come at once both may be refused the last place.
+        const served = []
+        for (let index = 0; index < 5; index++) served.push(await isServed())
+        for (const socket of sockets) socket.destroy()
+        await until(() => server.connections === 0)
+        // The places are free again.
+        let again = false
+        for (let round = 0; round < 100 && !again; round++) again = await isServed()
+        for (const socket of sockets) socket.destroy()
+        await server.close({ deadlineMs: 0 })
+        console.log(JSON.stringify({ served, again }))`,
+        env,
+      )
+      assert.equal(result, { served: [true, true, true, false, false], again: true })
+    }),
+  )
+}
+
+test(
+  'a worker that dies right after it has destroyed a connection leaves it closed',
+  needs(onRing, () => {
+    const result = run(`
+      const dying = new URL('./dying.mjs', import.meta.url)
+      writeFileSync(dying, \`
+        export default (socket) => {
+          setTimeout(() => {
+            socket.destroy()
+            throw new Error('on purpose')
+          }, 50)
+        }\`)
+      process.on('uncaughtException', () => {})
+      const server = createServer({ workers: 1 }, dying)
+      await server.listen({ port: 0, host: '127.0.0.1' })
+      const socket = await connect({ port: server.address().port, host: '127.0.0.1' })
+      const chunk = await socket.read().catch((error) => error.code)
+      await server.close({ deadlineMs: 0 })
+      console.log(JSON.stringify({ chunk }))`)
+    assert.equal(result, { chunk: null })
   }),
 )
 

@@ -71,13 +71,14 @@ function openSource(file: FileSource): { fd: Promise<number>; isOurs: boolean } 
 async function sendRange(writer: NodeWriter, fd: number, range: FileRange): Promise<number> {
   const { size } = await promisify(fstat)(fd)
   let { offset = 0, length: left = Number.POSITIVE_INFINITY } = range
-  // What has no size (a pipe, /proc) is read to its end.
+  // What has no size (a pipe, /proc) is read to its end, from where it stands: a pipe has no other place.
+  const isFromHere = size === 0 && offset === 0
   if (size > 0) left = Math.min(left, Math.max(0, size - offset))
   let sent = 0
   while (left > 0) {
     // node:net keeps a reference to what it could not send at once, so each block is its own.
     const block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, left))
-    const { bytesRead } = await promisify(read)(fd, block, 0, block.length, offset)
+    const { bytesRead } = await promisify(read)(fd, block, 0, block.length, isFromHere ? null : offset)
     if (bytesRead === 0) break
     offset += bytesRead
     left -= bytesRead

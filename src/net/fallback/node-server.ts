@@ -8,7 +8,7 @@ import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import { report, runHandler } from '../run-handler.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
-import { closeOnAbort, Deadline, firstAddressOf, isResolved } from '../server-parts.js'
+import { closeIfAborted, closeOnAbort, Deadline, firstAddressOf, isResolved } from '../server-parts.js'
 import type { Lease, Socket } from '../socket.js'
 import { NodeSocket } from './node-socket.js'
 
@@ -18,6 +18,10 @@ export class NodeServer implements Server {
   readonly #handler: AnyHandler
   readonly #sockets = new Set<NodeSocket>()
   #server: NetServer | null = null
+  /** What `listen` does; closing waits for its end. */
+  #opening: Promise<void> | null = null
+  /** Its connections were destroyed at the deadline: so are those that still come. */
+  #isCut = false
   #isReferenced = true
   #closing: Promise<void> | null = null
   readonly #deadline = new Deadline()
@@ -44,6 +48,7 @@ export class NodeServer implements Server {
     const { noDelay = false, keepAlive = false, keepAliveInitialDelay = 0 } = this.#options
     const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = this.#options
     this.#closing = null
+    this.#isCut = false
     const server = createServer({
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -53,17 +58,24 @@ export class NodeServer implements Server {
       highWaterMark,
     })
     this.#server = server
-    try {
-      server.on('connection', (socket) => this.#onConnection(socket))
+    server.on('connection', (socket) => this.#onConnection(socket))
+    const opening = (async () => {
       const fd = rest.fd ?? (await sharedListener(options))
       const place = fd !== undefined ? { fd } : path !== undefined ? { path } : { port }
       await started(server, { ...defined(rest), ...place })
+    })()
+    this.#opening = opening.catch(() => {})
+    try {
+      await opening
     } catch (error) {
       this.#server = null
       throw error
+    } finally {
+      this.#opening = null
     }
     server.on('error', (error) => report(error, null, this.#options.onError))
     if (!this.#isReferenced) server.unref()
+    await closeIfAborted(this, signal)
     if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
@@ -81,19 +93,13 @@ export class NodeServer implements Server {
     if (this.#closing === null) {
       const server = this.#server
       if (server === null) return Promise.reject(notRunning())
-      this.#stopWatching?.()
-      this.#closing = new Promise((resolve) => {
-        server.close(async () => {
-          // node:net counts a connection as gone a little before its socket is closed.
-          while (this.#sockets.size > 0) await Promise.all([...this.#sockets].map(({ closed }) => closed))
-          this.#deadline.clear()
-          this.#server = null
-          resolve()
-        })
-      })
+      this.#closing = this.#end(server)
     }
     if (deadlineMs !== undefined && this.#server !== null) {
-      this.#deadline.set(deadlineMs, () => this.#destroyAll())
+      this.#deadline.set(deadlineMs, () => {
+        this.#isCut = true
+        this.#destroyAll()
+      })
     }
     return this.#closing
   }
@@ -114,9 +120,19 @@ export class NodeServer implements Server {
     if (this.#server !== null || this.#closing !== null) await this.close({ deadlineMs: 0 })
   }
 
+  async #end(server: NetServer): Promise<void> {
+    if (this.#opening !== null) await this.#opening
+    this.#stopWatching?.()
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
+    // node:net counts a connection as gone a little before its socket is closed.
+    while (this.#sockets.size > 0) await Promise.all([...this.#sockets].map(({ closed }) => closed))
+    this.#deadline.clear()
+    this.#server = null
+  }
+
   #onConnection(connection: NetSocket): void {
     const { maxConnections, onError } = this.#options
-    if (maxConnections !== undefined && this.connections >= maxConnections) {
+    if (this.#isCut || (maxConnections !== undefined && this.connections >= maxConnections)) {
       connection.destroy()
       return
     }

@@ -152,7 +152,8 @@ class NodeUdpSocket implements UdpSocket {
     this.#open()
     if (this.#loop !== null) throw invalidState('The messages of this socket are being read already')
     const loop = new MessageLoop(this, signal)
-    this.#loop = loop
+    // A signal that was aborted before ends it at once.
+    if (!loop.isOver) this.#loop = loop
     return loop
   }
 
@@ -308,6 +309,10 @@ class MessageLoop implements AsyncIterableIterator<UdpMessage> {
     this.#signal = signal
     if (signal?.aborted) this.#onAbort()
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   next(): Promise<IteratorResult<UdpMessage, undefined>> {

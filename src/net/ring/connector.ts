@@ -7,7 +7,7 @@ import { close } from '../../syscalls/libc.js'
 import { addressesOf, ipAddress, placeOf, unixAddress } from '../address.js'
 import type { ConnectOptions } from '../connect-options.js'
 import { bindTo, connectedState, makeBlocking, openSocket } from '../descriptor.js'
-import { allFailed, type NetError, netError, timedOut } from '../errors.js'
+import { allFailed, type NetError, netError, type Place, timedOut } from '../errors.js'
 import { announced } from './announced.js'
 import type { Hub } from './hub.js'
 import { RingSocket } from './ring-socket.js'
@@ -45,7 +45,7 @@ function adopt(fd: number): number {
 
 async function open(hub: Hub, options: ConnectOptions): Promise<number> {
   const deadline = options.timeoutMs === undefined ? null : performance.now() + options.timeoutMs
-  const addresses = await destinations(options)
+  const addresses = await destinations(options, deadline)
   const errors: Error[] = []
   for (const [index, address] of addresses.entries()) {
     const isLast = index === addresses.length - 1
@@ -63,14 +63,24 @@ async function open(hub: Hub, options: ConnectOptions): Promise<number> {
   throw allFailed(errors)
 }
 
-async function destinations(options: ConnectOptions): Promise<SocketAddress[]> {
+async function destinations(options: ConnectOptions, deadline: number | null): Promise<SocketAddress[]> {
   const { path, port = 0, host = 'localhost', family = 0, hints, lookup, localAddress } = options
   if (path !== undefined) return [unixAddress(path)]
   const all = (options.autoSelectFamily ?? true) && family === 0
   // An address to connect from has a family, which the other end must have as well.
   const needed = localAddress === undefined ? family : (isIP(localAddress) as 4 | 6)
-  const found = await aborted(options, addressesOf(host, { family: needed, hints, lookup, all }))
+  const lookedUp = aborted(options, addressesOf(host, { family: needed, hints, lookup, all }))
+  const found = await (deadline === null ? lookedUp : inTime(lookedUp, deadline, { address: host, port }))
   return found.map((address) => ipAddress(address, port))
+}
+
+/** The promise, or ETIMEDOUT if that is sooner. */
+function inTime<T>(promise: Promise<T>, deadline: number, place: Place): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const left = Math.max(0, deadline - performance.now())
+    const timer = setTimeout(() => reject(timedOut('connect', place)), left)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 /** The promise, or the abort if that is sooner: a lookup cannot be stopped. */

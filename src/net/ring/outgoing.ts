@@ -19,6 +19,10 @@ export class Piece {
   length: number
   /** Zero-copy sends whose notification is due. */
   notifications = 0
+  /** A zero-copy send of it was refused. */
+  isPlain = false
+  /** It is given up, and its writer told so when nothing reads it any more. */
+  error: Error | null = null
   resolve: (() => void) | null = null
   reject: ((error: unknown) => void) | null = null
 

@@ -8,7 +8,14 @@ import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions } from '../options.js'
 import { report } from '../run-handler.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
-import { closeOnAbort, Deadline, firstAddressOf, isResolved, removeSocketFile } from '../server-parts.js'
+import {
+  closeIfAborted,
+  closeOnAbort,
+  Deadline,
+  firstAddressOf,
+  isResolved,
+  removeSocketFile,
+} from '../server-parts.js'
 import { Acceptor, type AcceptorHost } from './acceptor.js'
 import { announced } from './announced.js'
 import type { Hub, RingUser } from './hub.js'
@@ -24,6 +31,10 @@ export class RingServer implements Server, AcceptorHost, RingUser {
   #path: string | null = null
   /** From the call of `listen` on. */
   #isListening = false
+  /** `listen` has not come to its end: closing waits for that. */
+  #isOpening = false
+  /** Its connections were destroyed at the deadline: those that an accept under way still brings are as well. */
+  #isCut = false
   #isReferenced = true
   #isHolding = false
   #closing: Promise<void> | null = null
@@ -57,13 +68,21 @@ export class RingServer implements Server, AcceptorHost, RingUser {
     const { signal } = options
     if (signal?.aborted) throw new AbortError(signal.reason)
     this.#isListening = true
+    this.#isOpening = true
+    this.#isCut = false
     this.#closing = null
     try {
       await this.#open(options)
     } catch (error) {
+      this.#closeDescriptor()
+      await this.#target.close()
       this.#isListening = false
       throw error
+    } finally {
+      this.#isOpening = false
+      this.#closeWhenIdle()
     }
+    await closeIfAborted(this, signal)
     if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
@@ -89,7 +108,10 @@ export class RingServer implements Server, AcceptorHost, RingUser {
       this.#closeWhenIdle()
     }
     if (deadlineMs !== undefined && this.#closed !== null) {
-      this.#deadline.set(deadlineMs, () => this.#target.destroyAll())
+      this.#deadline.set(deadlineMs, () => {
+        this.#isCut = true
+        this.#target.destroyAll()
+      })
     }
     return this.#closing
   }
@@ -113,7 +135,11 @@ export class RingServer implements Server, AcceptorHost, RingUser {
   /** @internal */
   accepted(fd: number): void {
     const { maxConnections } = this.#options
-    if (this.#hub.driver.closed || (maxConnections !== undefined && this.connections >= maxConnections)) {
+    if (
+      this.#isCut ||
+      this.#hub.driver.closed ||
+      (maxConnections !== undefined && this.connections >= maxConnections)
+    ) {
       close(fd)
       return
     }
@@ -142,19 +168,15 @@ export class RingServer implements Server, AcceptorHost, RingUser {
   async #open(options: ListenOptions): Promise<void> {
     const { fd, host, path, backlog } = options
     await this.#target.open()
+    const resolved = isResolved(host) ? host : await firstAddressOf(host!)
+    if (this.#closing !== null) return
+    if (this.#hub.driver.closed) throw this.#hub.driver.closedError('listen')
     if (fd !== undefined) {
       listenOn(fd, backlog)
       this.#fd = fd
     } else {
-      const resolved = isResolved(host) ? host : await firstAddressOf(host!)
-      if (this.#closing !== null) return
       this.#fd = openListener(listenTargets(options, resolved))
       if (path !== undefined && !path.startsWith('\0')) this.#path = path
-    }
-    if (this.#hub.driver.closed) {
-      close(this.#fd)
-      this.#fd = -1
-      throw this.#hub.driver.closedError('listen')
     }
     this.#hub.users.add(this)
     announced?.taken(this.#fd)
@@ -178,7 +200,7 @@ export class RingServer implements Server, AcceptorHost, RingUser {
   }
 
   #closeWhenIdle(): void {
-    if (this.#closing === null || this.#acceptor?.idle === false) return
+    if (this.#closing === null || this.#isOpening || this.#acceptor?.idle === false) return
     this.#closeDescriptor()
     if (this.#target.connections > 0) return
     const closed = this.#closed

@@ -169,7 +169,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   }
 
   flush(): Promise<void> {
-    if (this.#isDestroyed && this.error !== null) return Promise.reject(this.error)
+    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
     return this.#sender?.flush() ?? Promise.resolve()
   }
 

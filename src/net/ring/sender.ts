@@ -48,7 +48,12 @@ const MOST_BYTES = 1 << 20
 
 const NO_PIECES: readonly Piece[] = []
 
-const SEND_FLAGS: number = MSG_NOSIGNAL | MSG_WAITALL
+/**
+ * So much may go out with the end linked behind it, which takes a send that is whole or fails. Others may be short: a step is
+ * a sign of life then, as idle timers need it.
+ */
+const LONGEST_LINKED = 65536
+
 const VECTORS_AT = MSGHDR.size
 
 /** How often a send that was interrupted before it took anything is repeated. */
@@ -59,26 +64,31 @@ const EAGAIN = -11
 const ENOTCONN = -107
 const ECANCELED = -125
 const EINVAL = -22
+const ENOMEM = -12
 const EOPNOTSUPP = -95
+const ENOBUFS = -105
+/** Not this kind of socket; or no more memory may be pinned (RLIMIT_MEMLOCK). */
+const NO_ZERO_COPY: ReadonlySet<number> = new Set([EINVAL, ENOMEM, EOPNOTSUPP, ENOBUFS])
 
 // What the prepare functions prepare. They are called within `submitMultishot`, so one of each serves all connections.
 let sendFd = -1
 let sendAddress = 0
 let sendLength = 0
+let sendFlags = 0
 let sendLink = 0
 
 function prepareSend(sqe: Sqe): void {
-  prepSend(sqe, sendFd, sendAddress, sendLength, SEND_FLAGS)
+  prepSend(sqe, sendFd, sendAddress, sendLength, sendFlags)
   if (sendLink !== 0) sqe.addFlags(sendLink)
 }
 
 function prepareMessage(sqe: Sqe): void {
-  prepSendmsg(sqe, sendFd, sendAddress, SEND_FLAGS)
+  prepSendmsg(sqe, sendFd, sendAddress, sendFlags)
   if (sendLink !== 0) sqe.addFlags(sendLink)
 }
 
 function prepareZeroCopy(sqe: Sqe): void {
-  prepSendZc(sqe, sendFd, sendAddress, sendLength, SEND_FLAGS, 0)
+  prepSendZc(sqe, sendFd, sendAddress, sendLength, MSG_NOSIGNAL, 0)
 }
 
 function prepareShutdown(sqe: Sqe): void {
@@ -153,16 +163,25 @@ export class Sender implements TurnMember {
   write(data: Data | readonly Data[]): true | Promise<void> {
     const before = this.bytes
     let last: Piece | null = null
+    let others: Promise<void>[] | null = null
     if (Array.isArray(data)) {
       for (const item of data as readonly Data[]) checkData(item)
-      for (const item of data as readonly Data[]) last = this.#add(item) ?? last
+      for (const item of data as readonly Data[]) {
+        const piece = this.#add(item)
+        if (piece === null) continue
+        if (last !== null) {
+          others ??= []
+          others.push(sentPromise(last))
+        }
+        last = piece
+      }
     } else {
       checkData(data as Data)
       last = this.#add(data as Data)
     }
     this.pending += this.bytes - before
     if (this.bytes !== before) this.#sendSoon()
-    if (last !== null) return sentPromise(last)
+    if (last !== null) return others === null ? sentPromise(last) : allSent(others, sentPromise(last))
     if (this.pending <= this.#highWaterMark) return true
     this.#drain ??= newWait()
     return this.#drain.promise
@@ -236,6 +255,7 @@ export class Sender implements TurnMember {
   /** @returns The piece whose memory must not be changed, or null when all was copied. */
   #add(data: Data): Piece | null {
     if (typeof data === 'string') {
+      if (data === '') return null
       const most = data.length * 3
       if (most <= LONGEST_COPY) {
         this.bytes += this.#outgoing.copyText(data, most)
@@ -273,8 +293,9 @@ export class Sender implements TurnMember {
     sendFd = this.#host.fd
     // Behind the last data the end goes along, in the same system call. A peer that has ended is told by the close.
     const isLast = this.ending && this.#outgoing.length === 0 && !this.#host.peerHasEnded
-    const isLinked = isLast && hub.driver.hasRoomFor(2)
+    const isLinked = isLast && this.pending <= LONGEST_LINKED && hub.driver.hasRoomFor(2)
     sendLink = isLinked ? IOSQE_IO_LINK : 0
+    sendFlags = isLinked ? MSG_NOSIGNAL | MSG_WAITALL : MSG_NOSIGNAL
     let prepare = prepareSend
     if (pieces.length === 1) {
       sendAddress = pieces[0]!.address
@@ -382,9 +403,8 @@ export class Sender implements TurnMember {
         isResultDue = false
         this.#slot = null
         this.#isBusy = false
-        // No zero-copy on this kind of socket.
-        const isRefused = res === EOPNOTSUPP || res === EINVAL
-        if (isRefused) piece.notifications = -1
+        const isRefused = NO_ZERO_COPY.has(res)
+        if (isRefused) piece.isPlain = true
         this.#settle([piece], isRefused ? 0 : res)
       } else this.#release(piece)
     }
@@ -394,20 +414,18 @@ export class Sender implements TurnMember {
 
   /** The piece is the writer's again, or its block the arena's, once nothing reads it any more. */
   #release(piece: Piece): void {
-    if (piece.length > 0 || piece.notifications > 0) return
-    const { block, resolve } = piece
+    const { block, resolve, reject, error } = piece
+    if (piece.notifications > 0 || (piece.length > 0 && error === null)) return
     if (block !== null) this.#hub.driver.arena.free(block)
     piece.resolve = null
     piece.reject = null
-    resolve?.()
+    if (error === null) resolve?.()
+    else reject?.(error)
   }
 
   #giveUp(piece: Piece, error: Error): void {
-    const { block, reject } = piece
-    if (block !== null) this.#hub.driver.arena.free(block)
-    piece.resolve = null
-    piece.reject = null
-    reject?.(error)
+    piece.error = error
+    this.#release(piece)
   }
 
   #runTask(task: Task): void {
@@ -467,8 +485,7 @@ export class Sender implements TurnMember {
 }
 
 function isLarge(piece: Piece): boolean {
-  // A negative count marks one that was refused.
-  return piece.block === null && piece.length >= SHORTEST_ZERO_COPY && piece.notifications >= 0
+  return piece.block === null && piece.length >= SHORTEST_ZERO_COPY && !piece.isPlain
 }
 
 function sentPromise(piece: Piece): Promise<void> {
@@ -478,6 +495,15 @@ function sentPromise(piece: Piece): Promise<void> {
   })
   promise.catch(nothing)
   return promise
+}
+
+/** Each has memory of its own, which may be read after another has failed or gone. */
+function allSent(others: readonly Promise<void>[], last: Promise<void>): Promise<void> {
+  const all = Promise.allSettled([...others, last]).then((results) => {
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  })
+  all.catch(nothing)
+  return all
 }
 
 function setAddress(view: DataView, at: number, value: number): void {

@@ -10,6 +10,7 @@ import { close } from '../../syscalls/libc.js'
 import type { ConnectionTarget } from '../ring/local-connections.js'
 import { throwLater } from '../run-handler.js'
 import type { ServerOptions } from '../server.js'
+import { ConnectionLimit } from './connection-limit.js'
 import { SharedState } from './shared-state.js'
 import {
   THREAD_MODULE,
@@ -26,6 +27,9 @@ interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
   readonly state: SharedState
+  /** Its place among the threads, which the one that replaces it has after it. */
+  readonly index: number
+  readonly limit: ConnectionLimit | null
   /** Where its ring is sent connections; null when they go through the port, or it accepts for itself. */
   endpoint: RingEndpoint | null
   isReady: boolean
@@ -51,6 +55,8 @@ export class WorkerPool implements ConnectionTarget {
   readonly #count: number
   readonly #workerData: unknown
   readonly #listenFor: ListenFor
+  readonly #maxConnections: number | undefined
+  readonly #limitMemory: SharedArrayBuffer
   readonly #threads = new Set<Thread>()
   #isEnding = false
   #isDraining = false
@@ -63,7 +69,7 @@ export class WorkerPool implements ConnectionTarget {
       uring: _,
       distribution: __,
       onError: ___,
-      maxConnections: ____,
+      maxConnections,
       ...told
     } = options
     this.#uring = uring
@@ -71,6 +77,9 @@ export class WorkerPool implements ConnectionTarget {
     this.#count = workers
     this.#workerData = workerData
     this.#listenFor = listenFor
+    // Where connections are handed over, the one that does it keeps to the limit.
+    this.#maxConnections = uring === null ? maxConnections : undefined
+    this.#limitMemory = new SharedArrayBuffer(4 * workers)
   }
 
   get connections(): number {
@@ -90,7 +99,7 @@ export class WorkerPool implements ConnectionTarget {
     this.#isEnding = false
     this.#isDraining = false
     try {
-      await Promise.all(Array.from({ length: this.#count }, () => this.#start()))
+      await Promise.all(Array.from({ length: this.#count }, (_, index) => this.#start(index)))
     } catch (error) {
       await this.close()
       throw error
@@ -162,9 +171,14 @@ export class WorkerPool implements ConnectionTarget {
     return best
   }
 
-  #start(): Promise<void> {
+  #start(index: number): Promise<void> {
     const { port1: port, port2 } = new MessageChannel()
     const state = new SharedState()
+    const maxConnections = this.#maxConnections
+    const limit = maxConnections === undefined ? null : { memory: this.#limitMemory, index, maxConnections }
+    const listenFd = this.#listenFor()
+    // The thread's once it listens: if it ends before, it is closed with what it has left.
+    if (listenFd >= 0) state.holds(listenFd)
     const config = JSON.stringify(this.#config)
     const code = `import(${JSON.stringify(THREAD_MODULE)}).then((net) => net.serveConnections(${config}))`
     const worker = new Worker(code, { eval: true, workerData: this.#workerData })
@@ -172,13 +186,15 @@ export class WorkerPool implements ConnectionTarget {
       worker,
       port,
       state,
+      index,
+      limit: limit && new ConnectionLimit(limit),
       endpoint: null,
       isReady: false,
       isIdle: false,
       started: Promise.resolve(),
     }
     this.#threads.add(thread)
-    const start: ThreadStart = { memory: state.memory, port: port2, listenFd: this.#listenFor() }
+    const start: ThreadStart = { memory: state.memory, port: port2, listenFd, limit }
     worker.postMessage(start, [port2])
     const started = new Promise<void>((resolve, reject) => {
       port.on('message', ({ endpoint, isIdle }: ThreadNews) => {
@@ -211,11 +227,12 @@ export class WorkerPool implements ConnectionTarget {
     thread.port.close()
     this.#threads.delete(thread)
     for (const fd of thread.state.descriptors()) close(fd)
+    thread.limit?.reset()
     this.onClosed?.()
     if (this.#isEnding || this.#isDraining || !thread.isReady) return
     const replace = (): void => {
       if (this.#isEnding || this.#isDraining) return
-      this.#start().catch((error) => {
+      this.#start(thread.index).catch((error) => {
         if (!this.#isEnding && !this.#isDraining) throwLater(error)
       })
     }

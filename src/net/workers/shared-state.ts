@@ -29,8 +29,13 @@ export class SharedState {
   }
 
   taken(fd: number): void {
-    this.#table.add(fd)
+    this.holds(fd)
     this.counted()
+  }
+
+  /** A descriptor that is no connection, until `closing`. */
+  holds(fd: number): void {
+    this.#table.add(fd)
   }
 
   /** A connection whose descriptor is somebody else's business. */
@@ -38,7 +43,7 @@ export class SharedState {
     Atomics.add(this.#counts, GIVEN, 1)
   }
 
-  /** Just before the descriptor is closed. */
+  /** Just before the descriptor is closed, or becomes somebody else's business. */
   closing(fd: number): void {
     this.#table.remove(fd)
   }

@@ -10,6 +10,7 @@ import { hubOf } from '../ring/hub.js'
 import { LocalConnections } from '../ring/local-connections.js'
 import { RingServer } from '../ring/ring-server.js'
 import type { CloseOptions, ConnectionHandler, Server, ServerOptions } from '../server.js'
+import { ConnectionLimit, type ConnectionLimitStart } from './connection-limit.js'
 import { SharedState } from './shared-state.js'
 
 /** This module, or what it was joined into: what a worker imports to get at `serveConnections`. */
@@ -27,8 +28,10 @@ export interface ThreadConfig {
 export interface ThreadStart {
   readonly memory: SharedArrayBuffer
   readonly port: MessagePort
-  /** A listening socket to accept from, or -1: connections are handed over. */
+  /** A listening socket to accept from, which `memory` has as held until it does; or -1: connections are handed over. */
   readonly listenFd: number
+  /** For threads that accept for themselves: how many connections all of them may have; null without such a limit. */
+  readonly limit: ConnectionLimitStart | null
 }
 
 /**
@@ -59,7 +62,7 @@ export function serveConnections(config: ThreadConfig): void {
 
 async function serve(config: ThreadConfig, start: ThreadStart): Promise<void> {
   const { handler: url, options } = config
-  const { port, listenFd, memory } = start
+  const { port, listenFd, memory, limit } = start
   const state = new SharedState(memory)
   const { default: handler } = (await import(url)) as { default: AnyHandler }
   if (typeof handler !== 'function') throw new TypeError(`The default export of ${url} is not a function`)
@@ -71,7 +74,7 @@ async function serve(config: ThreadConfig, start: ThreadStart): Promise<void> {
   const thread =
     listenFd < 0
       ? receiving(state, options, handler, tellIfIdle)
-      : await listening(state, options, handler, tellIdle, listenFd)
+      : await listening(state, options, limited(handler, limit), tellIdle, listenFd)
   port.on('message', (order: ThreadOrder) => {
     if (order.order === 'take') {
       thread.take(order.fd)
@@ -135,6 +138,8 @@ async function listening(
   if (uring === null) server = nodeBackend.createServer(options, counted(handler, state))
   else server = ringServer(uring, state, options, handler)
   await server.listen({ fd })
+  // The server's from here on.
+  state.closing(fd)
   const close = (deadline: CloseOptions): void => void server.close(deadline).then(onIdle, nothing)
   return {
     endpoint: null,
@@ -152,6 +157,21 @@ function ringServer(uring: Uring, state: SharedState, options: ServerOptions, ha
   }
   const hub = hubOf(uring)
   return new RingServer(hub, options, new LocalConnections(hub, options, handler, ledger))
+}
+
+/** The handler, with no more connections than all threads together may have. */
+function limited(handler: AnyHandler, start: ConnectionLimitStart | null): AnyHandler {
+  if (start === null) return handler
+  const limit = new ConnectionLimit(start)
+  const call: ConnectionHandler = (socket) => {
+    if (!limit.enter()) {
+      socket.destroy()
+      return
+    }
+    void socket.closed.then(() => limit.leave())
+    return (handler as ConnectionHandler)(socket)
+  }
+  return call
 }
 
 /** The handler, with its connections counted. */

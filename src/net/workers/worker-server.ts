@@ -10,7 +10,14 @@ import { listeningAddress, listenOn, listenTargets, openListener } from '../desc
 import { alreadyListening, notRunning } from '../errors.js'
 import { checkCloseOptions, checkListenOptions } from '../options.js'
 import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
-import { closeOnAbort, Deadline, firstAddressOf, isResolved, removeSocketFile } from '../server-parts.js'
+import {
+  closeIfAborted,
+  closeOnAbort,
+  Deadline,
+  firstAddressOf,
+  isResolved,
+  removeSocketFile,
+} from '../server-parts.js'
 import { WorkerPool } from './pool.js'
 
 export class WorkerServer implements Server {
@@ -22,6 +29,8 @@ export class WorkerServer implements Server {
   #path: string | null = null
   #openNext: () => number = () => -1
   #isListening = false
+  /** What `listen` does; closing waits for its end. */
+  #opening: Promise<void> | null = null
   #closing: Promise<void> | null = null
   readonly #deadline = new Deadline()
   #whenIdle: (() => void) | null = null
@@ -54,15 +63,19 @@ export class WorkerServer implements Server {
     if (signal?.aborted) throw new AbortError(signal.reason)
     this.#isListening = true
     this.#closing = null
+    const opening = this.#open(options)
+    this.#opening = opening.then(nothing, nothing)
     try {
-      await this.#open(options)
-      await this.#pool.open()
+      await opening
     } catch (error) {
       this.#closeDescriptor()
       this.#isListening = false
       throw error
+    } finally {
+      this.#opening = null
     }
-    if (this.#isReferenced) this.#hold.ref()
+    if (this.listening && this.#isReferenced) this.#hold.ref()
+    await closeIfAborted(this, signal)
     if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
   }
 
@@ -81,9 +94,7 @@ export class WorkerServer implements Server {
       this.#closing = this.#end()
     }
     const { deadlineMs } = options
-    if (deadlineMs !== undefined && this.#whenIdle !== null) {
-      this.#deadline.set(deadlineMs, () => this.#pool.destroyAll())
-    }
+    if (deadlineMs !== undefined) void this.#cutAfter(deadlineMs)
     return this.#closing
   }
 
@@ -104,6 +115,11 @@ export class WorkerServer implements Server {
   }
 
   async #open(options: ListenOptions): Promise<void> {
+    await this.#openDescriptor(options)
+    if (this.#closing === null) await this.#pool.open()
+  }
+
+  async #openDescriptor(options: ListenOptions): Promise<void> {
     const { fd, host, path, backlog } = options
     const resolved = isResolved(host) ? host : await firstAddressOf(host!)
     if (fd !== undefined) {
@@ -124,7 +140,13 @@ export class WorkerServer implements Server {
     this.#openNext = () => checkResult(fcntl(this.#fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
   }
 
+  async #cutAfter(deadlineMs: number): Promise<void> {
+    if (this.#opening !== null) await this.#opening
+    if (this.#whenIdle !== null) this.#deadline.set(deadlineMs, () => this.#pool.destroyAll())
+  }
+
   async #end(): Promise<void> {
+    if (this.#opening !== null) await this.#opening
     this.#stopWatching?.()
     const idle = new Promise<void>((resolve) => {
       this.#whenIdle = resolve
@@ -148,3 +170,5 @@ export class WorkerServer implements Server {
     this.#path = null
   }
 }
+
+function nothing(): void {}
