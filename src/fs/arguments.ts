@@ -53,15 +53,22 @@ const FLAG_STRINGS: ReadonlyMap<unknown, number> = new Map([
 ])
 
 /**
- * UTF-8 of any path this long is within PATH_MAX. With two paths, the ring finds an empty or overlong second one before
- * it looks at what the first one leads to, the system calls afterwards.
+ * PATH_MAX without the NUL. With two paths, the ring finds an empty or overlong second one before it looks at what the first
+ * one leads to, the system calls afterwards.
  */
-const MAX_PATH_LENGTH = 1365
+const MAX_PATH_BYTES = 4095
+/** UTF-8 of any text this long is within that. */
+const SHORT_PATH_LENGTH = 1365
 
 /** The path as the kernel gets it, or null. A Buffer is copied: its owner may change it before it is looked at. */
 export function plainPath(path: unknown): string | Buffer | null {
-  if (typeof path === 'string') return isPlain(path) && !path.includes('\0') ? path : null
-  if (path instanceof Uint8Array) return isPlain(path) && !path.includes(0) ? Buffer.from(path) : null
+  if (typeof path === 'string') {
+    const bytes = path.length <= SHORT_PATH_LENGTH ? path.length : Buffer.byteLength(path)
+    return isPlain(bytes) && !path.includes('\0') ? path : null
+  }
+  if (path instanceof Uint8Array) {
+    return isPlain(path.length) && !path.includes(0) ? Buffer.from(path) : null
+  }
   if (path instanceof URL) {
     try {
       return plainPath(fileURLToPath(path))
@@ -72,8 +79,47 @@ export function plainPath(path: unknown): string | Buffer | null {
   return null
 }
 
-function isPlain({ length }: string | Uint8Array): boolean {
-  return length > 0 && length <= MAX_PATH_LENGTH
+function isPlain(bytes: number): boolean {
+  return bytes > 0 && bytes <= MAX_PATH_BYTES
+}
+
+/** Options that Node does not have, and would drop. A hint, such as `direct`, may be dropped. */
+interface OwnOptions {
+  readonly resolve?: unknown
+  readonly durable?: unknown
+}
+
+function hasOwnOptions({ resolve, durable }: OwnOptions): boolean {
+  return (resolve !== undefined && resolve !== null) || (durable !== undefined && durable !== false)
+}
+
+/**
+ * The options of a whole-file operation as an object, or null for Node to judge: it may give a meaning to one that this
+ * module does not know. Not beside options that it would drop.
+ */
+export function givenOptions<O extends object>(
+  options: unknown,
+  known: ReadonlySet<string>,
+  none: O,
+): (O & { readonly encoding?: BufferEncoding }) | null {
+  if (options === undefined || options === null) return none
+  if (typeof options === 'string') return { ...none, encoding: options as BufferEncoding }
+  if (typeof options !== 'object') return null
+  for (const key in options) if (!known.has(key)) return hasOwnOptions(options) ? (options as O) : null
+  return options as O
+}
+
+/**
+ * To be called before a call is left to Node: what it was told of paths and of durability must not be dropped in silence.
+ *
+ * @throws TypeError when there is such an option.
+ */
+export function requireNoOwnOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null || !hasOwnOptions(options)) return
+  const { resolve, durable } = options as OwnOptions
+  const reason = 'cannot be kept with the other arguments, which are not of a kind that is known'
+  if (resolve !== undefined && resolve !== null) throw wrongValue('options.resolve', resolve, reason)
+  throw wrongValue('options.durable', durable, reason)
 }
 
 /** The path as an error shows it. */

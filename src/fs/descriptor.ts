@@ -8,6 +8,8 @@ import { call } from './call.js'
 import { ringFor } from './ring-choice.js'
 
 const { O_DIRECT = 0 } = fs.constants
+const SEEK_CUR = 1
+const ESPIPE = -29
 
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {
@@ -66,6 +68,7 @@ export class Descriptor {
   #positionWaiters: (() => void)[] = []
   /** Whether the file has a position, once it was asked. */
   #isSeekable: boolean | null = null
+  #hasOffsets: boolean | null = null
   #movesPosition: boolean | null = null
   readonly #syncs: Readonly<Record<'fsync' | 'fdatasync', SyncGroup>> = {
     fsync: { running: null, waiting: null },
@@ -191,6 +194,12 @@ export class Descriptor {
     return this.#movesPosition
   }
 
+  /** Whether operations may name a place in it. The ring takes one for a pipe, and reads or writes wherever that stands. */
+  get hasOffsets(): boolean {
+    this.#hasOffsets ??= lseek(this.fd, 0, SEEK_CUR) !== ESPIPE
+    return this.#hasOffsets
+  }
+
   /** Notes what was seen. */
   set movesPosition(moves: boolean) {
     this.#movesPosition = moves
@@ -223,8 +232,6 @@ function isSeekable(fd: number): boolean {
     return true
   }
 }
-
-const SEEK_CUR = 1
 
 /** The current position of an open file; null where it has none. */
 export function positionOf(fd: number): number | null {

@@ -24,7 +24,7 @@ import { openOnRing } from './open.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 import type { Durability } from './write-lane.js'
 
-const { O_APPEND, O_DIRECT = 0 } = constants
+const { O_APPEND, O_CREAT, O_DIRECT = 0, O_EXCL } = constants
 /** One transfer. Blocks of this size are page-aligned and kept by the driver for the next. */
 const CHUNK_BYTES = 262_144
 /** Transfers in flight. */
@@ -49,6 +49,11 @@ interface DirectRequest {
 async function openDirect(request: DirectRequest): Promise<{ fd: number; direct: boolean }> {
   const { uring, path, flags, mode, resolveBits } = request
   const wanted = (flags & O_APPEND) === 0
+  if (wanted && (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) {
+    // A file system without it makes the file before it says so, and the second attempt would find it there.
+    const fd = await openOnRing(uring, path, flags, mode, resolveBits)
+    return { fd, direct: fcntl(fd, F_SETFL, flags | O_DIRECT) >= 0 }
+  }
   if (wanted) {
     try {
       return { fd: await openOnRing(uring, path, flags | O_DIRECT, mode, resolveBits), direct: true }
@@ -130,7 +135,7 @@ async function readSized(
   const whole = allocateLarge(size)
   let end = size
   let next = 0
-  const worker = async (): Promise<void> => {
+  const work = async (): Promise<void> => {
     while (next < end) {
       throwIfAborted(signal)
       const offset = next
@@ -141,7 +146,14 @@ async function readSized(
       if (count < part.length) end = Math.min(end, offset + count)
     }
   }
-  await Promise.all(Array.from({ length: DEPTH }, worker))
+  const worker = (): Promise<void> =>
+    work().catch((error) => {
+      // The others begin nothing more, and the file is closed when they have ended.
+      next = size
+      throw error
+    })
+  const results = await Promise.allSettled(Array.from({ length: DEPTH }, worker))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
   return end === size ? whole : whole.subarray(0, end)
 }
 

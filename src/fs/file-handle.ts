@@ -11,7 +11,7 @@ import { AT_EMPTY_PATH, prepFtruncate, prepStatx } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
 import { fileMode, isPieces, modeForNode, plainEncoding } from './arguments.js'
 import { call } from './call.js'
-import { closeFd, Descriptor } from './descriptor.js'
+import { closeFd, Descriptor, positionOf } from './descriptor.js'
 import {
   type HandleReadStreamOptions,
   type HandleWriteStreamOptions,
@@ -306,14 +306,18 @@ export class FileHandle extends EventEmitter {
     }
     throwIfAborted(signal)
     const uring = ringFor('readFile')
-    if (uring === null)
+    const { movesPosition } = descriptor
+    if (uring === null || movesPosition === false) {
       return inDescriptorAsync(descriptor, () => this.#readPlainly(plain, abortSignal(signal)))
+    }
     return inDescriptorAsync(descriptor, () =>
       descriptor.withPosition(() =>
         laneTask<ReadRequest, string | Buffer>(readLanes, {
           uring,
           path: '',
           fd: descriptor.fd,
+          // Whether the ring moves it is not known yet: the place is named, and set behind what was read.
+          position: movesPosition === null ? (positionOf(descriptor.fd) ?? -1) : -1,
           flags: 0,
           mode: 0,
           resolveBits: 0,
@@ -503,6 +507,7 @@ export class FileHandle extends EventEmitter {
           uring,
           path: '',
           fd: descriptor.fd,
+          position: -1,
           flags: 0,
           mode: 0,
           resolveBits: 0,

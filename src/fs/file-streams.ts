@@ -192,7 +192,7 @@ class WebSource {
       pull: async (controller) => {
         const request = (controller as ReadableByteStreamController).byobRequest!
         const view = request.view!
-        const { bytesRead } = await this.#handle.read(view, 0, view.byteLength)
+        const bytesRead = await this.#read(view)
         const ended = this.#over
         if (bytesRead === 0 && !ended) {
           controller.close()
@@ -212,7 +212,7 @@ class WebSource {
       },
       pull: async (controller) => {
         const buffer = new ArrayBuffer(BUFFER_CHUNK_BYTES)
-        const { bytesRead } = await this.#handle.read(new Uint8Array(buffer), 0, buffer.byteLength)
+        const bytesRead = await this.#read(new Uint8Array(buffer))
         if (this.#over) return
         if (bytesRead > 0) {
           controller.enqueue(bytesRead === buffer.byteLength ? buffer : buffer.slice(0, bytesRead))
@@ -222,6 +222,16 @@ class WebSource {
         await this.#finish()
       },
       cancel: () => this.#finish(),
+    }
+  }
+
+  /** A read that fails is the end of the stream. */
+  async #read(view: ArrayBufferView): Promise<number> {
+    try {
+      return (await this.#handle.read(view, 0, view.byteLength)).bytesRead
+    } catch (error) {
+      await this.#finish()
+      throw error
     }
   }
 

@@ -27,6 +27,7 @@ import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './ope
 const MAX_LANES = 256
 const EINTR = -4
 const ENXIO = -6
+const ECANCELED = -125
 
 /** A whole-file operation that was asked for. */
 export interface LaneRequest {
@@ -35,6 +36,8 @@ export interface LaneRequest {
   readonly path: string | Buffer
   /** An open descriptor, which stays open; or -1. */
   readonly fd: number
+  /** Where in `fd` to begin; -1 at its current position. */
+  readonly position: number
   readonly flags: number
   readonly mode: number
   /** `RESOLVE_*` bits; 0 opens with openat. */
@@ -80,7 +83,7 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   protected get aborted(): boolean {
-    return this.#aborted
+    return this.#aborted || this.request.signal?.aborted === true
   }
 
   /** Begins a request. Nothing is thrown: whatever happens reaches the request's promise. */
@@ -110,7 +113,8 @@ export abstract class Lane<R extends LaneRequest> {
   /** The request's signal was aborted. What is in flight is cancelled as far as it can be, the rest left undone. */
   abort(): void {
     this.#aborted = true
-    if (this.#slot !== null) this.request.uring.driver.cancel(this.#slot)
+    // Not the close: the descriptor would stay open.
+    if (this.#slot !== null && this.#step !== this.#prepareClose) this.request.uring.driver.cancel(this.#slot)
   }
 
   /** Issues the next step. `onResult` gets its `res`, once it is no request for a repetition. */
@@ -194,12 +198,17 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   /**
-   * Where a transfer begins that follows `bytes` others. Not the current position of a file opened here: the ring does
+   * Where a transfer begins that follows `bytes` others; -1 at the current position. Not the current position of a file opened here: the ring does
    * not move that one when a transfer ends later, as direct ones do.
    */
   protected offsetAt(bytes: number): number {
-    return this.request.fd < 0 ? bytes : -1
+    const { fd, position } = this.request
+    if (fd < 0) return bytes
+    return position < 0 ? -1 : position + bytes
   }
+
+  /** The transfer from or to a given descriptor has ended, however it did. */
+  protected leave(): void {}
 
   protected freeBlock(): void {
     if (this.block === null) return
@@ -213,7 +222,7 @@ export abstract class Lane<R extends LaneRequest> {
 
   /** The error of a failed step. */
   protected stepError(res: number, syscall: string, path?: string): Error {
-    return this.#aborted ? this.abortError() : callError(this.request.uring, res, syscall, path)
+    return this.aborted ? this.abortError() : callError(this.request.uring, res, syscall, path)
   }
 
   /** Ends the request with `value`, after the file was closed. */
@@ -232,6 +241,7 @@ export abstract class Lane<R extends LaneRequest> {
   #close(): void {
     this.freeBlock()
     if (this.request.fd >= 0) {
+      this.leave()
       this.#end()
       return
     }
@@ -244,9 +254,11 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   readonly #onClosed = (res: number): void => {
+    // The ring was closed first, with all that it had to do.
+    if (res === ECANCELED) fs.closeSync(this.fd)
     this.fd = -1
-    // The kernel has let go of the descriptor whatever it answers. An interruption is no error to Node either.
-    if (res < 0 && res !== EINTR && !this.#aborted) {
+    // The kernel has let go of the descriptor whatever else it answers. An interruption is no error to Node either.
+    if (res < 0 && res !== ECANCELED && res !== EINTR && !this.#aborted) {
       const error = systemError(res, 'close')
       this.#error = this.#failed ? withCloseError(this.#error, error) : error
       this.#failed = true
@@ -323,8 +335,9 @@ export class LanePool<R extends LaneRequest> {
     request = watched
     addAbortListener(signal, onAbort)
     setImmediate(() => {
-      if (signal.aborted) return
-      this.start(request)
+      // Also where a listener that came first has kept the event from ours.
+      if (signal.aborted) this.#drop(request)
+      else this.start(request)
     })
   }
 

@@ -11,6 +11,7 @@ import {
   pathText,
   plainPath,
   type ResolveName,
+  requireNoOwnOptions,
   resolveBits,
 } from './arguments.js'
 import { tracedCall } from './call.js'
@@ -55,7 +56,10 @@ export async function open(
     return new FileHandle(await openOnRing(uring, plain, bits, permissions, resolve), bits)
   }
   // A limit on where a path may lead must not be dropped in silence.
-  if (resolve !== 0 && known) throw systemError(ENOSYS, 'openat2', { path: pathText(plain) })
+  if (resolve !== 0) {
+    if (known) throw systemError(ENOSYS, 'openat2', { path: pathText(plain) })
+    requireNoOwnOptions(extras)
+  }
   // `fs.open` would take it for its callback.
   if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
   // Node aborts the process for -0, of which `bits` are 0.

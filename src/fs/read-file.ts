@@ -2,7 +2,15 @@
 
 import nodeFs from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
-import { openFlags, plainEncoding, plainPath, type ResolveName, resolveBits } from './arguments.js'
+import {
+  givenOptions,
+  openFlags,
+  plainEncoding,
+  plainPath,
+  type ResolveName,
+  requireNoOwnOptions,
+  resolveBits,
+} from './arguments.js'
 import { readDirectly } from './direct-io.js'
 import { FileHandle } from './file-handle.js'
 import { inTurns } from './in-turns.js'
@@ -24,7 +32,6 @@ export interface ReadFileOptions {
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
 }
 
-// Options that this module does not know are Node's to judge: a newer one may give them a meaning.
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['encoding', 'flag', 'signal', 'direct', 'resolve'])
 const NONE: ReadFileOptions = {}
 
@@ -65,7 +72,7 @@ export function readFile(path: unknown, options?: unknown): Promise<string | Buf
  * @param slab - What the memory of a small file's data is cut from.
  */
 export function readWhole(path: unknown, options: unknown, slab: Slab | null): Promise<string | Buffer> {
-  const given = givenOptions(options)
+  const given = givenOptions(options, KNOWN_OPTIONS, NONE)
   const plain = plainPath(path)
   if (plain !== null && given !== null) {
     const encoding = plainEncoding(given.encoding)
@@ -76,16 +83,12 @@ export function readWhole(path: unknown, options: unknown, slab: Slab | null): P
     }
   }
   if (path instanceof FileHandle) return path.readFile(options as ReadFileOptions)
-  return nodeFs.readFile(path as PathLike, options as BufferEncoding)
+  return leaveToNode(path as PathLike, options)
 }
 
-/** The options in the form they have in most calls, or null. */
-function givenOptions(options: unknown): ReadFileOptions | null {
-  if (options === undefined || options === null) return NONE
-  if (typeof options === 'string') return { encoding: options as BufferEncoding }
-  if (typeof options !== 'object') return null
-  for (const key in options) if (!KNOWN_OPTIONS.has(key)) return null
-  return options
+async function leaveToNode(path: PathLike, options: unknown): Promise<string | Buffer> {
+  requireNoOwnOptions(options)
+  return nodeFs.readFile(path, options as BufferEncoding)
 }
 
 function start(
@@ -117,6 +120,7 @@ function start(
     uring,
     path,
     fd: -1,
+    position: -1,
     flags,
     mode: 0o666,
     resolveBits: bits,

@@ -1,6 +1,7 @@
 // readFiles(): many files, read ahead of whoever consumes them.
 
-import type { PathLike } from '../runtime/index.js'
+import { AbortError, type PathLike } from '../runtime/index.js'
+import { addAbortListener, removeAbortListener } from './abort-listeners.js'
 import { requireInteger, wrongType } from './node-errors.js'
 import { readWhole } from './read-file.js'
 import { Slab } from './slab.js'
@@ -71,7 +72,7 @@ export function readFiles<P extends PathLike>(
   const slab = new Slab()
   const read = (path: P): Promise<string | Buffer> => readWhole(path, { encoding, signal }, slab)
   return Symbol.asyncIterator in paths
-    ? readAsTheyCome(paths, concurrency, read)
+    ? readAsTheyCome(paths, concurrency, signal, read)
     : readAhead(paths, concurrency, read)
 }
 
@@ -109,20 +110,23 @@ async function* readAhead<P extends PathLike>(
 async function* readAsTheyCome<P extends PathLike>(
   paths: AsyncIterable<P>,
   concurrency: number,
+  signal: AbortSignal | undefined,
   read: (path: P) => Promise<string | Buffer>,
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
   const source = paths[Symbol.asyncIterator]()
   const ahead: Pending<P>[] = []
   let coming: Promise<IteratorResult<P>> | null = null
   let isOver = false
+  const abort = abortOf(signal)
   try {
     while (!isOver || ahead.length > 0) {
       if (!isOver && ahead.length < concurrency) coming ??= source.next()
       const [head] = ahead
       if (coming !== null) {
-        // Whichever is first: the next path, or the data of the file whose turn it is.
-        const settled = head === undefined ? coming : Promise.race([coming, head.data.then(noPath, noPath)])
-        const result: IteratorResult<P> | null = await settled
+        // Whichever is first: the next path, the data of the file whose turn it is, an abort.
+        const first: Promise<IteratorResult<P> | null>[] = [coming, abort.promise]
+        if (head !== undefined) first.push(head.data.then(noPath, noPath))
+        const result = await Promise.race(first)
         if (result !== null) {
           coming = null
           if (result.done) isOver = true
@@ -135,7 +139,29 @@ async function* readAsTheyCome<P extends PathLike>(
       yield { path: head.path, data: await head.data }
     }
   } finally {
-    if (!isOver) await source.return?.()
+    abort.stop()
+    if (coming !== null) {
+      // The source is at work on a path, perhaps for ever: it hears of the end after that.
+      coming.catch(ignore)
+      source.return?.().catch(ignore)
+    } else if (!isOver) await source.return?.()
+  }
+}
+
+/** Rejects with AbortError when the signal is aborted, until `stop`. */
+function abortOf(signal: AbortSignal | undefined): { promise: Promise<never>; stop(): void } {
+  let onAbort = ignore
+  const promise = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new AbortError(signal?.reason))
+  })
+  promise.catch(ignore)
+  if (signal?.aborted) onAbort()
+  else if (signal !== undefined) addAbortListener(signal, onAbort)
+  return {
+    promise,
+    stop: () => {
+      if (signal !== undefined) removeAbortListener(signal, onAbort)
+    },
   }
 }
 

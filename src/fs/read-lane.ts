@@ -3,6 +3,7 @@
 // A file that fills the first block is asked for its size and read into memory of that size.
 
 import { AT_EMPTY_PATH, addressOf, prepRead, prepStatx, type Sqe } from '../ring/index.js'
+import { lseek } from '../syscalls/libc.js'
 import { pathText } from './arguments.js'
 import { allocateLarge } from './huge-pages.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
@@ -11,6 +12,7 @@ import { READ_ERRORS_NAME_PATH } from './node-version.js'
 import type { Slab } from './slab.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 
+const SEEK_SET = 0
 /** The first read: most files fit, and a block of the driver's memory of this size is cheap. */
 const FIRST_BYTES = 16_384
 /** Reads of a file without a known size. */
@@ -46,6 +48,11 @@ class ReadLane extends Lane<ReadRequest> {
     this.#parts = null
     this.#useBlock(FIRST_BYTES)
     this.issue(this.#prepareBlock, this.#onBlock, 'read')
+  }
+
+  protected override leave(): void {
+    const { fd, position } = this.request
+    if (position >= 0) lseek(fd, position + this.#total, SEEK_SET)
   }
 
   readonly #prepareBlock = (sqe: Sqe): void => {

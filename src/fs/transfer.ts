@@ -28,6 +28,7 @@ const MAX_TRANSFER = 0x7fff_f000
 const MAX_VECTORS = 1024
 const IOVEC_BYTES = 16
 const EINVAL = -22
+const ESPIPE = -29
 
 type Kind = 'read' | 'write' | 'readv' | 'writev'
 /** What the promise resolves to. */
@@ -82,7 +83,10 @@ class Transfer {
     this.#reject = takenReject
     this.#repeats = 0
     descriptor.ref()
-    if (this.position !== -1 || (isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0)) {
+    if (this.position !== -1 && !descriptor.hasOffsets) {
+      this.#holdsPosition = false
+      this.#end(null, callError(this.uring!, ESPIPE, syscallOf(this.kind)))
+    } else if (this.position !== -1 || (isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0)) {
       this.#holdsPosition = false
       this.#submit()
     } else {
@@ -342,12 +346,21 @@ async function writeManyVectors(
   position: Position,
 ): Promise<TransferResult> {
   let total = 0
-  for (let from = 0; from < views.length; from += MAX_VECTORS) {
-    const part = views.slice(from, from + MAX_VECTORS)
-    const at = position === -1 ? -1 : BigInt(position) + BigInt(total)
-    const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at)
-    total += bytesWritten
-    if (bytesWritten < part.reduce((sum, view) => sum + view.byteLength, 0)) break
+  // Between the parts as well: a close() meanwhile waits for the last.
+  descriptor.ref()
+  try {
+    for (let from = 0; from < views.length; from += MAX_VECTORS) {
+      const part = views.slice(from, from + MAX_VECTORS)
+      const at = position === -1 ? -1 : BigInt(position) + BigInt(total)
+      const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at)
+      total += bytesWritten
+      if (bytesWritten < part.reduce((sum, view) => sum + view.byteLength, 0)) break
+    }
+  } catch (error) {
+    // What was written is told first, as libuv does; who writes on hears of the error.
+    if (total === 0) throw error
+  } finally {
+    descriptor.unref()
   }
   return resultOf('writev', total, views)
 }

@@ -4,11 +4,13 @@ import nodeFs from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
 import {
   fileMode,
+  givenOptions,
   isPieces,
   openFlags,
   plainEncoding,
   plainPath,
   type ResolveName,
+  requireNoOwnOptions,
   resolveBits,
 } from './arguments.js'
 import { writeDirectly } from './direct-io.js'
@@ -83,7 +85,7 @@ export function appendFile(
 }
 
 function write(path: unknown, data: unknown, options: unknown, flag: 'w' | 'a'): Promise<void> {
-  const given = givenOptions(options)
+  const given = givenOptions(options, KNOWN_OPTIONS, NONE)
   const plain = plainPath(path)
   if (plain !== null && given !== null) {
     const encoding = plainEncoding(given.encoding)
@@ -102,16 +104,13 @@ function write(path: unknown, data: unknown, options: unknown, flag: 'w' | 'a'):
     }
   }
   if (path instanceof FileHandle) return path.writeFile(data as FileData, options as WriteFileOptions)
-  const node = flag === 'w' ? nodeFs.writeFile : nodeFs.appendFile
-  return node(path as PathLike, data as string, options as BufferEncoding)
+  return leaveToNode(path as PathLike, data as string, options, flag)
 }
 
-function givenOptions(options: unknown): WriteFileOptions | null {
-  if (options === undefined || options === null) return NONE
-  if (typeof options === 'string') return { encoding: options as BufferEncoding }
-  if (typeof options !== 'object') return null
-  for (const key in options) if (!KNOWN_OPTIONS.has(key)) return null
-  return options
+async function leaveToNode(path: PathLike, data: string, options: unknown, flag: 'w' | 'a'): Promise<void> {
+  requireNoOwnOptions(options)
+  const node = flag === 'w' ? nodeFs.writeFile : nodeFs.appendFile
+  await node(path, data, options as BufferEncoding)
 }
 
 function start(
@@ -147,6 +146,7 @@ function start(
     uring,
     path,
     fd: -1,
+    position: -1,
     flags,
     mode,
     resolveBits: bits,

@@ -14,6 +14,7 @@ import {
 } from '../ring/index.js'
 import { MAX_REPEATS } from './call.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
+import { wrongValue } from './node-errors.js'
 
 /** One write. Where the file system copies in place, other work has to wait for it. */
 const CHUNK_BYTES = 1_048_576
@@ -60,7 +61,8 @@ class WriteLane extends Lane<WriteRequest> {
       this.#data = bytes
       this.#length = bytes.byteLength
       // Memory that threads share has no address that could be had.
-      if ((uring.copies || !(bytes.buffer instanceof ArrayBuffer)) && bytes.byteLength > 0) {
+      if (bytes.byteLength === 0) this.#data = null
+      else if (uring.copies || !(bytes.buffer instanceof ArrayBuffer)) {
         this.block = uring.driver.arena.alloc(Math.min(COPIED_BYTES, bytes.byteLength))
       } else {
         this.#address = addressOf(bytes)
@@ -73,6 +75,11 @@ class WriteLane extends Lane<WriteRequest> {
 
   #write(): void {
     const data = this.#data
+    if (data !== null && data.byteLength !== this.#length) {
+      this.#data = null
+      this.fail(detached())
+      return
+    }
     const left = this.#length - this.#written
     if (data !== null && this.block !== null) {
       const part = data.subarray(this.#written, this.#written + this.block.bytes.length)
@@ -125,6 +132,11 @@ class WriteLane extends Lane<WriteRequest> {
     if (res < 0) this.fail(this.stepError(res, this.request.durability))
     else this.done(undefined)
   }
+}
+
+/** The memory was transferred away, or the buffer resized, between two writes. */
+function detached(): TypeError {
+  return wrongValue('data', undefined, 'was detached or resized while it was being written')
 }
 
 /** All writeFile and appendFile calls of this thread. */

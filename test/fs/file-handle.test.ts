@@ -336,4 +336,47 @@ test('a durable append is on the disk in one write and one sync', () =>
     })
   }))
 
+test('close() waits for all of a writev() of more buffers than one call takes', () =>
+  withFile('', 'w', async (handle, path) => {
+    const writing = handle.writev(Array.from({ length: 3000 }, (_, index) => Buffer.from([index & 0xff])))
+    const closing = handle.close()
+    assert.is((await writing).bytesWritten, 3000)
+    await closing
+    const expected = Buffer.from(Uint8Array.from({ length: 3000 }, (_, index) => index & 0xff))
+    assert.ok(nodeSync.readFileSync(path).equals(expected))
+  }))
+
+test('readFile() of a handle past the page cache ends as that of Node does', () =>
+  withFile('x'.repeat(65_536), 'r', async (_, path) => {
+    const flags = nodeSync.constants.O_RDONLY | nodeSync.constants.O_DIRECT
+    const outcomes: unknown[] = []
+    for (const module of [nodeFs, { open }]) {
+      const handle = await module.open(path, flags)
+      outcomes.push(await handle.readFile().then(String, (error: NodeJS.ErrnoException) => error.code))
+      await handle.close()
+    }
+    assert.is(outcomes[1], outcomes[0])
+  }))
+
+test('a place in a pipe is refused, as Node refuses it', async () => {
+  const handle = await open(makeFifo('placeless'), 'r+')
+  try {
+    await handle.write('abc')
+    const bytes = Buffer.alloc(3)
+    for (const [refused, syscall] of [
+      [handle.read(bytes, 0, 3, 0), 'read'],
+      [handle.write(bytes, 0, 3, 5), 'write'],
+      [handle.readv([bytes], 1), 'read'],
+      [handle.writev([bytes], 1), 'write'],
+    ] as const) {
+      const { code, syscall: named } = await errorOf(refused)
+      assert.equal([code, named], ['ESPIPE', syscall])
+    }
+    assert.is((await handle.read(bytes)).bytesRead, 3)
+    assert.is(String(bytes), 'abc')
+  } finally {
+    await handle.close()
+  }
+})
+
 test.run()

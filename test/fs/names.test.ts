@@ -4,10 +4,12 @@ import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import {
+  appendFile,
   link,
   lstat,
   mkdir,
   open,
+  readFile,
   rename,
   rm,
   rmdir,
@@ -15,6 +17,7 @@ import {
   symlink,
   truncate,
   unlink,
+  writeFile,
 } from '../../src/fs/index.js'
 import { assert, needs, test } from '../harness.js'
 import { errorOf, makeFifo, scratch } from './scratch.js'
@@ -244,5 +247,46 @@ test('open() with resolve is refused where there is no openat2', async () => {
     delete process.env['URING_DISABLE']
   }
 })
+
+test(
+  'a limit on paths holds whatever else is asked for',
+  needs({ ring: true }, async () => {
+    const before = process.cwd()
+    nodeSync.mkdirSync(scratch('confined'))
+    nodeSync.writeFileSync(scratch('beside'), 'secret')
+    process.chdir(scratch('confined'))
+    try {
+      const beneath = { resolve: 'beneath' } as const
+      const long = `${'./'.repeat(700)}../beside`
+      assert.is(String(await readFile(long)), 'secret')
+      for (const path of [long, '../beside']) {
+        await assert.rejects(open(path, 'r', undefined, beneath), { code: 'EXDEV' })
+        await assert.rejects(readFile(path, beneath), { code: 'EXDEV' })
+        await assert.rejects(writeFile(path, 'x', beneath), { code: 'EXDEV' })
+        // Options that nobody knows, or that are others'.
+        await assert.rejects(readFile(path, { ...beneath, foo: 1 } as object), { code: 'EXDEV' })
+        await assert.rejects(readFile(path, { ...beneath, mode: 0o600 } as object), { code: 'EXDEV' })
+        await assert.rejects(appendFile(path, 'x', { ...beneath, foo: 1 } as object), { code: 'EXDEV' })
+        // What only Node could judge is not judged by it.
+        const signal = { aborted: false } as AbortSignal
+        const url = { ...new URL('file:///'), href: 'file:///', pathname: path } as URL
+        for (const refused of [
+          readFile(path, { ...beneath, signal }),
+          writeFile(path, 'x', { ...beneath, signal }),
+          writeFile(path, 'x', { durable: true, signal }),
+          writeFile(path, 'x', { ...beneath, mode: 'wrong' }),
+          open(path, 'wrong', undefined, beneath),
+          open(url, 'r', undefined, beneath),
+          readFile('x'.repeat(5000), beneath),
+        ]) {
+          await assert.rejects(refused, { code: 'ERR_INVALID_ARG_VALUE' })
+        }
+      }
+      assert.is(nodeSync.readFileSync(scratch('beside'), 'utf8'), 'secret')
+    } finally {
+      process.chdir(before)
+    }
+  }),
+)
 
 test.run()

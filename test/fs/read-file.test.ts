@@ -372,4 +372,81 @@ test(
   }),
 )
 
+test('readFiles() over paths that do not come ends by an abort, an error, and when it is left', async () => {
+  nodeSync.writeFileSync(scratch('comes'), 'x')
+  async function* stuck(first: string): AsyncGenerator<string> {
+    yield first
+    await new Promise(() => {})
+  }
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(), 20)
+  const aborted = (async () => {
+    for await (const _ of readFiles(stuck(scratch('comes')), { signal: controller.signal }));
+  })()
+  await assert.rejects(aborted, { name: 'AbortError' })
+  const failed = (async () => {
+    for await (const _ of readFiles(stuck(scratch('is not there'))));
+  })()
+  await assert.rejects(failed, { code: 'ENOENT' })
+  for await (const { data } of readFiles(stuck(scratch('comes')))) {
+    assert.is(String(data), 'x')
+    break
+  }
+})
+
+test('a signal whose event another listener has stopped aborts all the same', async () => {
+  nodeSync.writeFileSync(scratch('stopped'), 'x')
+  const controller = new AbortController()
+  controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation())
+  const reading = readFile(scratch('stopped'), { signal: controller.signal })
+  controller.abort()
+  await assert.rejects(reading, { name: 'AbortError' })
+})
+
+test(
+  'an abort while the file is being closed leaves no descriptor',
+  needs({ ring: true, command: 'mkfifo' }, async () => {
+    const { driver } = defaultUring()!
+    const { O_RDWR, O_NONBLOCK } = nodeSync.constants
+    const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+    const filler = await open(makeFifo('filler'), O_RDWR)
+    const toFiller = nodeSync.openSync(scratch('filler'), O_RDWR | O_NONBLOCK)
+    const toFile = nodeSync.openSync(makeFifo('closing'), O_RDWR)
+    const descriptors = (): number =>
+      nodeSync.readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === scratch('closing')
+        } catch {
+          return false
+        }
+      }).length
+    const controller = new AbortController()
+    const reading = readFile(scratch('closing'), { signal: controller.signal })
+    await turn()
+    // As many operations as there may be, and some that wait for a place.
+    let fillers = 0
+    const fill = (): void => {
+      fillers++
+      void filler.read(Buffer.alloc(1)).catch(() => {})
+    }
+    while (driver.waiting === 0) fill()
+    await turn()
+    nodeSync.writeSync(toFile, 'x')
+    await turn()
+    // The end of the file, whose close has to wait behind others.
+    nodeSync.closeSync(toFile)
+    fill()
+    nodeSync.writeSync(toFiller, '1')
+    await turn()
+    controller.abort()
+    await turn()
+    nodeSync.writeSync(toFiller, '1'.repeat(fillers))
+    await reading.catch(() => {})
+    for (let round = 0; round < 200 && (driver.inFlight > 0 || descriptors() > 0); round++) await turn()
+    assert.is(descriptors(), 0)
+    nodeSync.closeSync(toFiller)
+    await filler.close()
+  }),
+)
+
 test.run()

@@ -161,4 +161,15 @@ test('a large file survives the way through streams', async () => {
   await assert.rejects(errorOf(Promise.resolve()), /nothing was rejected/)
 })
 
+test('readableWebStream() that cannot read ends with the error, and the handle can be closed', async () => {
+  for (const type of [undefined, 'bytes'] as const) {
+    const handle = await open(scratch('.'))
+    const { fd } = handle
+    const reading = collect(handle.readableWebStream({ type }) as AsyncIterable<unknown>)
+    assert.is((await errorOf(reading))['code'], 'EISDIR')
+    await handle.close()
+    assert.throws(() => nodeSync.fstatSync(fd), { code: 'EBADF' })
+  }
+})
+
 test.run()

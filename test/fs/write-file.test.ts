@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import nodeSync from 'node:fs'
 import nodeFs from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { appendFile, writeFile } from '../../src/fs/index.js'
-import { assert, test } from '../harness.js'
+import { assert, note, test } from '../harness.js'
 import { errorOf, scratch } from './scratch.js'
 import '../settled.js'
 
@@ -179,6 +181,52 @@ test('ten thousand writeFile() calls in one turn all succeed', async () => {
   )
   assert.is(nodeSync.readdirSync(path).length, 500)
   assert.is(read(`${path}/123`).toString(), '123'.repeat(20))
+})
+
+test('writeFile() says so when its buffer is transferred away meanwhile, and writes nothing else in its place', async () => {
+  const path = scratch('transferred')
+  for (const turns of [1, 2, 3]) {
+    const data = Buffer.allocUnsafeSlow(24 << 20).fill('D')
+    const writing = writeFile(path, data)
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    structuredClone(data.buffer, { transfer: [data.buffer] })
+    const others = Buffer.allocUnsafeSlow(24 << 20).fill('S')
+    const outcome = await writing.then(
+      () => 'written',
+      (error) => error.constructor.name,
+    )
+    const written = read(path)
+    if (outcome === 'written') assert.is(written.length, 24 << 20)
+    else assert.ok(['TypeError', 'RangeError'].includes(outcome), outcome)
+    // What was in flight when it was taken away is its owner's mistake.
+    const wrong = written.filter((byte) => byte !== 68).length
+    assert.ok(wrong <= 1 << 20, `${wrong} bytes of others`)
+    assert.is(others.length, 24 << 20)
+  }
+})
+
+test('writeFile() writes an empty view of shared memory', async () => {
+  const path = scratch('empty-shared')
+  await writeFile(path, new Uint8Array(new SharedArrayBuffer(0)))
+  assert.is(read(path).length, 0)
+})
+
+test('a new file is written past the page cache, or through it where the file system has no other way', async () => {
+  const where = [scratch('new-direct')]
+  const folder = scratch('ramfs')
+  nodeSync.mkdirSync(folder)
+  const isMounted = spawnSync('mount', ['-t', 'ramfs', 'ramfs', folder]).status === 0
+  if (isMounted) where.push(join(folder, 'new-direct'))
+  else note('ramfs could not be mounted')
+  try {
+    for (const path of where) {
+      await writeFile(path, 'x'.repeat(10_000), { direct: true, flag: 'wx' })
+      assert.is(read(path).length, 10_000)
+      await assert.rejects(writeFile(path, 'y', { direct: true, flag: 'wx' }), { code: 'EEXIST' })
+    }
+  } finally {
+    if (isMounted) spawnSync('umount', ['-l', folder])
+  }
 })
 
 test.run()
