@@ -1,7 +1,7 @@
 // `copyFile`: one file, built beside the target and renamed over it when it is complete.
 
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, link, lstat, open } from 'node:fs/promises'
+import { type FileHandle, lstat, open } from 'node:fs/promises'
 import type { RingReport } from '../config/index.js'
 import { systemError } from '../ring/index.js'
 import type { PathLike } from '../runtime/index.js'
@@ -127,8 +127,7 @@ async function copyWith(
     })
     try {
       const done = await fill(session, { ...from, fd: input.fd, stat }, output, settings, meter)
-      if (settings.overwrite) await output.commit(standardPath, settings.durable)
-      else await commitNew(output, settings.durable)
+      await output.commit(standardPath, settings.durable, settings.overwrite)
       return done
     } finally {
       // Nothing after a commit.
@@ -191,10 +190,4 @@ async function fill(
   const bytes = Math.max(size, job.copiedBytes)
   const shared = contents.method === 'reflink' ? size : job.copiedBytes
   return { contents, bytes, dataBytes: shared, hash }
-}
-
-/** Gives the output its name unless something has taken that meanwhile. */
-async function commitNew(output: OutputFile, durable: boolean): Promise<void> {
-  if (durable) await standardPath.fsync(output.fd)
-  await link(output.temporary, output.target)
 }

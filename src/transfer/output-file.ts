@@ -3,9 +3,10 @@
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
-import { access, open, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { access, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemError } from '../ring/index.js'
 import type { PathLike } from '../runtime/index.js'
 import { invalidType } from '../syscalls/argument-errors.js'
 import type { DataPath } from './data-path.js'
@@ -31,6 +32,9 @@ export interface OutputOptions {
 const MAX_NAME_BYTES = 200
 const DEFAULT_MODE = 0o666
 const PERMISSION_BITS = 0o7777
+const EEXIST = -17
+/** What link(2) says of a file system that has none: vfat, some in user space. */
+const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
 
 const unfinished = new Set<string>()
 
@@ -71,12 +75,13 @@ export class OutputFile {
    */
   static async open(path: PathLike, options: OutputOptions = {}): Promise<OutputFile> {
     const target = await resolvedTarget(pathOf(path))
-    const old = await stat(target).catch((error: NodeJS.ErrnoException) => {
+    // Inode numbers go beyond 2^53 (overlayfs).
+    const old = await stat(target, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null
       throw error
     })
     if (old !== null) await checkTarget(target, old, options.sources ?? [])
-    const mode = options.mode ?? (old === null ? null : old.mode & PERMISSION_BITS)
+    const mode = options.mode ?? (old === null ? null : Number(old.mode) & PERMISSION_BITS)
     const temporary = join(dirname(target), temporaryName(target))
     const handle = await open(temporary, 'wx', mode === null ? DEFAULT_MODE : mode & 0o600)
     if (unfinished.size === 0) process.on('exit', removeUnfinished)
@@ -96,12 +101,18 @@ export class OutputFile {
     return this.#handle.truncate(length)
   }
 
-  /** Closes the file and gives it its name. @param fsync - The file and its directory are durable afterwards. */
-  async commit(path: DataPath, fsync: boolean): Promise<void> {
+  /**
+   * Closes the file and gives it its name.
+   *
+   * @param fsync - The file and its directory are durable afterwards.
+   * @param replaces - Whether what has that name by now is replaced; else EEXIST.
+   */
+  async commit(path: DataPath, fsync: boolean, replaces = true): Promise<void> {
     try {
       if (fsync) await path.fsync(this.fd)
       await this.#close()
-      await rename(this.temporary, this.target)
+      if (replaces) await rename(this.temporary, this.target)
+      else await this.#takeName()
     } catch (error) {
       await this.discard()
       throw named(error, this.target)
@@ -114,6 +125,22 @@ export class OutputFile {
     } finally {
       await folder.close()
     }
+  }
+
+  async #takeName(): Promise<void> {
+    const taken = (): Error => systemError(EEXIST, 'copyfile', { path: this.target })
+    try {
+      await link(this.temporary, this.target)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') throw taken()
+      if (!NO_LINKS.has(code)) throw error
+      // What takes the name right now would be replaced: there is no other way.
+      if ((await lstat(this.target).catch(() => null)) !== null) throw taken()
+      await rename(this.temporary, this.target)
+      return
+    }
+    await unlink(this.temporary)
   }
 
   /** Closes and removes the file. Never throws; does nothing after `commit`. */
@@ -154,11 +181,11 @@ async function resolvedTarget(path: string): Promise<string> {
   }
 }
 
-async function checkTarget(target: string, old: fs.Stats, sources: readonly Source[]): Promise<void> {
+async function checkTarget(target: string, old: fs.BigIntStats, sources: readonly Source[]): Promise<void> {
   if (old.isDirectory()) throw fileError('EISDIR', -21, 'illegal operation on a directory', target)
   if (!old.isFile()) throw fileError('EINVAL', -22, 'not a regular file', target)
   for (const { role, dev, ino } of sources) {
-    if (BigInt(old.dev) !== BigInt(dev) || BigInt(old.ino) !== BigInt(ino)) continue
+    if (old.dev !== BigInt(dev) || old.ino !== BigInt(ino)) continue
     throw new TransferError('ERR_TARGET_IS_SOURCE', `The output is the ${role} itself`, { path: target })
   }
   // A rename needs no leave of the file that it replaces, but whoever made it read-only meant it.
@@ -170,9 +197,15 @@ function fileError(code: string, errno: number, text: string, path: string): Err
 }
 
 /** Gives the new file what the old one has: owner where that is allowed, then permissions (a chown clears some). */
-async function adopt(handle: fs.promises.FileHandle, old: fs.Stats | null, mode: number): Promise<void> {
-  if (old !== null && (old.uid !== process.geteuid?.() || old.gid !== process.getegid?.())) {
-    await handle.chown(old.uid, old.gid).catch((error: NodeJS.ErrnoException) => {
+async function adopt(
+  handle: fs.promises.FileHandle,
+  old: fs.BigIntStats | null,
+  mode: number,
+): Promise<void> {
+  const uid = Number(old?.uid)
+  const gid = Number(old?.gid)
+  if (old !== null && (uid !== process.geteuid?.() || gid !== process.getegid?.())) {
+    await handle.chown(uid, gid).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPERM') throw error
     })
   }

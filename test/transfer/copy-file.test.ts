@@ -1,6 +1,6 @@
 // copyFile: every method, holes, O_DIRECT, attributes, what must not be touched when it fails.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
@@ -166,6 +166,48 @@ test('copyFile() leaves the target alone when it cannot copy', async () => {
   assert.ok(fs.statSync('/dev/null').isCharacterDevice())
   assert.equal(leftovers(folder), [])
 })
+
+/** Whether a process here may be traced at all. */
+function canTrace(): true | string {
+  const { status, stderr } = spawnSync('strace', ['-o', '/dev/null', 'true'], { encoding: 'utf8' })
+  return status === 0 || `strace cannot trace here: ${stderr.trim().split('\n')[0]}`
+}
+
+test(
+  'a new file that may replace nothing is durable with its directory, and made where there are no hard links',
+  needs({ command: 'strace', when: canTrace }, () => {
+    const trace = at('trace')
+    const copied = (name: string, ...wishes: string[]): string => {
+      const module = new URL('../../src/transfer/index.ts', import.meta.url).href
+      const code = `const { copyFile } = await import(${JSON.stringify(module)})
+        const [from, to] = process.argv.slice(-2)
+        const options = { overwrite: false, durable: true }
+        await copyFile(from, to, options)
+        await copyFile(from, to, options).catch((error) => console.log(error.code, error.path === to))`
+      const node = [
+        process.execPath,
+        '--import',
+        import.meta.resolve('tsx'),
+        '--input-type=module',
+        '-e',
+        code,
+      ]
+      const command = ['-f', '-y', '-o', trace, ...wishes, ...node, at('file'), at(name)]
+      const { status, stdout, stderr } = spawnSync('strace', command, { encoding: 'utf8' })
+      assert.is(status, 0, stderr)
+      return stdout.trim()
+    }
+    fs.writeFileSync(at('file'), 'the source')
+    assert.is(copied('durable', '-e', 'trace=fsync'), 'EEXIST true')
+    // Node itself has its output written, too.
+    const synced = fs.readFileSync(trace, 'utf8').match(/(?<=fsync\(\d+<)[^>]+/g) ?? []
+    assert.is(synced.filter((path) => path.startsWith(folder)).length, 2)
+    assert.is(copied('unlinked', '-e', 'inject=?link,linkat:error=EPERM'), 'EEXIST true')
+    assert.is(fs.readFileSync(at('unlinked'), 'utf8'), 'the source')
+    for (const name of ['durable', 'unlinked', 'trace']) fs.rmSync(at(name))
+    assert.equal(leftovers(folder), [])
+  }),
+)
 
 test('copyFile() refuses arguments that make no sense', async () => {
   const bad: [unknown, string][] = [
