@@ -1,10 +1,11 @@
 // For tests that measure time, or take much of it: how much slower than usual this machine may be. test/run.ts is told by
 // TEST_TIMEOUT_MS, as on an emulated processor.
 
-const USUAL_TIMEOUT_MS = 120_000
+/** The guests of `npm run test:kernels` give a file twenty minutes, and are ten times as slow. */
+const MS_FOR_EACH_TIME = 120_000
 
-/** 1 on a usual machine, 10 where test files are given ten times as long. */
-export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / USUAL_TIMEOUT_MS)
+/** How many times as slow as a usual machine this one is to be taken for. */
+export const PATIENCE = Math.max(1, Number(process.env['TEST_TIMEOUT_MS'] ?? 0) / MS_FOR_EACH_TIME)
 
 /** The processor is emulated, as in the guests of `npm run test:kernels`, or as slow. */
 export const IS_EMULATED = PATIENCE > 4

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM: the command is told to stop, cleans up, and the program ends with the code that shells expect.
+// SIGINT, SIGTERM and SIGHUP: the command is told to stop, cleans up, and the program ends with the code that shells expect.
 
 import { constants } from 'node:os'
 

@@ -19,7 +19,7 @@ function generalHelp(): string {
     '  -h, --help        this text, or after a command its own',
     '  -V, --version     the version',
     '',
-    'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 and 143 interrupted (SIGINT, SIGTERM).',
+    'Exit codes: 0 done, 1 failed, 2 wrong usage, 129, 130, 143 interrupted (SIGHUP, SIGINT, SIGTERM).',
   ].join('\n')
 }
 

@@ -33,15 +33,15 @@ export type ZeroCopyPolicy = 'auto' | 'enabled' | 'disabled'
 export interface IoUringConfig {
   /** Submission queue entries: a power of two, 1 to 32768. */
   sqEntries: number
-  /** Bytes of each IO buffer, 1 to 1 GiB; with `directIo`, a multiple of 512. */
+  /** A wish, which `buildRing` only reports: bytes of each IO buffer, 1 to 1 GiB; with `directIo`, a multiple of 512. */
   bufferSize: number
-  /** Buffers to register, at most 1024; at least 1 with `registerBuffers`. */
+  /** A wish: buffers to register, at most 1024; at least 1 with `registerBuffers`. */
   registeredBufferCount: number
-  /** Open files with O_DIRECT. */
+  /** A wish: files opened with O_DIRECT. */
   directIo: boolean
-  /** Register the files in use (IORING_REGISTER_FILES). */
+  /** A wish: the files in use registered (IORING_REGISTER_FILES). */
   registerFiles: boolean
-  /** Register the buffers (IORING_REGISTER_BUFFERS) and use READ_FIXED and WRITE_FIXED. */
+  /** A wish: the buffers registered (IORING_REGISTER_BUFFERS), READ_FIXED and WRITE_FIXED used. */
   registerBuffers: boolean
   /** Ask for a kernel thread that submits (IORING_SETUP_SQPOLL). A refusal gives a regular ring. */
   sqpoll: boolean

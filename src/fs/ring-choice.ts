@@ -40,12 +40,8 @@ const forget = (): void => {
 /** The calls that the kernel has no ring operation for, and what it lacks. */
 let lacking: ReadonlyMap<Need, string> | null = null
 
-// Node's permission model is kept by Node's own functions; the ring would go past it.
-const isRestricted = (process as { permission?: unknown }).permission !== undefined
-
 /** The thread's shared ring, or null where Node's own fs is to be used. */
 function currentRing(): Uring | null {
-  if (isRestricted) return null
   if (known !== undefined && (known === null || !known.closed)) return known
   known = defaultUring()
   settled.then(forget)

@@ -1,6 +1,7 @@
 // The one ring that modules of this package share in a thread, opened on first use.
 
 import { announceFallback } from './diagnostics.js'
+import { isRestricted, RESTRICTED_REASON } from './permission-model.js'
 import { Uring } from './uring.js'
 
 /** How long after a failed build the next one is tried: one that waits for memory takes its time. */
@@ -11,10 +12,11 @@ let retryAt = 0
 let lastReason = ''
 
 /**
- * The thread's shared ring, or null where none can be had (`Uring.available` says why): callers then use Node's own
+ * The thread's shared ring, or null where none can be had (`Uring.available` says why, or Node's permission model is in force): callers then use Node's own
  * modules. `URING_DISABLE` is looked at on every call.
  */
 export function defaultUring(): Uring | null {
+  if (isRestricted) return withoutRing(RESTRICTED_REASON)
   const { available, reason } = Uring.available
   if (!available) return withoutRing(reason)
   if (shared !== null && !shared.closed) return shared

@@ -5,6 +5,7 @@ import { forLargeFiles, probe, type RingReport } from '../config/index.js'
 import { IORING_FEAT_CQE_SKIP } from '../ring/index.js'
 import { announceFallback } from '../runtime/diagnostics.js'
 import { Uring } from '../runtime/index.js'
+import { isRestricted, RESTRICTED_REASON } from '../runtime/permission-model.js'
 import { deviceOf, type FileStat } from './copy-stat.js'
 
 export interface SessionOptions {
@@ -25,9 +26,6 @@ const OPCODES = [
 /** Entries for batches of many small files, and their completions. */
 const SQ_ENTRIES = 1024
 const CQ_ENTRIES = 4096
-
-// Node's permission model is kept by Node's own functions; the ring would go past it.
-const isRestricted = (process as { permission?: unknown }).permission !== undefined
 
 export class CopySession {
   readonly #options: SessionOptions
@@ -120,7 +118,7 @@ export class CopySession {
 
 /** Why there can be no ring, before one is tried; null when nothing speaks against it. */
 function ringRefusal(): string | null {
-  if (isRestricted) return "Node's permission model is in force"
+  if (isRestricted) return RESTRICTED_REASON
   const { available, reason } = Uring.available
   if (!available) return reason
   const { opcodes } = probe()

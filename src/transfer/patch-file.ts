@@ -2,6 +2,7 @@
 
 import type { IoUringConfig, RingReport } from '../config/index.js'
 import { defaultUring, type PathLike, Uring } from '../runtime/index.js'
+import { isRestricted } from '../runtime/permission-model.js'
 import { checkMembers } from '../syscalls/argument-errors.js'
 import type { DeltaCounts } from './apply-delta.js'
 import {
@@ -68,14 +69,15 @@ export async function patchFile(
   checkWishes(options)
   const { basis: strategy = 'auto', config } = options
   checkStrategy('options.basis', strategy)
-  const canRing = options.uring !== undefined || Uring.available.available
+  const canRing = options.uring !== undefined || (Uring.available.available && !isRestricted)
   const writer = options.writer ?? (strategy === 'mmap' || !canRing ? 'standard' : 'ring')
   checkWriter('options.writer', writer)
 
   const from = await openBasis(basis, { strategy, writer })
   try {
     const plan = planTransfer({ basis: from, writer, ...(config !== undefined && { config }) })
-    const own = options.uring === undefined && config !== undefined ? plan.open() : null
+    const isOwn = options.uring === undefined && config !== undefined && !isRestricted
+    const own = isOwn ? plan.open() : null
     const ring = options.uring ?? own ?? (config === undefined ? defaultUring() : null)
     try {
       return await patch(from, pathOf(delta), output, { ...options, writer }, plan, ring)

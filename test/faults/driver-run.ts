@@ -442,6 +442,7 @@ export async function runDriver(seed: number, rates?: Rates): Promise<RunReport>
     check(submitted === completed, `${submitted} operations were submitted, ${completed} completed`)
     kernel.dispose()
     await checkDescriptors(before)
+    check(standardDescriptorsAreOpen(), 'a standard descriptor was closed')
   } catch (error) {
     throw new Error(`seed ${seed} (${label}): ${(error as Error).message}`, { cause: error })
   } finally {
@@ -451,7 +452,7 @@ export async function runDriver(seed: number, rates?: Rates): Promise<RunReport>
 }
 
 // A descriptor that was closed by accident is as bad as one that was not: 0, 1 and 2 must have stayed.
-export function standardDescriptorsAreOpen(): boolean {
+function standardDescriptorsAreOpen(): boolean {
   const F_GETFD = 1
   return [0, 1, 2].every((fd) => fcntl(fd, F_GETFD, 0) >= 0)
 }

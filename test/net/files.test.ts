@@ -14,6 +14,7 @@ import { PATIENCE } from '../patience.js'
 import { delay, descriptorCount, digest, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-files-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
 const LARGE = pattern(9_000_001)
 const SMALL = pattern(5000, 3)
 writeFileSync(join(folder, 'large'), LARGE)
@@ -237,9 +238,5 @@ test(
     await until(() => descriptorCount() <= before, 'all descriptors closed')
   }),
 )
-
-test('the folder of the files is removed', () => {
-  rmSync(folder, { recursive: true })
-})
 
 test.run()

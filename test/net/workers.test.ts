@@ -10,6 +10,7 @@ import { PATIENCE } from '../patience.js'
 import { onRing } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-workers-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
 await bundle(['src/net/index.ts', 'src/index.ts'], join(folder, 'dist'), 'src')
 symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
 
@@ -335,9 +336,5 @@ test(
     assert.equal(result, { good: 5 })
   }),
 )
-
-test('the folder is removed', () => {
-  rmSync(folder, { recursive: true })
-})
 
 test.run()

@@ -1,6 +1,14 @@
 // What npm publishes: the tarball itself, judged by publint and arethetypeswrong, and a program that installs it.
 
-import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { assert, needs, test } from '../harness.js'
@@ -209,6 +217,38 @@ for (const [what, hide, flags] of [
     }),
   )
 }
+
+const RESTRICTED = `
+  import { readFile, writeFile } from 'uring/fs'
+  import { bind, createServer } from 'uring/net'
+  import { deltaFile, patchFile, signatureFile } from 'uring/transfer'
+  import { Uring } from 'uring'
+  const refused = await readFile('/etc/hostname').catch((error) => error.code)
+  await writeFile('old', 'old')
+  await signatureFile('old', 'signature')
+  await deltaFile('signature', 'old', 'delta')
+  const { backend } = await patchFile('old', 'delta', 'new')
+  const socket = await bind({ port: 0, address: '127.0.0.1' })
+  await socket.close()
+  const uring = Uring.open()
+  await uring.nop()
+  await uring.close()
+  console.log(JSON.stringify([refused, backend, createServer(() => {}).backend, socket.backend]))`
+
+test(
+  "under Node's permission model no ring is taken, but by who opens one",
+  needs({ linux: '5.6', ring: true }, () => {
+    const folder = join(consumer, 'restricted')
+    mkdirSync(folder)
+    const here = [`--allow-fs-read=${consumer}/*`, `--allow-fs-write=${folder}/*`]
+    const [model = ''] = permissionFlags()
+    const net = permissionFlags().filter((flag) => flag === '--allow-net')
+    const args = [model, '--allow-addons', ...here, ...net, '--input-type=module', '-e', RESTRICTED]
+    const { status, stdout, stderr } = run(process.execPath, args, folder)
+    assert.is(status, 0, stderr)
+    assert.equal(JSON.parse(stdout), ['ERR_ACCESS_DENIED', 'node:fs', 'node:net', 'node:dgram'])
+  }),
+)
 
 /** What turns Node's permission model on, allowing all but addons. */
 function permissionFlags(): string[] {

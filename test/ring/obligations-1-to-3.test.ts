@@ -1,4 +1,4 @@
-// What a user-space binding owes the kernel, obligations 1 to 3: each shared word read once, completions copied before
+// What a binding owes the kernel (docs/obligations.md), obligations 1 to 3: each shared word read once, completions copied before
 // they are given back, entries published whole. Obligation 2 at length: million.test.ts.
 
 import { IS_TOTAL_STORE_ORDER } from '../../src/ring/memory-order.js'

@@ -1,4 +1,4 @@
-// What a user-space binding owes the kernel, obligations 15 to 20: refusals by name, teardown that leaves nothing,
+// What a binding owes the kernel (docs/obligations.md), obligations 15 to 20: refusals by name, teardown that leaves nothing,
 // waking the SQPOLL thread, memory that stays while it is in use. Obligation 17 at length: leaks.test.ts.
 
 import { prepRead } from '../../src/ring/prep/read-write.js'

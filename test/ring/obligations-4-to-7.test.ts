@@ -1,4 +1,4 @@
-// What a user-space binding owes the kernel, obligations 4 to 7: who owns an entry and what it points to, the completion
+// What a binding owes the kernel (docs/obligations.md), obligations 4 to 7: who owns an entry and what it points to, the completion
 // queue that is too small, the entries that are dropped.
 
 import { prepReadv } from '../../src/ring/prep/read-write.js'

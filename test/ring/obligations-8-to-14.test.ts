@@ -1,4 +1,4 @@
-// What a user-space binding owes the kernel, obligations 8 to 14: clean entries, honest counts, matching by user_data,
+// What a binding owes the kernel (docs/obligations.md), obligations 8 to 14: clean entries, honest counts, matching by user_data,
 // and who has to enter the kernel when.
 
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
