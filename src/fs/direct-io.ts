@@ -19,7 +19,7 @@ import { closeFd } from './descriptor.js'
 import type { FileData } from './file-handle.js'
 import { allocateLarge } from './huge-pages.js'
 import { nextTurn } from './next-turn.js'
-import { fileTooLarge, withCloseError } from './node-errors.js'
+import { dataLost, fileTooLarge, withCloseError } from './node-errors.js'
 import { openOnRing } from './open.js'
 import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 import type { Durability } from './write-lane.js'
@@ -181,11 +181,13 @@ async function readUnsized(
 export function writeDirectly(
   request: DirectRequest & {
     readonly data: FileData
+    /** Bytes of a view when it was given. */
+    readonly dataBytes: number
     readonly encoding: BufferEncoding
     readonly durability: Durability
   },
 ): Promise<void> {
-  const { uring, data, encoding, durability, signal } = request
+  const { uring, data, dataBytes, encoding, durability, signal } = request
   return withFile(request, async (fd, direct) => {
     const writer = new AlignedWriter(uring, fd, direct)
     try {
@@ -195,6 +197,7 @@ export function writeDirectly(
           await writer.write(bytesOf(piece, encoding))
         }
       } else {
+        if (ArrayBuffer.isView(data) && data.byteLength !== dataBytes) throw dataLost()
         const bytes = bytesOf(data, encoding)
         for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
           throwIfAborted(signal)

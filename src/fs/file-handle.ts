@@ -22,6 +22,7 @@ import {
 } from './file-streams.js'
 import type { LanePool, LaneRequest } from './lane.js'
 import {
+  dataLost,
   fileTooLarge,
   handleClosed,
   outOfBounds,
@@ -513,6 +514,7 @@ export class FileHandle extends EventEmitter {
           resolveBits: 0,
           signal,
           data: bytes,
+          dataBytes: typeof bytes === 'string' ? -1 : bytes.byteLength,
           encoding,
           durability: 'none',
         })
@@ -528,8 +530,10 @@ export class FileHandle extends EventEmitter {
 
   async #writePiece(piece: ArrayBufferView, signal: AbortSignal | undefined): Promise<void> {
     const descriptor = this[descriptorOf]
+    const { byteLength } = piece
     let at = 0
-    while (at < piece.byteLength) {
+    while (at < byteLength) {
+      if (piece.byteLength !== byteLength) throw dataLost()
       const length = Math.min(PIECE_BYTES, piece.byteLength - at)
       const { bytesWritten = 0 } = await transfer('write', descriptor, piece, at, length, -1, piece)
       at += bytesWritten

@@ -78,6 +78,12 @@ export function fileTooLarge(size: number): RangeError {
   return coded(new RangeError(`File size (${size}) is greater than 2 GiB`), 'ERR_FS_FILE_TOO_LARGE')
 }
 
+/** The memory was transferred away, or the buffer resized, before all of it was written. */
+export function dataLost(): TypeError {
+  const message = "The argument 'data' was detached or resized while it was being written"
+  return coded(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
+}
+
 /** What every operation of a closed FileHandle rejects with. */
 export function handleClosed(syscall: string): Error {
   return Object.assign(new Error('file closed'), { code: 'EBADF', syscall })

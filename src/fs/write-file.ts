@@ -17,7 +17,7 @@ import { writeDirectly } from './direct-io.js'
 import { type FileData, FileHandle } from './file-handle.js'
 import { inTurns } from './in-turns.js'
 import { nextTurn } from './next-turn.js'
-import { requireBoolean, withCloseError } from './node-errors.js'
+import { dataLost, requireBoolean, withCloseError } from './node-errors.js'
 import { open } from './open.js'
 import { ringFor } from './ring-choice.js'
 import { type Durability, type WriteRequest, writeLanes } from './write-lane.js'
@@ -136,7 +136,8 @@ function start(
   else if (durable) durability = 'fdatasync'
   const uring = ringFor('writeFile')
   if (uring === null || direct || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
-    const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability }
+    const dataBytes = ArrayBuffer.isView(data) ? data.byteLength : -1
+    const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability, dataBytes }
     if (uring !== null && direct) return writeDirectly({ ...steps, uring, data })
     // Pieces may come from whoever writes another file for them, who must not wait for this one.
     return isPieces(data) ? inSteps(steps, data) : inTurns(signal, () => inSteps(steps, data))
@@ -152,6 +153,7 @@ function start(
     resolveBits: bits,
     signal,
     data: bytesOf(data),
+    dataBytes: typeof data === 'string' ? -1 : data.byteLength,
     encoding,
     durability,
     resolve: takenResolve,
@@ -176,14 +178,17 @@ interface Steps {
   readonly signal: AbortSignal | undefined
   readonly encoding: BufferEncoding
   readonly durability: Durability
+  /** Bytes of a view when it was given; else -1. */
+  readonly dataBytes: number
 }
 
 /** Through a handle: data that comes piece by piece, or no ring. */
 async function inSteps(steps: Steps, data: FileData): Promise<void> {
-  const { path, flags, mode, resolveBits: resolve, signal, encoding, durability } = steps
+  const { path, flags, mode, resolveBits: resolve, signal, encoding, durability, dataBytes } = steps
   if (signal !== undefined) await nextTurn(signal)
   const handle = await open(path, flags, mode, { resolve })
   try {
+    if (ArrayBuffer.isView(data) && data.byteLength !== dataBytes) throw dataLost()
     const durable = durability === 'fdatasync'
     await handle.writeFile(data, { encoding, signal, durable })
     if (durability === 'fsync') await handle.sync()

@@ -14,7 +14,7 @@ import {
 } from '../ring/index.js'
 import { MAX_REPEATS } from './call.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
-import { wrongValue } from './node-errors.js'
+import { dataLost } from './node-errors.js'
 
 /** One write. Where the file system copies in place, other work has to wait for it. */
 const CHUNK_BYTES = 1_048_576
@@ -30,6 +30,8 @@ export type Durability = 'none' | 'fsync' | 'fdatasync'
 
 export interface WriteRequest extends LaneRequest {
   readonly data: string | Uint8Array
+  /** Bytes of `data` when it was given; -1 for text. */
+  readonly dataBytes: number
   readonly encoding: BufferEncoding
   readonly durability: Durability
 }
@@ -58,6 +60,7 @@ class WriteLane extends Lane<WriteRequest> {
       this.#length = block.bytes.write(data, 0, encoding)
     } else {
       const bytes = typeof data === 'string' ? Buffer.from(data, encoding) : data
+      if (typeof data !== 'string' && data.byteLength !== this.request.dataBytes) throw dataLost()
       this.#data = bytes
       this.#length = bytes.byteLength
       // Memory that threads share has no address that could be had.
@@ -77,7 +80,7 @@ class WriteLane extends Lane<WriteRequest> {
     const data = this.#data
     if (data !== null && data.byteLength !== this.#length) {
       this.#data = null
-      this.fail(detached())
+      this.fail(dataLost())
       return
     }
     const left = this.#length - this.#written
@@ -132,11 +135,6 @@ class WriteLane extends Lane<WriteRequest> {
     if (res < 0) this.fail(this.stepError(res, this.request.durability))
     else this.done(undefined)
   }
-}
-
-/** The memory was transferred away, or the buffer resized, between two writes. */
-function detached(): TypeError {
-  return wrongValue('data', undefined, 'was detached or resized while it was being written')
 }
 
 /** All writeFile and appendFile calls of this thread. */
