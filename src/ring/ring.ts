@@ -153,8 +153,9 @@ function cancelAll({ layout, calls }: Remains): void {
  *
  * @param busy - Operations may be in flight: return only when they have ended, so that the kernel writes no memory
  *   afterwards.
+ * @returns False when that could not be had.
  */
-function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy: boolean): void {
+function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy: boolean): boolean {
   const { fd } = layout
   const hangUp = busy ? holdPipe(layout, calls) : -1
   beforeClose?.()
@@ -162,13 +163,16 @@ function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy:
   if (layout.flags & IORING_SETUP_REGISTERED_FD_ONLY) unregisterRing(fd, fd, registerFlagOf(layout), calls)
   else closeNoted(fd)
   for (const region of layout.regions) region.unmap()
-  if (hangUp < 0) return
+  if (hangUp < 0) return !busy
   const deadline = performance.now() + CLOSE_DRAIN_MS
   // A signal ends a poll(2) early, a hang-up for good.
+  let result = 0
   for (let left = CLOSE_DRAIN_MS; left > 0; left = deadline - performance.now()) {
-    if (poll(hangUp, Math.ceil(left)) !== EINTR) break
+    result = poll(hangUp, Math.ceil(left))
+    if (result !== EINTR) break
   }
   closeNoted(hangUp)
+  return result > 0
 }
 
 /**
@@ -215,6 +219,8 @@ export class Ring {
   #enterFlags: number
   #registerFlag: number
   #closed = false
+  /** When it was closed, nothing was under way any more. */
+  #hasLetGo = true
   /** `enable` has been called. */
   #enabled = false
   readonly #sqpoll: boolean
@@ -633,9 +639,11 @@ export class Ring {
    *
    * What cannot be cancelled (block IO) is waited for, at most two seconds; the wait costs some tens of milliseconds,
    * so reap before you close. On a ring whose registrations are restricted nothing is waited for: keep its memory.
+   *
+   * @returns False when operations may still be under way: the kernel may write to their memory, which must be kept.
    */
-  close(): void {
-    if (this.#closed) return
+  close(): boolean {
+    if (this.#closed) return this.#hasLetGo
     cancelAll(this.#remains)
     this.#cq.forEach(ignore)
     let busy = this.#inFlight() !== 0
@@ -646,6 +654,7 @@ export class Ring {
       busy = this.#inFlight() !== 0
     }
     this.#finish(busy)
+    return this.#hasLetGo
   }
 
   #finish(busy: boolean): void {
@@ -654,7 +663,7 @@ export class Ring {
     // Views first: a stale view is a segfault, an emptied one an error.
     this.#sq.drop()
     this.#cq.drop()
-    release(this.#remains, busy)
+    this.#hasLetGo = release(this.#remains, busy)
     this.#remains.held.clear()
   }
 

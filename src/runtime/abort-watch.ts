@@ -23,7 +23,7 @@ export class AbortWatch {
   }
 
   readonly #onAbort = (): void => {
-    // A copy: an operation that the kernel has not seen settles, and leaves, at once.
-    for (const slot of [...this.#slots]) this.#abort(slot)
+    // A copy: an operation that the kernel has not seen settles, and leaves, at once; with all of its chain, if it is in one.
+    for (const slot of [...this.#slots]) if (this.#slots.has(slot)) this.#abort(slot)
   }
 }

@@ -79,7 +79,7 @@ export class BufferGroup {
   readonly #memoryAt: number
   readonly #supply: Supply
   /** Leases out, by buffer. */
-  readonly #leases: Uint16Array
+  readonly #leases: Uint32Array
   /** By buffer: 1 when the kernel will add no more to it. */
   readonly #full: Uint8Array
   #leaseCount = 0
@@ -105,7 +105,7 @@ export class BufferGroup {
     if (driver.closed) throw driver.closedError('io_uring_register')
     this.#driver = driver
     this.owner = owner
-    this.#leases = new Uint16Array(this.count)
+    this.#leases = new Uint32Array(this.count)
     this.#full = new Uint8Array(this.count)
     this.id = takeGroupId(driver)
     this.#block = driver.arena.alloc(this.count * this.size)
@@ -150,6 +150,11 @@ export class BufferGroup {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** @internal Whether it is a group of that driver's ring: numbers of groups are each ring's own. */
+  belongsTo(driver: Driver): boolean {
+    return driver === this.#driver
   }
 
   /** @internal Keeps the group open: an operation that may take its buffers is about to start. */

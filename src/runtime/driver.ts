@@ -221,6 +221,7 @@ export class Driver {
     let bounce: Bounce | null = null
     try {
       image = submission.images.prepare(prepare)
+      requireAnswer(image)
       if (entries > this.ring.sqEntries && !this.ring.closed) throw tooFewEntries(entries)
       if (this.#watched[0] !== 0) bounce = this.#guard.admit(image)
     } catch (error) {
@@ -264,6 +265,7 @@ export class Driver {
       if (this.closed) throw this.closedError('io_uring_enter')
       for (const { prepare, options } of members) {
         const image = this.#submission.images.prepare(prepare).slice()
+        requireAnswer(image)
         images.push(image)
         bounces.push(this.#watched[0] === 0 ? null : this.#guard.admit(image))
         entries += entriesFor(options)
@@ -534,9 +536,10 @@ export class Driver {
     forgetAtExit(this)
     this.#cancels.stop()
     if (this.ring.closed) return
-    this.ring.close()
+    const hasLetGo = this.ring.close()
     this.#pump.close()
-    this.arena.close()
+    // Else it may still write there: better to lose the memory than to have another mapping in its place.
+    if (hasLetGo) this.arena.close()
   }
 
   /** The ring is of no use any more: it is closed, and every operation rejects. */
@@ -606,6 +609,17 @@ export class Driver {
     const isBusy = active - (isClosing ? 0 : standing) + this.#listeners > 0
     this.#pump.setReferenced(isBusy && (!this.#unrefByUser || isClosing))
   }
+}
+
+/** Without a completion nothing would settle. */
+function requireAnswer(image: Int32Array): void {
+  const flags = (image[0]! >>> 8) & 0xff
+  if ((flags & IOSQE_CQE_SKIP_SUCCESS) === 0) return
+  throw invalidValue(
+    'sqe.flags',
+    flags,
+    'has IOSQE_CQE_SKIP_SUCCESS: nothing would tell of the end of the operation',
+  )
 }
 
 /** A `struct __kernel_timespec` of that many milliseconds. */

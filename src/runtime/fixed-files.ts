@@ -125,6 +125,11 @@ export class FileTable {
     return this.#used
   }
 
+  /** @internal Whether slots that others have filled can be adopted. */
+  get isFilledByKernel(): boolean {
+    return this.#free === null
+  }
+
   /** True after `close()`, and once the ring is closed. */
   get closed(): boolean {
     return this.#closed || this.#uring.driver.closed

@@ -15,7 +15,7 @@ import {
   threadId,
   type Worker,
 } from 'node:worker_threads'
-import type { CompletionMemory, MappedRegion, Ring } from '../ring/index.js'
+import { type CompletionMemory, IORING_SETUP_SQPOLL, type MappedRegion, type Ring } from '../ring/index.js'
 import { closeNoted, noteDescriptors } from '../syscalls/descriptor-notes.js'
 import { close, munmap } from '../syscalls/libc.js'
 import { DescriptorTable } from './descriptor-table.js'
@@ -48,6 +48,8 @@ type Announcement =
       readonly thread: number
       readonly fd: number
       readonly memory: CompletionMemory | null
+      /** Addresses of its mappings; null when no kernel thread of its own works for it. */
+      readonly sqpollRegions: readonly number[] | null
     }
   /** `thread` has started a worker, and reclaims it as long as it lives itself. */
   | { readonly kind: 'child'; readonly thread: number; readonly child: number }
@@ -121,7 +123,9 @@ export function announceRing(ring: Ring): void {
   const tell = (isPresent: boolean): void => {
     for (const region of regions) announceRegion(region, isPresent)
     const memory = isPresent ? completionMemory : null
-    announce({ kind: 'completions', thread: threadId, fd, memory })
+    const isSqpoll = (ring.flags & IORING_SETUP_SQPOLL) !== 0
+    const sqpollRegions = isSqpoll ? regions.map(({ address }) => address) : null
+    announce({ kind: 'completions', thread: threadId, fd, memory, sqpollRegions })
   }
   tell(true)
   ring.beforeClose = () => tell(false)
@@ -133,6 +137,8 @@ interface Holdings {
   readonly regions: Map<number, number>
   /** By the ring's descriptor. */
   readonly completions: Map<number, CompletionMemory>
+  /** Addresses of the mappings of its rings with SQPOLL, by the ring's descriptor. */
+  readonly sqpollRegions: Map<number, readonly number[]>
   /** Workers that it has started. */
   readonly children: Set<number>
 }
@@ -148,7 +154,13 @@ function note(message: Announcement): void {
   }
   let held = holdings.get(thread)
   if (held === undefined) {
-    held = { descriptors: null, regions: new Map(), completions: new Map(), children: new Set() }
+    held = {
+      descriptors: null,
+      regions: new Map(),
+      completions: new Map(),
+      sqpollRegions: new Map(),
+      children: new Set(),
+    }
     holdings.set(thread, held)
   }
   if (kind === 'child') held.children.add(message.child)
@@ -156,6 +168,8 @@ function note(message: Announcement): void {
   else if (kind === 'completions') {
     if (message.memory === null) held.completions.delete(message.fd)
     else held.completions.set(message.fd, message.memory)
+    if (message.sqpollRegions === null || message.memory === null) held.sqpollRegions.delete(message.fd)
+    else held.sqpollRegions.set(message.fd, message.sqpollRegions)
   } else if (message.isPresent) held.regions.set(message.address, message.length)
   else held.regions.delete(message.address)
 }
@@ -174,6 +188,8 @@ function catchUp(): void {
  *
  * Nothing writes these mappings any more. A thread of the kernel's that worked for the worker was awaited at its exit;
  * what waits for readiness would be carried out by the worker's own thread; a disk writes to pages that it holds itself.
+ * But a ring with SQPOLL is the kernel thread's, which nobody has awaited: only the ring itself is unmapped then, which ends
+ * it, and the memory of its operations is left where it is.
  */
 function reclaim(thread: number): void {
   const held = holdings.get(thread)
@@ -189,7 +205,10 @@ function reclaim(thread: number): void {
     for (const fd of unclaimedDescriptors(memory)) fds.add(fd)
   }
   for (const fd of fds) close(fd)
-  for (const [address, length] of held.regions) munmap(address, length)
+  const rings = held.sqpollRegions.size === 0 ? null : new Set([...held.sqpollRegions.values()].flat())
+  for (const [address, length] of held.regions) {
+    if (rings === null || rings.has(address)) munmap(address, length)
+  }
   log(`reclaimed of thread ${thread}: ${fds.size} descriptors, ${held.regions.size} mappings`)
 }
 

@@ -170,7 +170,11 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
     const waiter = this.#waiters.shift()
     if (waiter === undefined) return
     if (this.#waiters.length === 0) this.#mailbox.driver.unlisten()
-    waiter.resolve({ value: this.#take(), done: false })
+    try {
+      waiter.resolve({ value: this.#take(), done: false })
+    } catch (error) {
+      waiter.reject(error)
+    }
   }
 
   readonly #onAbort = (): void => {
@@ -189,7 +193,9 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   }
 
   #file(index: number): FixedFile {
-    return this.#table()?.adopt(index) ?? new FixedFile(this.#uring, null, index)
+    const table = this.#table()
+    // A table that chooses its slots itself knows nothing of this one.
+    return table?.isFilledByKernel ? table.adopt(index) : new FixedFile(this.#uring, null, index)
   }
 
   #end(): void {

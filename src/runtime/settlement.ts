@@ -127,6 +127,8 @@ export class Settlement {
 
   #onOtherCqe(low: number, high: number, res: number, flags: number): void {
     if (low >= ROLE_MESSAGE) {
+      // No operation of this ring has ended by it.
+      this.#host.ring.endedSilently(-1)
       this.#deliver(low - ROLE_MESSAGE, high, res)
       return
     }

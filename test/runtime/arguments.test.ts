@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Uring } from '../../src/index.js'
 import { prepNop } from '../../src/ring/index.js'
+import { close, write } from '../../src/syscalls/libc.js'
+import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
-import { outcome, TestRing, temporaryFolder } from './fixture.js'
+import { outcome, pipe, TestRing, temporaryFolder } from './fixture.js'
 
 const here = needs.bind(null, { ring: true } as const)
 const folder = temporaryFolder()
@@ -256,6 +258,25 @@ test(
         (error) => /^ERR_(INVALID_ARG|OUT_OF)/.test(String(error.code)),
       )
     }
+  }),
+)
+
+test(
+  'in a worker, buffers whose array is changed afterwards are read into all the same',
+  needs({ ring: true }, async () => {
+    await using uring = new TestRing({}, undefined, true)
+    const [readEnd, writeEnd] = pipe()
+    const first = Buffer.alloc(3)
+    const buffers = [first, Buffer.alloc(2)]
+    const last = buffers[1]!
+    const reading = uring.readv(readEnd, buffers)
+    buffers[0] = Buffer.alloc(3)
+    buffers.length = 1
+    write(writeEnd, addressOf(Buffer.from('abcde')), 5)
+    assert.is(await reading, 5)
+    assert.equal([String(first), String(last)], ['abc', 'de'])
+    close(readEnd)
+    close(writeEnd)
   }),
 )
 

@@ -276,4 +276,21 @@ test(
   }),
 )
 
+test(
+  'a group of another ring is refused',
+  needs({ opcode: 'IORING_OP_READ_MULTISHOT' }, async () => {
+    await using own = openUring()
+    await using other = openUring()
+    own.createBufferGroup({ count: 4, size: 64 })
+    const group = other.createBufferGroup({ count: 4, size: 64 })
+    for (const start of [
+      () => own.readMultishot(0, { group }),
+      () => own.recvMultishot(0, { group }),
+      () => own.recvmsgMultishot(0, { group }),
+    ]) {
+      assert.throws(start, { code: 'ERR_INVALID_ARG_VALUE' })
+    }
+  }),
+)
+
 test.run()

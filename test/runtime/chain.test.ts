@@ -345,4 +345,31 @@ test(
   }),
 )
 
+test(
+  'a chain that is aborted while it waits in line leaves nothing to the operations after it',
+  needs({ ring: true }, async () => {
+    await using uring = openUring({ entries: 4, cqEntries: 4 })
+    // The completion queue is spoken for: what follows waits.
+    const fill = (): void => {
+      for (let count = 0; count < 4; count++) uring.timeout(20).catch(() => {})
+    }
+    fill()
+    const first = new AbortController()
+    const aborted = uring.chain((op) => [op.nop(), op.nop(), op.nop()] as const, { signal: first.signal })
+    first.abort()
+    const other = uring.chain((op) => [op.nop(), op.timeout(30)] as const)
+    assert.equal(statuses(await aborted), ['AbortError', 'AbortError', 'AbortError'])
+    assert.equal(
+      (await other).map(({ status }) => status),
+      ['fulfilled', 'fulfilled'],
+    )
+    fill()
+    const second = new AbortController()
+    const again = uring.chain((op) => [op.nop(), op.nop(), op.nop()] as const, { signal: second.signal })
+    second.abort()
+    await assert.rejects(uring.timeout(10_000, { timeoutMs: 10 }), { code: 'ETIMEDOUT' })
+    await again
+  }),
+)
+
 test.run()

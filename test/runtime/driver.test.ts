@@ -13,6 +13,7 @@ import {
   IORING_SETUP_R_DISABLED,
   IORING_SETUP_SINGLE_ISSUER,
   IOSQE_ASYNC,
+  IOSQE_CQE_SKIP_SUCCESS,
   IOSQE_IO_LINK,
   kernelCalls,
   POLLIN,
@@ -22,9 +23,11 @@ import {
   prepTimeout,
   Ring,
   registerEventfd,
+  type Sqe,
 } from '../../src/ring/index.js'
 import { Arena } from '../../src/runtime/arena.js'
 import { Driver } from '../../src/runtime/driver.js'
+import { Uring } from '../../src/runtime/index.js'
 import { close, eventfd, poll, read } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
 import {
@@ -615,6 +618,17 @@ test(
       assert.equal(await outcomes(promises), { 0: 200 })
       assert.equal(await outcomes(polls), { 1: 20 })
     }
+  }),
+)
+
+test(
+  'an operation without a completion is refused, and a ring can be closed afterwards',
+  needs({ ring: true }, async () => {
+    const uring = Uring.open()
+    const silent = (sqe: Sqe): Sqe => prepNop(sqe).addFlags(IOSQE_CQE_SKIP_SUCCESS)
+    assert.throws(() => uring.submit(silent), { code: 'ERR_INVALID_ARG_VALUE' })
+    assert.is(await uring.nop(), 0)
+    await uring.close()
   }),
 )
 

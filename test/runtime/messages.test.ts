@@ -285,4 +285,26 @@ test(
   }),
 )
 
+test(
+  'a file that comes to a ring whose table chooses its own slots arrives as a file of its own',
+  needs({ opcode: 'IORING_OP_MSG_RING', linux: '6.0' }, async () => {
+    await using sender = openUring()
+    await using receiver = openUring()
+    const table = sender.registerFileTable({ size: 8 })
+    receiver.registerFileTable({ size: 8, explicitSlots: true })
+    const messages = receiver.messages()
+    const next = messages.next()
+    const fd = openSync('/dev/zero', 'r')
+    const file = await table.add(fd)
+    close(fd)
+    await sender.postMessage(receiver.endpoint, { file })
+    const { value } = await next
+    const bytes = Buffer.alloc(4, 1)
+    await receiver.read(value!.file!.index, bytes, { fixedFile: true })
+    assert.equal([...bytes], [0, 0, 0, 0])
+    await value!.file!.close()
+    await messages.return!()
+  }),
+)
+
 test.run()

@@ -127,14 +127,15 @@ export abstract class FileDataOperations extends Operations {
     checkOptions(options)
     const { offset = -1 } = options
     const vectors = this.#vectors(buffers, false)
-    const finish =
-      vectors.bounce === null ? undefined : (res: number) => scatter(vectors.bounce!, buffers, res)
+    // The array may be changed meanwhile.
+    const held = [...buffers]
+    const finish = vectors.bounce === null ? undefined : (res: number) => scatter(vectors.bounce!, held, res)
     return this.start(
       'readv',
       options,
-      (sqe) => prepReadv(sqe, fd, vectors.block.address, buffers.length, offset),
+      (sqe) => prepReadv(sqe, fd, vectors.block.address, held.length, offset),
       {
-        memory: [...buffers],
+        memory: held,
         block: vectors.block,
         block2: vectors.bounce,
         finish,

@@ -30,12 +30,19 @@ import {
   type SocketAddress,
   type Sqe,
 } from '../../ring/index.js'
-import { checkInteger, checkOptions, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import {
+  checkInteger,
+  checkOptions,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../../syscalls/argument-errors.js'
 import { close } from '../../syscalls/libc.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Block } from '../arena.js'
 import { BufferGroup } from '../buffer-group.js'
 import type { BufferLease } from '../buffer-lease.js'
+import type { Driver } from '../driver.js'
 import { copyControl, decodeSender } from '../message-block.js'
 import { END, Multishot, type MultishotOptions } from '../multishot.js'
 import { SocketOperations } from './sockets.js'
@@ -198,7 +205,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_recv_multishot(3), io_uring_provided_buffers(7)
    */
   recvMultishot(fd: Fd, options: ReceiveMultishotOptions): Multishot<BufferLease> {
-    const { group, flags = 0 } = checkedGroup(options)
+    const { group, flags = 0 } = checkedGroup(this.driver, options)
     return this.#leases(
       'recv',
       options,
@@ -216,7 +223,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_read_multishot(3), io_uring_provided_buffers(7)
    */
   readMultishot(fd: Fd, options: GroupOptions): Multishot<BufferLease> {
-    const { group } = checkedGroup(options)
+    const { group } = checkedGroup(this.driver, options)
     return this.#leases(
       'read',
       options,
@@ -236,7 +243,7 @@ export abstract class MultishotOperations extends SocketOperations {
    * @see io_uring_prep_recvmsg_multishot(3), io_uring_provided_buffers(7)
    */
   recvmsgMultishot(fd: Fd, options: ReceiveMessageMultishotOptions): Multishot<MessageLease> {
-    const { group, flags = 0 } = checkedGroup(options)
+    const { group, flags = 0 } = checkedGroup(this.driver, options)
     const room = group.size - OUT_BYTES
     const nameBytes = checkInteger('options.nameBytes', options.nameBytes ?? DEFAULT_NAME_BYTES, 0, room)
     const controlBytes = checkInteger('options.controlBytes', options.controlBytes ?? 0, 0, room - nameBytes)
@@ -407,10 +414,11 @@ function select(sqe: Sqe, group: BufferGroup): Sqe {
   return sqe.addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(group.id)
 }
 
-function checkedGroup<T extends GroupOptions>(options: T): T {
+function checkedGroup<T extends GroupOptions>(driver: Driver, options: T): T {
   checkOptions(options)
   const { group } = options
   if (!(group instanceof BufferGroup)) throw invalidType('options.group', 'a BufferGroup', group)
+  if (!group.belongsTo(driver)) throw invalidValue('options.group', group.id, 'is a group of another ring')
   if (group.closed) throw group.closedError()
   return options
 }

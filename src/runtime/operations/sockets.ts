@@ -288,12 +288,14 @@ export abstract class SocketOperations extends ControlOperations {
     const flags = options.flags ?? 0
     const { arena } = this.driver
     const message = new MessageBlock(arena, { buffers, copies: this.copies, nameRoom: true, controlRoom })
+    // The array may be changed meanwhile.
+    const held = [...buffers]
     return this.start('recvmsg', options, (sqe) => prepRecvmsg(sqe, fd, message.address, flags), {
-      memory: [...buffers],
+      memory: held,
       block: message.block,
       block2: message.bounce,
       finish: (res): IncomingMessage => {
-        message.scatter(buffers, res)
+        message.scatter(held, res)
         return { length: res, from: message.sender(), control: message.control(), flags: message.flags }
       },
     })

@@ -14,21 +14,23 @@ import {
   IO_URING_BPF_FILTER_DENY_REST,
   IO_URING_RESTRICTION,
   IORING_OP_NOP,
+  IORING_OP_READ,
   IORING_OP_SOCKET,
   IORING_REGISTER_BPF_FILTER,
   IORING_REGISTER_ENABLE_RINGS,
   IORING_REGISTER_FILES2,
   IORING_REGISTER_RESTRICTIONS,
+  IORING_REGISTER_SYNC_CANCEL,
   IORING_SETUP_R_DISABLED,
   IOSQE_ASYNC,
   IOSQE_IO_DRAIN,
 } from '../../../src/syscalls/abi/index.js'
-import { viewMemory } from '../../../src/syscalls/libc.js'
+import { close, viewMemory } from '../../../src/syscalls/libc.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { Struct } from '../../../src/syscalls/struct.js'
 import type { UringCalls } from '../../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
-import { spied } from '../drive.js'
+import { nextSqe, openPipe, spied } from '../drive.js'
 import { fileWith, memory, result } from './fixture.js'
 
 const SYSCALL = 'io_uring_register'
@@ -236,6 +238,23 @@ test(
       code: 'ERR_INVALID_ARG_VALUE',
     })
     assert.is(calls.counts.register, before)
+  }),
+)
+
+test(
+  'close() says whether what is in flight has ended: where nothing may be registered it cannot wait for that',
+  needs({ register: 'IORING_REGISTER_SYNC_CANCEL' }, () => {
+    const bytes = new Uint8Array(8)
+    for (const allowed of [[], [{ registerOp: IORING_REGISTER_SYNC_CANCEL }]]) {
+      const ring = restricted({ sqeOp: IORING_OP_READ }, ...allowed)
+      const { readEnd, writeEnd } = openPipe()
+      prepRead(nextSqe(ring), readEnd, addressOf(bytes), 8, 0)
+      ring.submit()
+      assert.is(ring.close(), allowed.length > 0)
+      assert.is(ring.close(), allowed.length > 0)
+      close(readEnd)
+      close(writeEnd)
+    }
   }),
 )
 
