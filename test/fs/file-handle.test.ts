@@ -363,13 +363,13 @@ test('a place in a pipe is refused, as Node refuses it', async () => {
   try {
     await handle.write('abc')
     const bytes = Buffer.alloc(3)
-    for (const [refused, syscall] of [
-      [handle.read(bytes, 0, 3, 0), 'read'],
-      [handle.write(bytes, 0, 3, 5), 'write'],
-      [handle.readv([bytes], 1), 'read'],
-      [handle.writev([bytes], 1), 'write'],
+    for (const [call, syscall] of [
+      [() => handle.read(bytes, 0, 3, 0), 'read'],
+      [() => handle.write(bytes, 0, 3, 5), 'write'],
+      [() => handle.readv([bytes], 1), 'read'],
+      [() => handle.writev([bytes], 1), 'write'],
     ] as const) {
-      const { code, syscall: named } = await errorOf(refused)
+      const { code, syscall: named } = await errorOf(call())
       assert.equal([code, named], ['ESPIPE', syscall])
     }
     assert.is((await handle.read(bytes)).bytesRead, 3)

@@ -270,16 +270,16 @@ test(
         // What only Node could judge is not judged by it.
         const signal = { aborted: false } as AbortSignal
         const url = { ...new URL('file:///'), href: 'file:///', pathname: path } as URL
-        for (const refused of [
-          readFile(path, { ...beneath, signal }),
-          writeFile(path, 'x', { ...beneath, signal }),
-          writeFile(path, 'x', { durable: true, signal }),
-          writeFile(path, 'x', { ...beneath, mode: 'wrong' }),
-          open(path, 'wrong', undefined, beneath),
-          open(url, 'r', undefined, beneath),
-          readFile('x'.repeat(5000), beneath),
+        for (const refuse of [
+          () => readFile(path, { ...beneath, signal }),
+          () => writeFile(path, 'x', { ...beneath, signal }),
+          () => writeFile(path, 'x', { durable: true, signal }),
+          () => writeFile(path, 'x', { ...beneath, mode: 'wrong' }),
+          () => open(path, 'wrong', undefined, beneath),
+          () => open(url, 'r', undefined, beneath),
+          () => readFile('x'.repeat(5000), beneath),
         ]) {
-          await assert.rejects(refused, { code: 'ERR_INVALID_ARG_VALUE' })
+          await assert.rejects(refuse(), { code: 'ERR_INVALID_ARG_VALUE' })
         }
       }
       assert.is(nodeSync.readFileSync(scratch('beside'), 'utf8'), 'secret')
