@@ -170,9 +170,11 @@ async function pairsOf(operands: readonly string[], isRecursive: boolean): Promi
     if (seen.isDirectory() && !isRecursive) {
       throw new CopyError('ERR_COPY_KIND', 'The source is a directory, which -r copies', source)
     }
+    const name = basename(source)
     pairs.push({
       source,
-      target: isInto ? join(target, basename(source)) : target,
+      // As `cp` does: what is in `a/..` goes into the target, and not into what that lies in.
+      target: isInto && name !== '..' ? join(target, name) : target,
       isDirectory: seen.isDirectory(),
       isSymlink,
       bytes: seen.size,

@@ -25,9 +25,17 @@ export function sqpollText({ sqpoll }: RingReport): string {
  */
 export function openRing(config: Partial<IoUringConfig>, warn: (line: string) => void): Uring | null {
   const { available, reason } = Uring.available
-  if (available) return Uring.open(config)
-  warn(`uring: no ring: ${reason}`)
-  return null
+  if (!available) {
+    warn(`uring: no ring: ${reason}`)
+    return null
+  }
+  try {
+    return Uring.open(config)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).errno === undefined) throw error
+    warn(`uring: no ring: ${(error as Error).message}`)
+    return null
+  }
 }
 
 /** What of a ring's report goes into JSON. */

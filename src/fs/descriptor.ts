@@ -95,7 +95,7 @@ export class Descriptor {
 
   /** One less; the last one out closes the file, if `close` was called. */
   unref(): void {
-    if (--this.#users > 0) return
+    if (--this.#users > 0 || this.fd === -1) return
     const closed = this.#release()
     if (this.#endClosing === null) closed.catch(() => {})
     else this.#endClosing(closed)

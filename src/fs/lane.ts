@@ -254,8 +254,9 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   readonly #onClosed = (res: number): void => {
-    // The ring was closed first, with all that it had to do.
-    if (res === ECANCELED) fs.closeSync(this.fd)
+    // The ring was closed first, with all that it had to do. (Of one that has failed nobody knows, and the number may be another
+    // file's by now.)
+    if (res === ECANCELED && !this.request.uring.driver.hasFailed) closeQuietly(this.fd)
     this.fd = -1
     // The kernel has let go of the descriptor whatever else it answers. An interruption is no error to Node either.
     if (res < 0 && res !== ECANCELED && res !== EINTR && !this.#aborted) {
@@ -277,6 +278,14 @@ export abstract class Lane<R extends LaneRequest> {
     this.#value = undefined
     this.#error = undefined
     this.#pool.next(this)
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    fs.closeSync(fd)
+  } catch {
+    // The operation itself is done, whatever came of the close.
   }
 }
 

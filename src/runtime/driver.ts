@@ -137,6 +137,11 @@ export class Driver {
     return this.#closing !== null || this.#failure !== null
   }
 
+  /** The ring broke: what it had in flight may have been carried out, or not. */
+  get hasFailed(): boolean {
+    return this.#failure !== null
+  }
+
   get mappedBuffers(): MappedBufferPolicy {
     return this.#guard.policy
   }

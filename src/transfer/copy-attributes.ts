@@ -88,13 +88,15 @@ export function applyAttributes(work: AttributeWork): void {
     if (result < 0) throw systemError(result, syscall, { path: Buffer.from(target, 'latin1').toString() })
   }
   // A change of the owner takes away capabilities and set-id bits, one of the permissions those of an ACL: this order.
+  let bits = mode
   if (owner) {
     const result = lchown(path, stat.uid, stat.gid)
-    // Only root gives files away; a copy that is one's own is what everybody else gets.
+    // Only root gives files away; a copy that is one's own is what everybody else gets, and its set-id bits would be one's own.
     if (result !== EPERM) check(result, 'chown')
+    else if (bits !== null) bits &= ~SET_ID_BITS
   }
   if (xattrs) copyXattrs(source, target)
-  if (mode !== null && !isSymlink) check(chmod(path, mode), 'chmod')
+  if (bits !== null && !isSymlink) check(chmod(path, bits), 'chmod')
   if (times) check(lutimens(path, timesOf(stat)), 'utime')
 }
 
@@ -110,14 +112,16 @@ function timesOf(stat: FileStat): Uint8Array {
 /** Where there is no C library to call, which is not on Linux: as well as Node can. */
 function applyByNode({ target, stat, preserved, mode, isSymlink }: AttributeWork): void {
   const path = Buffer.from(target, 'latin1')
+  let bits = mode
   if (preserved.owner) {
     try {
       fs.lchownSync(path, stat.uid, stat.gid)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+      if (bits !== null) bits &= ~SET_ID_BITS
     }
   }
-  if (mode !== null && !isSymlink) fs.chmodSync(path, mode)
+  if (bits !== null && !isSymlink) fs.chmodSync(path, bits)
   if (preserved.times) {
     fs.lutimesSync(path, stat.atimeSeconds + stat.atimeNanos / 1e9, stat.mtimeSeconds + stat.mtimeNanos / 1e9)
   }

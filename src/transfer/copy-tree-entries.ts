@@ -57,7 +57,13 @@ async function place(
 ): Promise<boolean> {
   const target = targetOf(entry)
   if (entry.folder.existing === null) {
-    await make(target, true)
+    try {
+      await make(target, true)
+    } catch (error) {
+      // Half a file must not stay. What is in the way (two names that are one to the file system) is not ours.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await unlink(bytesOf(target)).catch(() => {})
+      throw error
+    }
     return true
   }
   const old = await statIfPresent(bytesOf(target), false)

@@ -263,7 +263,10 @@ export class Lane {
     try {
       finishFile(work, entry, this.#stat, targetOf(entry))
     } catch (error) {
-      this.#failed(error)
+      // Nothing had its name before.
+      unlink(bytesOf(targetOf(entry)))
+        .catch(() => {})
+        .then(() => this.#failed(error))
       return
     }
     work.counts.files++

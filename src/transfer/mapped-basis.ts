@@ -55,7 +55,11 @@ export class MappedBasis {
     if (this.#used >= RELEASE_BYTES) {
       this.#used = 0
       // What an operation still needs is mapped in again, without a read from the disk.
-      this.#region.advise(MADV_DONTNEED)
+      try {
+        this.#region.advise(MADV_DONTNEED)
+      } catch {
+        // It was a hint: a part of it is pinned at the moment.
+      }
     }
     return this.#region.address + offset
   }

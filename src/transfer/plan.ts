@@ -10,6 +10,7 @@ import {
   type SqpollRefusal,
   validateConfig,
 } from '../config/index.js'
+import { announceFallback } from '../runtime/diagnostics.js'
 import { type MappedBufferPolicy, Uring } from '../runtime/index.js'
 import { checkMembers } from '../syscalls/argument-errors.js'
 import { type Basis, type BasisReport, checkWriter, type TransferWriter } from './basis.js'
@@ -95,6 +96,18 @@ export function planTransfer(options: PlanOptions = {}): TransferPlan {
       ...(available.available ? [] : [`ring: none, ${available.reason}`]),
     ],
     availability: available,
-    open: () => (Uring.available.available ? Uring.open({ ...whole, mappedBuffers }) : null),
+    open: () => openIfPossible({ ...whole, mappedBuffers }),
+  }
+}
+
+/** A ring, or null where there is none to be had (no io_uring, no memory): a transfer goes on without. */
+function openIfPossible(options: Parameters<typeof Uring.open>[0]): Uring | null {
+  if (!Uring.available.available) return null
+  try {
+    return Uring.open(options)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).errno === undefined) throw error
+    announceFallback('transfer', (error as Error).message)
+    return null
   }
 }

@@ -206,4 +206,15 @@ test('uring cp -r that is interrupted leaves no new tree', () =>
     }
   }))
 
+test('uring cp -r DIR/.. copies into the target', () =>
+  inFolder((folder) => {
+    fs.mkdirSync(join(folder, 'from/below'), { recursive: true })
+    fs.writeFileSync(join(folder, 'from/file'), 'x')
+    fs.mkdirSync(join(folder, 'to/in'), { recursive: true })
+    const { code, err } = uring(['cp', '-r', `${join(folder, 'from/below')}/..`, join(folder, 'to/in')])
+    assert.is(code, 0, err)
+    assert.equal(fs.readdirSync(join(folder, 'to')), ['in'])
+    assert.equal(fs.readdirSync(join(folder, 'to/in')).sort(), ['below', 'file'])
+  }))
+
 test.run()

@@ -421,4 +421,25 @@ test(
   }),
 )
 
+const SHORTER_THAN_IT_SAYS = '/sys/kernel/mm/transparent_hugepage/enabled'
+
+test(
+  'a file that cannot be copied to its end is not in the copy',
+  needs({ when: () => fs.existsSync(SHORTER_THAN_IT_SAYS) || 'needs a file of /sys' }, async () => {
+    const [source, target] = [at('with one that is short'), at('without it')]
+    fs.mkdirSync(source)
+    fs.writeFileSync(join(source, 'whole'), 'whole')
+    fs.symlinkSync(SHORTER_THAN_IT_SAYS, join(source, 'short'))
+    const options = { dereference: true, errors: 'collect' } as const
+    const { errors, files } = await copyTree(source, target, options)
+    assert.is(files, 1)
+    assert.is(errors.length, 1)
+    assert.equal(fs.readdirSync(target), ['whole'])
+    // The same into one that is there.
+    await copyTree(source, target, options)
+    assert.equal(fs.readdirSync(target), ['whole'])
+    for (const path of [source, target]) fs.rmSync(path, { recursive: true })
+  }),
+)
+
 test.run()

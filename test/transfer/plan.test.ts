@@ -1,6 +1,6 @@
 // The policy end to end: what a mapped basis does to a ring that was to have SQPOLL, in plans and in patches.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availability, disableSqpoll, sqpollFellBack } from '../../src/config/index.js'
 import { resetProcessPolicyForTests } from '../../src/config/process-policy.js'
 import { Uring } from '../../src/index.js'
@@ -130,6 +130,24 @@ test(
     assert.is(pinned.ring?.sqpoll.reason, 'granted')
     assert.is(pinned.plan.mappedBuffers, 'allow')
     assert.ok(pinned.plan.reasons.some((line) => /pinned/.test(line)))
+    resetProcessPolicyForTests()
+  }),
+)
+
+test(
+  'a pinned basis is let go of piece by piece, however large it is',
+  here(async () => {
+    const [large, signature] = [`${old}-large`, `${old}-large-signature`]
+    const content = Buffer.alloc(24 << 20, 'some of the same')
+    for (let at = 0; at < content.length; at += 4096) content.writeUInt32LE(at, at)
+    writeFileSync(large, content)
+    await signatureFile(large, signature)
+    await deltaFile(signature, large, delta)
+    const config = { ...sqpoll, pinMmapBasis: true }
+    const options = { basis: 'mmap', config, share: false } as const
+    assert.is((await patchFile(large, delta, output, options)).matchedBytes, content.length)
+    assert.ok(readFileSync(output).equals(content))
+    for (const path of [large, signature]) rmSync(path)
     resetProcessPolicyForTests()
   }),
 )
