@@ -198,8 +198,8 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   /**
-   * Where a transfer begins that follows `bytes` others; -1 at the current position. Not the current position of a file opened here: the ring does
-   * not move that one when a transfer ends later, as direct ones do.
+   * Where a transfer begins that follows `bytes` others; -1 at the current position. Not that of a file opened here: the ring
+   * does not move it when a transfer ends later, as direct ones do.
    */
   protected offsetAt(bytes: number): number {
     const { fd, position } = this.request

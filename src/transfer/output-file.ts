@@ -202,12 +202,13 @@ async function adopt(
   old: fs.BigIntStats | null,
   mode: number,
 ): Promise<void> {
-  const uid = Number(old?.uid)
-  const gid = Number(old?.gid)
-  if (old !== null && (uid !== process.geteuid?.() || gid !== process.getegid?.())) {
-    await handle.chown(uid, gid).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPERM') throw error
-    })
+  if (old !== null) {
+    const [uid, gid] = [Number(old.uid), Number(old.gid)]
+    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) {
+      await handle.chown(uid, gid).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPERM') throw error
+      })
+    }
   }
   await handle.chmod(mode)
 }
