@@ -55,8 +55,13 @@ export class MessageBlock {
     const { buffers, copies, to, control } = parts
     if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
     checkInteger('buffers.length', buffers.length, 0, MAX_VECTORS)
+    // Everything that can be wrong with the data is found before memory is taken.
     let total = 0
-    for (const buffer of buffers) total += checkedLength(buffer, undefined)
+    const addresses: number[] = []
+    for (const buffer of buffers) {
+      total += checkedLength(buffer, undefined)
+      addresses.push(addressOf(buffer))
+    }
     const name = to === undefined ? null : socketAddress(to)
     const controlBytes = control === undefined ? null : encodeControlMessages(control)
     const nameBytes = name?.length ?? (parts.nameRoom ? SOCKADDR_STORAGE.size : 0)
@@ -72,7 +77,7 @@ export class MessageBlock {
     if (controlBytes !== null) bytes.set(controlBytes, this.#controlAt)
     let at = 0
     buffers.forEach((buffer: Bytes, index: number) => {
-      const target = bounce === null ? addressOf(buffer) : bounce.address + at
+      const target = bounce === null ? addresses[index]! : bounce.address + at
       block.view.setBigUint64(vectorsAt + index * IOVEC.size, BigInt(target), true)
       block.view.setBigUint64(vectorsAt + index * IOVEC.size + 8, BigInt(buffer.byteLength), true)
       at += buffer.byteLength

@@ -250,4 +250,34 @@ test(
   }),
 )
 
+for (const copies of [false, true]) {
+  test(
+    `views of shared memory are refused before anything is taken or received, ${copies ? 'with' : 'without'} copies`,
+    here(async () => {
+      await using uring = openUring({ copies })
+      const [client, server] = await connectPair(uring)
+      const shared = new Uint8Array(new SharedArrayBuffer(8)) as never
+      const own = Buffer.alloc(8)
+      await uring.send(client, Buffer.from('kept'))
+      const calls = [
+        () => uring.send(client, shared),
+        () => uring.send(client, shared, { to: { family: 'IPv4', address: '127.0.0.1', port: 1 } }),
+        () => uring.sendZc(client, shared),
+        () => uring.recv(server, shared),
+        () => uring.sendmsg(client, { buffers: [own, shared] }),
+        () => uring.recvmsg(server, [own, shared]),
+      ]
+      for (const call of calls) {
+        assert.throws(call, { code: 'ERR_INVALID_ARG_TYPE' })
+        assert.is(uring.driver.arena.blocksInUse, 0)
+      }
+      assert.is(await uring.recv(server, own), 4)
+      assert.is(own.toString('utf8', 0, 4), 'kept')
+      assert.is(uring.driver.arena.blocksInUse, 0)
+      close(client)
+      close(server)
+    }),
+  )
+}
+
 test.run()

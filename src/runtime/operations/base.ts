@@ -104,9 +104,13 @@ export abstract class Operations {
   /**
    * @internal Whether the data of `buffer` goes through a block. Memory of the driver, such as a pool's, need not; a
    * mapping of a file must not, and is the driver's guard's business.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory, before there is a block that it could cost.
    */
   copied(buffer: Bytes): boolean {
-    return this.copies && !this.driver.arena.owns(buffer) && !isMappedFile(buffer)
+    if (!this.copies) return false
+    if (ArrayBuffer.isView(buffer) && !(buffer.buffer instanceof ArrayBuffer)) throw noBytes(buffer)
+    return !this.driver.arena.owns(buffer) && !isMappedFile(buffer)
   }
 
   /**
