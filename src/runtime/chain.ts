@@ -91,10 +91,24 @@ class Recorder {
     return this.members.reduce((sum, { options }) => sum + (options.timeoutMs === undefined ? 1 : 2), 0)
   }
 
-  /** Frees what the members have: they will not be submitted. */
-  drop(): void {
+  /** Gives the members to the driver, which frees what they have also where it refuses them. */
+  issue(linkFlag: number): void {
+    const members = this.members.splice(0)
+    try {
+      this.#driver.submitChain(members, linkFlag)
+    } catch (error) {
+      for (const { reject } of members) reject(error)
+      throw error
+    }
+  }
+
+  /** Ends the members that will not be submitted: frees what they have, and rejects their promises. */
+  drop(error: unknown): void {
     this.#sealed = true
-    for (const { options } of this.members.splice(0)) this.#free(options)
+    for (const { options, reject } of this.members.splice(0)) {
+      this.#free(options)
+      reject(error)
+    }
   }
 
   #free({ block, block2 }: SubmitOptions<never> | SubmitOptions<unknown>): void {
@@ -133,6 +147,8 @@ export async function submitLinked<Promises extends readonly Promise<unknown>[]>
   try {
     const promises = build(new LinkedOperations(recorder, !uring.copies))
     if (!Array.isArray(promises)) throw invalidType('build()', 'an array of promises', promises)
+    // Also where the chain is refused, which rejects all that the caller has made of its members.
+    const settled = Promise.allSettled(promises)
     // One that has failed already, such as for a bad argument in an async method, would be missing in the chain.
     const needed = recorder.seal()
     const { sqEntries } = driver.ring
@@ -151,10 +167,10 @@ export async function submitLinked<Promises extends readonly Promise<unknown>[]>
     for (const { options: member } of recorder.members) {
       if (member.signal?.aborted) throw new AbortError(member.signal.reason)
     }
-    driver.submitChain(recorder.members.splice(0), hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK)
-    return (await Promise.allSettled(promises)) as Outcomes<Promises>
+    recorder.issue(hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK)
+    return (await settled) as Outcomes<Promises>
   } catch (error) {
-    recorder.drop()
+    recorder.drop(error)
     throw error
   }
 }

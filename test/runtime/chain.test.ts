@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { prepClose, prepNop, SHUT_WR } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
-import { pipe, temporaryFolder, turns } from './fixture.js'
+import { outcome, pipe, temporaryFolder, turns } from './fixture.js'
 import { openUring } from './open-uring.js'
 
 const NO_SUCH_FD = 0x7fff_fff0
@@ -328,6 +328,49 @@ test(
     assert.throws(() => kept!.nop(), { code: 'ERR_INVALID_STATE' })
     assert.is(uring.driver.counters.submitted, submitted + 1)
     assert.is(uring.driver.arena.blocksInUse, 0)
+  }),
+)
+
+test(
+  'the members of a chain that is refused reject with it, and need nobody who looks at them',
+  here(async () => {
+    const uring = openUring({ entries: 4 })
+    const unhandled: unknown[] = []
+    const note = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    type Build = Parameters<typeof uring.chain>[0]
+    type Chained = Parameters<Build>[0]
+    let members: Promise<unknown>[] = []
+    const made = (op: Chained, count: number): Promise<unknown>[] => {
+      members = Array.from({ length: count }, () => op.nop())
+      return members
+    }
+    const signal = AbortSignal.abort()
+    const refused: [expected: string, build: Build][] = [
+      ['ERR_OUT_OF_RANGE', (op) => made(op, 5)],
+      ['ERR_INVALID_STATE', (op) => made(op, 2).slice(1)],
+      ['ERR_INVALID_ARG_TYPE', (op) => made(op, 1) && (1 as never)],
+      ['ERR_INVALID_ARG_TYPE', (op) => [...made(op, 1), op.write(1, 'text' as never)]],
+      ['ABORT_ERR', (op) => [...made(op, 1), op.nop({ signal })]],
+      // Whatever the caller makes of them.
+      ['ERR_OUT_OF_RANGE', (op) => made(op, 5).map((member) => member.finally(() => {}))],
+    ]
+    for (const [expected, build] of refused) {
+      const running = uring.chain(build)
+      assert.is(await outcome(running), expected)
+      for (const member of members) assert.is(await outcome(member), expected)
+      // Nobody looks at these.
+      await assert.rejects(uring.chain(build), { code: expected })
+    }
+    assert.is(uring.driver.arena.blocksInUse, 0)
+    await uring.close()
+    // Refused by the driver itself.
+    const running = uring.chain((op) => made(op, 2))
+    assert.is(await outcome(running), 'EBADF')
+    for (const member of members) assert.is(await outcome(member), 'EBADF')
+    await turns(2)
+    process.off('unhandledRejection', note)
+    assert.equal(unhandled, [])
   }),
 )
 
