@@ -8,6 +8,7 @@ import {
   AF_INET,
   AF_UNIX,
   IPPROTO_TCP,
+  kernelCalls,
   MSG_CMSG_CLOEXEC,
   MSG_PEEK,
   MSG_TRUNC,
@@ -19,9 +20,12 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   TCP_NODELAY,
+  type UringCalls,
 } from '../../src/ring/index.js'
+import type { Block } from '../../src/runtime/arena.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test, unmet } from '../harness.js'
+import { TestRing, withCalls } from './fixture.js'
 import { bindUdp, connectPair, listenTcp, newSocket, openUring } from './open-uring.js'
 
 const here = needs.bind(null, { ring: true } as const)
@@ -88,6 +92,38 @@ test(
     client.destroy()
     close(fd)
     close(listener.fd)
+  }),
+)
+
+test(
+  'acceptFrom() keeps a connection whose other end has an address of another family',
+  here(async () => {
+    // The kernels of tests have no such family whose sockets reach each other: its number is written over that of IPv4.
+    const AF_VSOCK = 40
+    let block: Block | null = null
+    const enter: UringCalls['enter'] = (...args) => {
+      const result = kernelCalls.enter(...args)
+      block?.view.setUint16(0, AF_VSOCK, true)
+      return result
+    }
+    await using uring = new TestRing({}, withCalls({ enter }))
+    const listener = await listenTcp(uring)
+    const client = await newSocket(uring, SOCK_STREAM)
+    await uring.connect(client, { family: 'IPv4', address: '127.0.0.1', port: listener.port })
+    const { arena } = uring
+    const alloc = arena.alloc.bind(arena)
+    arena.alloc = (bytes) => {
+      block = alloc(bytes)
+      return block
+    }
+    const accepted = uring.acceptFrom(listener.fd)
+    arena.alloc = alloc
+    const { fd, address } = await accepted
+    block = null
+    assert.is(address, null)
+    await uring.send(client, Buffer.from('here'))
+    assert.is(await uring.recv(fd, Buffer.alloc(8)), 4)
+    for (const each of [fd, client, listener.fd]) close(each)
   }),
 )
 

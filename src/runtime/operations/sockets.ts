@@ -4,7 +4,6 @@
 import {
   addressOf,
   type ControlMessage,
-  decodeSocketAddress,
   type Fd,
   IORING_FILE_INDEX_ALLOC,
   prepAccept,
@@ -33,7 +32,7 @@ import {
 } from '../../ring/index.js'
 import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
-import { MessageBlock } from '../message-block.js'
+import { decodeSender, MessageBlock } from '../message-block.js'
 import { asBytes, type Bytes, checkedLength, MAX_TRANSFER, type OperationOptions } from './base.js'
 import { ControlOperations } from './control.js'
 
@@ -102,7 +101,8 @@ export interface IncomingMessage {
 /** A connection and who is at its other end. */
 export interface Accepted {
   readonly fd: Fd
-  readonly address: SocketAddress
+  /** Null for one of a family other than IPv4, IPv6 and Unix. */
+  readonly address: SocketAddress | null
 }
 
 const NO_OPTIONS: SendOptions = {}
@@ -166,7 +166,8 @@ export abstract class SocketOperations extends ControlOperations {
       block,
       finish: (res): Accepted => ({
         fd: res,
-        address: decodeSocketAddress(block.bytes, Math.min(block.view.getUint32(room, true), room)),
+        // Whatever it is, the connection is there, and must not be lost for it.
+        address: decodeSender(block.bytes.subarray(0, room), block.view.getUint32(room, true)),
       }),
     })
   }
