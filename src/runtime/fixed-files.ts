@@ -11,6 +11,7 @@ import {
 } from '../ring/index.js'
 import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
 import { systemError } from '../syscalls/errno.js'
+import type { Driver } from './driver.js'
 import type { OperationOptions, PathLike } from './operations/base.js'
 import type { OpenOptions } from './operations/paths.js'
 import type { SocketOperations, SocketOptions } from './operations/sockets.js'
@@ -72,6 +73,11 @@ export class FixedFile {
   /** True after `close()`, and once its table or ring is closed. */
   get closed(): boolean {
     return this.#closed || this.#uring.driver.closed || (this.#table?.closed ?? false)
+  }
+
+  /** @internal Whether it is in the table of the ring with that driver. */
+  belongsTo(driver: Driver): boolean {
+    return this.#uring.driver === driver
   }
 
   /** Frees the slot. Operations in flight keep the file. Rejects with EBADF once it is closed. Linux 5.15. */

@@ -237,6 +237,8 @@ export function sendRingMessage(
     return uring.start<void>('msg_ring', options, prepare, { finish: nothing })
   }
   if (!(file instanceof FixedFile)) throw invalidType('message.file', 'a FixedFile', file)
+  // Its number would name another file here.
+  if (!file.belongsTo(uring.driver)) throw invalidValue('message.file', file, 'is a file of another ring')
   if (message.extra !== undefined)
     throw invalidValue('message.extra', message.extra, 'cannot be sent beside a file')
   const { index } = file

@@ -140,6 +140,28 @@ test(
 )
 
 test(
+  'a file of another ring than the sending one is refused',
+  here(async () => {
+    await using a = openUring()
+    await using b = openUring()
+    const own = await a.registerFileTable({ size: 1 }).open(path)
+    const foreign = await b.registerFileTable({ size: 2 }).open(path)
+    // The number alone would do.
+    assert.is(foreign.index, own.index)
+    assert.throws(() => a.postMessage(b.endpoint, { file: foreign }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /is a file of another ring/,
+    })
+    await a.postMessage(b.endpoint, { file: own })
+    // Also where its ring is closed.
+    await b.close()
+    assert.throws(() => a.postMessage({ ringFd: 0, key: 0 }, { file: foreign }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
+  }),
+)
+
+test(
   'a message for another ring that had the same descriptor is dropped, with its file',
   here(async () => {
     await using a = openUring()
