@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { connect, createServer } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
@@ -32,6 +33,36 @@ test('a reset by the peer rejects the reader and is the error of the connection'
   await assert.rejects(ours.write('x') as Promise<void>, (error) => error instanceof Error)
   await close()
 })
+
+test(
+  'a ring that fails while it closes a connection leaves the number alone, which may be another file’s',
+  needs(onRing, async () => {
+    const uring = Uring.open()
+    const { ours, theirs, close } = await pair({ uring })
+    const { fd } = ours
+    const others: number[] = []
+    const { driver } = uring
+    const submitMultishot = driver.submitMultishot.bind(driver)
+    driver.submitMultishot = (...args) => {
+      // From here on completions are lost: first of all that of the close.
+      if (args[2] === 'close') Object.defineProperty(driver.ring, 'forEachCqe', { value: loseAll })
+      return submitMultishot(...args)
+    }
+    const loseAll = (): never => {
+      // The kernel has closed it: others get the number.
+      while (!others.includes(fd) && others.length < 100) others.push(openSync('/dev/null', 'r'))
+      throw new Error('lost')
+    }
+    ours.destroy()
+    await ours.closed
+    assert.ok(driver.hasFailed)
+    assert.ok(others.includes(fd), 'the number is in use again')
+    assert.ok(fstatSync(fd).isCharacterDevice())
+    for (const other of others) closeSync(other)
+    theirs.destroy()
+    await close()
+  }),
+)
 
 test('a reset while much is being written rejects the writers, and none is left waiting', async () => {
   const { ours, theirs, close } = await pair()

@@ -27,6 +27,7 @@ import { sendFile } from './send-file.js'
 import { Sender, type SenderHost } from './sender.js'
 
 const NO_ADDRESS: EndpointAddress = {}
+const ECANCELED = -125
 
 let closedFd = -1
 function prepareClose(sqe: Sqe): void {
@@ -390,8 +391,9 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     }
     closedFd = this.#fd
     const onCqe = (res: number): void => {
-      // The ring was closed before it came to that.
-      if (res < 0 && driver.closed) close(this.#fd)
+      // The ring was closed before it came to that. (Of one that has failed nobody knows, and the number may be another
+      // file's by now.)
+      if (res === ECANCELED && !driver.hasFailed) close(this.#fd)
       this.#over()
     }
     driver.submitMultishot(prepareClose, onCqe, 'close', null)
