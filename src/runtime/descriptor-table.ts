@@ -7,6 +7,11 @@
 /** Descriptors go no higher: as high as RLIMIT_NOFILE goes by default. Pages of the table are memory once touched. */
 export const MOST_DESCRIPTORS: number = 1 << 20
 
+const NOT_HELD = 0
+const HELD = 1
+/** Held, and the thread has not heard of it yet. */
+const GIVEN = 2
+
 export class DescriptorTable {
   readonly #held: Uint8Array
 
@@ -21,18 +26,35 @@ export class DescriptorTable {
 
   /** The thread holds `fd` from now on. */
   add(fd: number): void {
-    if (fd < MOST_DESCRIPTORS) Atomics.store(this.#held, fd, 1)
+    if (fd < MOST_DESCRIPTORS) Atomics.store(this.#held, fd, HELD)
+  }
+
+  /** Another thread gives it `fd`, which it holds from now on. It may be told so more than once. */
+  give(fd: number): void {
+    if (fd < MOST_DESCRIPTORS) Atomics.store(this.#held, fd, GIVEN)
+  }
+
+  /**
+   * The thread takes what it was given. It alone does: the exchange is with the store of `give`, which came before the
+   * message; a load and a store could lose a `give` of the same number between them.
+   *
+   * @returns False when it has taken it already.
+   */
+  take(fd: number): boolean {
+    return fd < MOST_DESCRIPTORS && Atomics.compareExchange(this.#held, fd, GIVEN, HELD) === GIVEN
   }
 
   /** It is about to close it. */
   remove(fd: number): void {
-    if (fd < MOST_DESCRIPTORS) Atomics.store(this.#held, fd, 0)
+    if (fd < MOST_DESCRIPTORS) Atomics.store(this.#held, fd, NOT_HELD)
   }
 
-  /** Those that are held, in order. */
+  /** Those that are held. */
   all(): number[] {
     const held: number[] = []
-    for (let fd = this.#held.indexOf(1); fd >= 0; fd = this.#held.indexOf(1, fd + 1)) held.push(fd)
+    for (const state of [HELD, GIVEN]) {
+      for (let fd = this.#held.indexOf(state); fd >= 0; fd = this.#held.indexOf(state, fd + 1)) held.push(fd)
+    }
     return held
   }
 }

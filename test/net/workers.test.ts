@@ -139,6 +139,34 @@ test(
 )
 
 test(
+  'a connection that arrives twice, for the ring that sent it does not know, is taken once',
+  needs({ ...onRing, opcode: 'IORING_OP_MSG_RING' }, () => {
+    const result = run(`
+      const uring = Uring.open()
+      uring.postMessage = async (...message) => {
+        await Uring.prototype.postMessage.apply(uring, message)
+        throw new Error('lost')
+      }
+      const server = createServer({ workers: 1, workerData: 'told', uring }, handler)
+      await server.listen({ port: 0, host: '127.0.0.1' })
+      const texts = []
+      for (let index = 0; index < 3; index++) {
+        const socket = await connect({ port: server.address().port, host: '127.0.0.1' })
+        await socket.end('hello')
+        let text = ''
+        for await (const chunk of socket) text += chunk
+        texts.push(text.slice(text.indexOf(' ')))
+      }
+      await until(() => server.connections <= 0)
+      const { connections } = server
+      await server.close()
+      await uring.close()
+      console.log(JSON.stringify({ texts, connections }))`)
+    assert.equal(result, { texts: new Array(3).fill(' told 127.0.0.1\nhello'), connections: 0 })
+  }),
+)
+
+test(
   'workers listen on one port with reusePort',
   needs(onRing, () => {
     const { threads, ...rest } = serve('reusePort', TCP) as { threads: number }

@@ -113,7 +113,7 @@ export class WorkerPool implements ConnectionTarget {
       if (thread !== null) throw new RangeError(`Descriptor ${fd} is too high to be handed to a worker`)
       return
     }
-    thread.state.taken(fd)
+    thread.state.given(fd)
     if (thread.endpoint === null) this.#order(thread, { order: 'take', fd })
     else this.#handOver(thread, thread.endpoint, fd)
   }
@@ -152,8 +152,9 @@ export class WorkerPool implements ConnectionTarget {
 
   #handOver(thread: Thread, endpoint: RingEndpoint, fd: number): void {
     this.#uring!.postMessage(endpoint, { value: fd }).catch(() => {
-      // Before Linux 5.18, and where a ring may not: this one is reached through its port from now on. If the thread has
-      // died, its end closes the descriptor, or has.
+      // Before Linux 5.18, and where a ring may not: this one is reached through its port from now on. Should the ring have
+      // failed, the message may have arrived: then the thread takes the first of the two. If it has died, its end closes
+      // the descriptor, or has.
       thread.endpoint = null
       if (this.#threads.has(thread)) this.#order(thread, { order: 'take', fd })
     })

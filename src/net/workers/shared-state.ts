@@ -33,6 +33,17 @@ export class SharedState {
     this.counted()
   }
 
+  /** A connection that the listening thread gives to the worker, which is told of it afterwards. */
+  given(fd: number): void {
+    this.#table.give(fd)
+    this.counted()
+  }
+
+  /** The worker was told of it. @returns False when it was before, in another way. */
+  take(fd: number): boolean {
+    return this.#table.take(fd)
+  }
+
   /** A descriptor that is no connection, until `closing`. */
   holds(fd: number): void {
     this.#table.add(fd)

@@ -111,6 +111,8 @@ function receiving(
   connections.onClosed = onClosed
   let isDestroying = false
   const take = (fd: number): void => {
+    // The ring that sent it failed, and did not know that it had: it comes through the port as well.
+    if (!state.take(fd)) return
     connections.take(fd)
     // It was on its way when the order came.
     if (isDestroying) connections.destroyAll()
