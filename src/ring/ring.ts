@@ -18,8 +18,10 @@ import {
   IORING_FEAT_EXT_ARG,
   IORING_FEAT_MIN_TIMEOUT,
   IORING_FEAT_NO_IOWAIT,
+  IORING_FEAT_RW_ATTR,
   IORING_REGISTER_ENABLE_RINGS,
   IORING_REGISTER_FILES,
+  IORING_REGISTER_FILES_UPDATE,
   IORING_REGISTER_RESIZE_RINGS,
   IORING_REGISTER_RING_FDS,
   IORING_REGISTER_SYNC_CANCEL,
@@ -134,6 +136,14 @@ function registerFlagOf(layout: RingLayout): number {
   return layout.flags & IORING_SETUP_REGISTERED_FD_ONLY ? IORING_REGISTER_USE_REGISTERED_RING : 0
 }
 
+/**
+ * Whether unregistering waits for the operations that use what was registered, in the kernel and perhaps for ever: before Linux
+ * 6.13. The feature came one release later; nothing else tells.
+ */
+function unregisterWaits({ features }: RingLayout): boolean {
+  return (features & IORING_FEAT_RW_ATTR) === 0
+}
+
 /** Cancels what is in flight, as far as it can be cancelled: block IO cannot. */
 function cancelAll({ layout, calls }: Remains): void {
   const cancel = Struct.alloc(IO_URING_SYNC_CANCEL_REG)
@@ -176,7 +186,7 @@ function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy:
 }
 
 /**
- * Gives the ring the write end of a pipe as its one registered file. The kernel takes a closed ring apart when its
+ * Gives the ring the write end of a pipe as a registered file. The kernel takes a closed ring apart when its
  * last request has ended, and only then lets go of its files: no other sign of that moment reaches user space.
  *
  * @returns The read end, which hangs up at that moment; -1 where that cannot be had (restrictions, EMFILE).
@@ -191,8 +201,14 @@ function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   noteHeld(writeEnd[0]!)
   const flag = registerFlagOf(layout)
   // Requests in flight keep their files; nothing else needs the table any more.
-  calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
-  const result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
+  const mayNotWait = unregisterWaits(layout)
+  if (!mayNotWait) calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
+  let result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
+  if (mayNotWait && result === EBUSY) {
+    // There is a table: what else it has is let go of with the pipe.
+    const update = Struct.alloc(IO_URING_RSRC_UPDATE).assign({ offset: 0, data: addressOf(writeEnd) })
+    result = calls.register(layout.fd, (IORING_REGISTER_FILES_UPDATE | flag) >>> 0, update.address, 1)
+  }
   closeNoted(writeEnd[0]!)
   if (result >= 0) return readEnd
   closeNoted(readEnd)
@@ -285,6 +301,11 @@ export class Ring {
   /** `IORING_FEAT_*` bits that the kernel reported. */
   get features(): number {
     return this.#layout.features
+  }
+
+  /** @internal Unregistering waits for operations in flight. */
+  get unregisterWaits(): boolean {
+    return unregisterWaits(this.#layout)
   }
 
   /** `IORING_SETUP_*` bits in force. */

@@ -8,22 +8,40 @@ import { prepNop } from '../../src/ring/prep/nop.js'
 import { prepPollAdd } from '../../src/ring/prep/poll.js'
 import { prepRead } from '../../src/ring/prep/read-write.js'
 import { prepTimeout } from '../../src/ring/prep/timeouts.js'
+import { registerFiles } from '../../src/ring/register/files.js'
 import { Ring } from '../../src/ring/ring.js'
 import type { RingOptions } from '../../src/ring/setup.js'
 import {
+  IORING_FEAT_RW_ATTR,
   IORING_REGISTER_FILES,
+  IORING_REGISTER_FILES_UPDATE,
+  IORING_REGISTER_SYNC_CANCEL,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_SINGLE_ISSUER,
   IORING_SETUP_SQPOLL,
   IOSQE_ASYNC,
+  IOSQE_FIXED_FILE,
   KERNEL_TIMESPEC,
 } from '../../src/syscalls/abi/index.js'
 import { close, read, write } from '../../src/syscalls/libc.js'
 import { addressOf, MappedRegion } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
+import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, needs, test } from '../harness.js'
-import { block, nextSqe, openPipe, queueNops, ringDescriptors, ringMappings, spied, thrown } from './drive.js'
+import {
+  block,
+  nextSqe,
+  openPipe,
+  queueNops,
+  ringDescriptors,
+  ringMappings,
+  spied,
+  thrown,
+  without,
+} from './drive.js'
 import { FakeRing } from './fake-ring.js'
+
+const EINVAL = -22
 
 /** Everything that a closed ring refuses. */
 const REFUSED: Readonly<Record<string, (ring: Ring) => unknown>> = {
@@ -200,6 +218,38 @@ for (const [name, options] of [
       }),
     )
   }
+}
+
+for (const hasTable of [false, true]) {
+  test(
+    `close() waits for nothing of which there may be no end, ${hasTable ? 'with' : 'without'} a table of files`,
+    needs({ ring: true }, () => {
+      // Before Linux 6.13 unregistering waits in the kernel for operations on registered files.
+      const made: number[] = []
+      const calls = without(IORING_FEAT_RW_ATTR, {
+        register: (fd, opcode, ...rest) => {
+          made.push(opcode & 0xff)
+          // Unknown before 6.0: the read is in flight when the files are seen to.
+          if ((opcode & 0xff) === IORING_REGISTER_SYNC_CANCEL) return EINVAL
+          return kernelCalls.register(fd, opcode, ...rest)
+        },
+      })
+      const { readEnd, writeEnd } = openPipe()
+      const ring = Ring.open({ entries: 4 }, calls)
+      if (hasTable) registerFiles(ring, [readEnd, -1, writeEnd])
+      const bytes = Buffer.from(new ArrayBuffer(8))
+      const read = prepRead(nextSqe(ring), hasTable ? 0 : readEnd, addressOf(bytes), 8, -1)
+      if (hasTable) read.setFlags(IOSQE_FIXED_FILE)
+      ring.submit()
+      made.length = 0
+      assert.is(ring.close(), true, 'the kernel has let go')
+      const wanted = [IORING_REGISTER_SYNC_CANCEL, IORING_REGISTER_FILES]
+      assert.equal(made, hasTable ? [...wanted, IORING_REGISTER_FILES_UPDATE] : wanted)
+      close(readEnd)
+      close(writeEnd)
+      assert.equal([ringDescriptors(), ringMappings()], [[], []])
+    }),
+  )
 }
 
 /** Has the next read of a file go to its device. */

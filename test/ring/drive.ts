@@ -7,8 +7,10 @@ import * as assert from 'uvu/assert'
 import { prepNop } from '../../src/ring/prep/nop.js'
 import type { Ring } from '../../src/ring/ring.js'
 import type { Sqe } from '../../src/ring/sqe.js'
-import { pipe2 } from '../../src/syscalls/libc.js'
+import { IO_URING_PARAMS } from '../../src/syscalls/abi/index.js'
+import { pipe2, viewMemory } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
+import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { PATIENCE } from '../patience.js'
 
@@ -92,6 +94,18 @@ export function spied(replacement: Partial<UringCalls> = {}): SpiedCalls {
       return calls.register(...rest)
     },
   }
+}
+
+/** Real calls that hide features of the kernel from the ring. */
+export function without(features: number, replacement: Partial<UringCalls> = {}): SpiedCalls {
+  return spied({
+    ...replacement,
+    setup(entries, address) {
+      const fd = kernelCalls.setup(entries, address)
+      const params = new Struct(IO_URING_PARAMS, new Uint8Array(viewMemory(address, 120)))
+      return params.set('features', params.get('features') & ~features) && fd
+    },
+  })
 }
 
 /** A pipe whose ends block. */

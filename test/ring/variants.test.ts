@@ -10,9 +10,8 @@ import { prepRead, prepWrite } from '../../src/ring/prep/read-write.js'
 import { Ring } from '../../src/ring/ring.js'
 import type { RingOptions } from '../../src/ring/setup.js'
 import * as abi from '../../src/syscalls/abi/index.js'
-import { close, read, viewMemory, write } from '../../src/syscalls/libc.js'
+import { close, read, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
-import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, type Requirements, test } from '../harness.js'
 import {
@@ -23,7 +22,7 @@ import {
   range,
   ringDescriptors,
   ringMappings,
-  spied,
+  without,
 } from './drive.js'
 
 /** A life: laps of NOPs, a file written and read back, a pipe that is waited for, a multishot, a wait that runs out. */
@@ -71,17 +70,6 @@ function liveOn(ring: Ring): void {
   close(readEnd)
   close(writeEnd)
   assert.equal([ringDescriptors(), ringMappings()], [[], []])
-}
-
-/** Real calls that hide features of the kernel from the ring. */
-function without(features: number): UringCalls {
-  return spied({
-    setup(entries, address) {
-      const fd = kernelCalls.setup(entries, address)
-      const params = new Struct(abi.IO_URING_PARAMS, new Uint8Array(viewMemory(address, 120)))
-      return params.set('features', params.get('features') & ~features) && fd
-    },
-  })
 }
 
 const defer = abi.IORING_SETUP_SINGLE_ISSUER | abi.IORING_SETUP_DEFER_TASKRUN
