@@ -7,6 +7,7 @@ import {
   prepFilesUpdate,
   registerFiles,
   registerFilesSparse,
+  registerFilesUpdate,
   unregisterFiles,
 } from '../ring/index.js'
 import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
@@ -112,15 +113,18 @@ export class FileTable {
   readonly #free: number[] | null
   #used = 0
   #closed = false
+  /** It was closed, and the kernel has it still, empty. */
+  #isLeft = false
 
-  /** @internal */
-  constructor(uring: SocketOperations, options: FileTableOptions = {}) {
+  /** @internal @param previous - The ring's table before, which may have been left to the kernel. */
+  constructor(uring: SocketOperations, options: FileTableOptions = {}, previous: FileTable | null = null) {
     checkMembers('options', options, ['size', 'explicitSlots'])
     this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
     const explicitSlots = checkBoolean('options.explicitSlots', options.explicitSlots ?? false)
     const { driver } = uring
     if (driver.closed) throw driver.closedError('io_uring_register')
     this.#uring = uring
+    if (previous !== null) previous.#giveUp()
     const kernelChooses = !explicitSlots && registerSparse(uring, this.size)
     if (!kernelChooses) registerFiles(driver.ring, new Array<Fd>(this.size).fill(-1))
     this.#free = kernelChooses ? null : Array.from({ length: this.size }, (_, index) => this.size - 1 - index)
@@ -186,11 +190,26 @@ export class FileTable {
     return this.#hold(index)
   }
 
-  /** Unregisters the table, and so closes every file in it. Operations in flight keep theirs. Linux 5.1. */
+  /**
+   * Unregisters the table, and so closes every file in it. Operations in flight keep theirs. Linux 5.1.
+   *
+   * Before Linux 6.13 the kernel would wait for those: the table is emptied then, and unregistered when another is made.
+   */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (!this.#uring.driver.ring.closed) unregisterFiles(this.#uring.driver.ring)
+    const { driver } = this.#uring
+    if (driver.ring.closed) return
+    this.#isLeft = true
+    if (driver.inFlight > 0 && driver.ring.unregisterWaits) {
+      registerFilesUpdate(driver.ring, 0, new Array<Fd>(this.size).fill(-1))
+    } else this.#giveUp()
+  }
+
+  #giveUp(): void {
+    if (!this.#isLeft) return
+    this.#isLeft = false
+    unregisterFiles(this.#uring.driver.ring)
   }
 
   [Symbol.dispose](): void {
@@ -216,6 +235,8 @@ export class FileTable {
     if (free !== null && slot === undefined) throw this.#fullError(syscall)
     try {
       const index = await issue(slot ?? true)
+      // It was closed meanwhile, and not with this file.
+      if (this.#isLeft) await this.#uring.closeDirect(slot ?? index)
       return this.#hold(slot ?? index)
     } catch (error) {
       if (slot !== undefined) free!.push(slot)

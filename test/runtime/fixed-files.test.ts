@@ -1,11 +1,19 @@
 // The table of registered files: allocation, a full table, use after close, moving between the two tables.
 
-import { fstatSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { fstatSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { AF_INET, SOCK_STREAM } from '../../src/ring/index.js'
+import {
+  AF_INET,
+  IORING_FEAT_RW_ATTR,
+  IORING_REGISTER_FILES_UPDATE,
+  IORING_UNREGISTER_FILES,
+  kernelCalls,
+  SOCK_STREAM,
+} from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test, unmet } from '../harness.js'
-import { temporaryFolder, until } from './fixture.js'
+import { without } from '../ring/drive.js'
+import { pipe, TestRing, temporaryFolder, turns, until } from './fixture.js'
 import { descriptorCount, openUring } from './open-uring.js'
 import '../settled.js'
 import { collectGarbage } from '../garbage.js'
@@ -110,6 +118,49 @@ test(
     await assert.rejects(table.open(path), { code: 'ERR_INVALID_STATE', message: /table is closed/ })
     const next = uring.registerFileTable({ size: 8 })
     assert.is((await next.open(path)).index, 0)
+  }),
+)
+
+test(
+  'a table that is closed while one of its files is used is emptied where unregistering would wait for that',
+  here(async () => {
+    const made: number[] = []
+    const calls = without(IORING_FEAT_RW_ATTR, {
+      register: (fd, opcode, ...rest) => {
+        made.push(opcode)
+        return kernelCalls.register(fd, opcode, ...rest)
+      },
+    })
+    await using uring = new TestRing({}, calls)
+    const table = uring.registerFileTable({ size: 4 })
+    const [readEnd, writeEnd] = pipe()
+    const file = await table.add(readEnd)
+    const { index } = file
+    const buffer = Buffer.alloc(8)
+    const reading = uring.read(index, buffer, { fixedFile: true })
+    await turns(2)
+    made.length = 0
+    // One that is on its way meanwhile.
+    const opening = table.open(path)
+    table.close()
+    assert.equal(made, [IORING_REGISTER_FILES_UPDATE])
+    assert.equal([table.closed, file.closed, uring.fileTable], [true, true, null])
+    assert.is((await opening).closed, true)
+    for (const slot of [0, 1, 2, 3]) {
+      await assert.rejects(uring.read(slot, Buffer.alloc(1), { fixedFile: true }), { code: 'EBADF' })
+    }
+    writeSync(writeEnd, 'kept')
+    assert.is(await reading, 4)
+    made.length = 0
+    const next = uring.registerFileTable({ size: 8 })
+    assert.is(made[0], IORING_UNREGISTER_FILES)
+    await (await next.open(path)).close()
+    // Nothing is in flight now.
+    made.length = 0
+    next.close()
+    assert.equal(made, [IORING_UNREGISTER_FILES])
+    close(readEnd)
+    close(writeEnd)
   }),
 )
 

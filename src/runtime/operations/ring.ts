@@ -68,13 +68,14 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   /**
-   * Registers the ring's table of files, of which it has one.
+   * Registers the ring's table of files, of which it has one. Before Linux 6.13 this waits, in the kernel, for operations that
+   * still use a file of a table that was closed.
    *
    * @throws TypeError, RangeError; SystemError `io_uring_register`: EBUSY (there is one), EMFILE (RLIMIT_NOFILE).
    * @see io_uring_registered_files(7)
    */
   registerFileTable(options: FileTableOptions = {}): FileTable {
-    const table = new FileTable(this, options)
+    const table = new FileTable(this, options, this.#fileTable)
     this.#fileTable = table
     return table
   }
