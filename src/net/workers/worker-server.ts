@@ -3,24 +3,14 @@
 
 import type { AddressInfo } from 'node:net'
 import { F_DUPFD_CLOEXEC } from '../../ring/index.js'
-import { AbortError } from '../../runtime/index.js'
 import { checkResult } from '../../syscalls/errno.js'
 import { close, fcntl } from '../../syscalls/libc.js'
 import { listeningAddress, listenOn, listenTargets, openListener } from '../descriptor.js'
-import { alreadyListening, notRunning } from '../errors.js'
-import { checkCloseOptions, checkListenOptions } from '../options.js'
-import type { CloseOptions, ListenOptions, Server, ServerOptions } from '../server.js'
-import {
-  closeIfAborted,
-  closeOnAbort,
-  Deadline,
-  firstAddressOf,
-  isResolved,
-  removeSocketFile,
-} from '../server-parts.js'
+import type { ListenOptions, Server, ServerOptions } from '../server.js'
+import { firstAddressOf, isResolved, removeSocketFile, ServerLife } from '../server-parts.js'
 import { WorkerPool } from './pool.js'
 
-export class WorkerServer implements Server {
+export class WorkerServer extends ServerLife implements Server {
   readonly backend: Server['backend']
   readonly #pool: WorkerPool
   readonly #sharesPort: boolean
@@ -28,18 +18,13 @@ export class WorkerServer implements Server {
   #fd = -1
   #path: string | null = null
   #openNext: () => number = () => -1
-  #isListening = false
-  /** What `listen` does; closing waits for its end. */
-  #opening: Promise<void> | null = null
-  #closing: Promise<void> | null = null
-  readonly #deadline = new Deadline()
   #whenIdle: (() => void) | null = null
-  #stopWatching: (() => void) | null = null
   /** The threads keep no process alive, so this does while it listens. */
   readonly #hold = setInterval(() => {}, 0x7fff_ffff).unref()
   #isReferenced = true
 
   constructor(backend: Server['backend'], options: ServerOptions, handler: URL, sharesPort: boolean) {
+    super()
     this.backend = backend
     this.#sharesPort = sharesPort
     this.#pool = new WorkerPool(null, options, handler, () => this.#openNext())
@@ -53,49 +38,11 @@ export class WorkerServer implements Server {
   }
 
   get listening(): boolean {
-    return this.#fd >= 0 && this.#closing === null
-  }
-
-  async listen(options: ListenOptions = { port: 0 }): Promise<void> {
-    checkListenOptions(options)
-    if (this.#isListening) throw alreadyListening()
-    const { signal } = options
-    if (signal?.aborted) throw new AbortError(signal.reason)
-    this.#isListening = true
-    this.#closing = null
-    const opening = this.#open(options)
-    this.#opening = opening.then(nothing, nothing)
-    try {
-      await opening
-    } catch (error) {
-      this.#closeDescriptor()
-      this.#isListening = false
-      throw error
-    } finally {
-      this.#opening = null
-    }
-    if (this.listening && this.#isReferenced) this.#hold.ref()
-    await closeIfAborted(this, signal)
-    if (signal !== undefined) this.#stopWatching = closeOnAbort(this, signal)
+    return this.#fd >= 0 && !this.isClosing
   }
 
   address(): AddressInfo | string | null {
     return this.#fd < 0 ? null : (listeningAddress(this.#fd) as AddressInfo | string | null)
-  }
-
-  close(options: CloseOptions = {}): Promise<void> {
-    try {
-      checkCloseOptions(options)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    if (this.#closing === null) {
-      if (!this.#isListening) return Promise.reject(notRunning())
-      this.#closing = this.#end()
-    }
-    const { deadlineMs } = options
-    if (deadlineMs !== undefined) void this.#cutAfter(deadlineMs)
-    return this.#closing
   }
 
   ref(): this {
@@ -110,13 +57,14 @@ export class WorkerServer implements Server {
     return this
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isListening || this.#closing !== null) await this.close({ deadlineMs: 0 })
+  protected async open(options: ListenOptions): Promise<void> {
+    await this.#openDescriptor(options)
+    if (!this.isClosing) await this.#pool.open()
+    if (this.listening && this.#isReferenced) this.#hold.ref()
   }
 
-  async #open(options: ListenOptions): Promise<void> {
-    await this.#openDescriptor(options)
-    if (this.#closing === null) await this.#pool.open()
+  protected openFailed(): void {
+    this.#closeDescriptor()
   }
 
   async #openDescriptor(options: ListenOptions): Promise<void> {
@@ -140,14 +88,7 @@ export class WorkerServer implements Server {
     this.#openNext = () => checkResult(fcntl(this.#fd, F_DUPFD_CLOEXEC, 0), 'fcntl')
   }
 
-  async #cutAfter(deadlineMs: number): Promise<void> {
-    if (this.#opening !== null) await this.#opening
-    if (this.#whenIdle !== null) this.#deadline.set(deadlineMs, () => this.#pool.destroyAll())
-  }
-
-  async #end(): Promise<void> {
-    if (this.#opening !== null) await this.#opening
-    this.#stopWatching?.()
+  protected async end(): Promise<void> {
     const idle = new Promise<void>((resolve) => {
       this.#whenIdle = resolve
     })
@@ -155,10 +96,12 @@ export class WorkerServer implements Server {
     this.#closeDescriptor()
     if (!this.#pool.idle) await idle
     this.#whenIdle = null
-    this.#deadline.clear()
     await this.#pool.close()
     this.#hold.unref()
-    this.#isListening = false
+  }
+
+  protected destroyAll(): void {
+    this.#pool.destroyAll()
   }
 
   #closeDescriptor(): void {
@@ -170,5 +113,3 @@ export class WorkerServer implements Server {
     this.#path = null
   }
 }
-
-function nothing(): void {}
