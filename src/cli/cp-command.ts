@@ -42,7 +42,7 @@ export const cpCommand: Command = {
       help: 'of a directory, copy only files that match (repeatable)',
     },
     exclude: { value: 'GLOB', multiple: true, help: 'of a directory, leave out what matches (repeatable)' },
-    'no-clobber': { short: 'n', help: 'replace nothing' },
+    'no-clobber': { short: 'n', help: 'replace nothing: what is there is left out' },
     method: {
       value: 'LIST',
       help: `methods to try, in order, of ${METHODS.join(', ')}: by default all of them`,
@@ -99,6 +99,11 @@ async function run(given: Given, surroundings: Surroundings): Promise<void> {
       outcomes.push(done.outcome)
       failures.push(...done.errors)
       lines = done.lines
+    } catch (error) {
+      // The other sources are copied all the same.
+      if (pairs.length === 1 || signal.aborted || !(error instanceof Error)) throw error
+      failures.push(error)
+      lines = []
     } finally {
       display.end()
     }
@@ -199,6 +204,15 @@ function copyOne(
   return pair.isDirectory ? copyDirectory(pair, given, options, write) : copyRegular(pair, given, options)
 }
 
+async function isThere(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => null)) !== null
+}
+
+function leftOut(source: string, target: string): Done {
+  const lines = [`'${source}' -> '${target}': left out, it is there`]
+  return { outcome: { source, target, skipped: 1 }, lines, errors: [] }
+}
+
 async function copyRegular(
   { source, target, bytes }: Pair,
   given: Given,
@@ -208,6 +222,7 @@ async function copyRegular(
     const line = `'${source}' -> '${target}': ${sizeText(bytes)}`
     return { outcome: { source, target, bytes, dryRun: true }, lines: [line], errors: [] }
   }
+  if (given.has('no-clobber') && (await isThere(target))) return leftOut(source, target)
   const { ring, ...result } = await copyFile(source, target, options)
   const how = [result.method]
   if (result.directSource || result.directTarget) how.push('O_DIRECT' as CopyMethod)
@@ -263,6 +278,7 @@ async function copyLink({ source, target }: Pair, given: Given): Promise<Done> {
   if (given.has('dry-run')) return { outcome: { ...outcome, dryRun: true }, lines, errors: [] }
   const content = await readlink(source)
   if (given.has('no-clobber')) {
+    if (await isThere(target)) return leftOut(source, target)
     await symlink(content, target)
     return { outcome, lines, errors: [] }
   }

@@ -52,11 +52,17 @@ async function run(args: readonly string[], interruption: Interruption): Promise
   })
 }
 
-// A reader that has gone (`uring doctor | head -1`) is no failure of ours.
+let outputError: NodeJS.ErrnoException | null = null
+
+// A reader that has gone (`uring doctor | head -1`) is no failure of ours, and what is being done is done to its end.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
+  if (error.code === 'EPIPE' || outputError !== null) return
+  outputError = error
+  warn(`uring: standard output: ${error.message}`)
+  process.exitCode = 1
 })
+// Nobody is left to be told.
+process.stderr.on('error', () => {})
 
 const args = process.argv.slice(2)
 const interruption = new Interruption()

@@ -23,13 +23,12 @@ const chmodCall = declare('chmod', 'int', ['uint8_t *', 'uint']) as BytesCall
 const fchownatCall = declare('fchownat', 'int', ['int', 'uint8_t *', 'uint', 'uint', 'int']) as BytesCall
 const utimensatCall = declare('utimensat', 'int', ['int', 'uint8_t *', 'uint8_t *', 'int']) as BytesCall
 const mknodatCall = declare('syscall', 'int', ['int', 'int', 'uint8_t *', 'uint', 'uint']) as BytesCall
-const listxattrCall = declare('llistxattr', 'int64_t', ['uint8_t *', 'uint8_t *', 'size_t']) as BytesCall
-const getxattrCall = declare('lgetxattr', 'int64_t', [
-  'uint8_t *',
-  'uint8_t *',
-  'uint8_t *',
-  'size_t',
-]) as BytesCall
+const LIST = ['uint8_t *', 'uint8_t *', 'size_t']
+const GET = ['uint8_t *', 'uint8_t *', 'uint8_t *', 'size_t']
+const listxattrCall = declare('listxattr', 'int64_t', LIST) as BytesCall
+const llistxattrCall = declare('llistxattr', 'int64_t', LIST) as BytesCall
+const getxattrCall = declare('getxattr', 'int64_t', GET) as BytesCall
+const lgetxattrCall = declare('lgetxattr', 'int64_t', GET) as BytesCall
 const setxattrCall = declare('lsetxattr', 'int', [
   'uint8_t *',
   'uint8_t *',
@@ -90,14 +89,23 @@ export function mknod(path: Uint8Array, mode: number, device: number): number {
   return outcome(mknodatCall(SYS_MKNODAT, AT_FDCWD, path, mode, device))
 }
 
-/** Names that each end in a zero; with an empty `list`, how long they are in all. @see llistxattr(2) */
-export function llistxattr(path: Uint8Array, list: Uint8Array): number {
-  return outcome(listxattrCall(path, list, list.byteLength))
+/**
+ * Names that each end in a zero; with an empty `list`, how long they are in all.
+ *
+ * @param follows - Of what a symlink leads to, else of the symlink itself.
+ * @see listxattr(2), llistxattr(2)
+ */
+export function listXattrs(path: Uint8Array, list: Uint8Array, follows: boolean): number {
+  return outcome((follows ? listxattrCall : llistxattrCall)(path, list, list.byteLength))
 }
 
-/** @returns The bytes of the value; with an empty `value`, how many there are. @see lgetxattr(2) */
-export function lgetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array): number {
-  return outcome(getxattrCall(path, name, value, value.byteLength))
+/**
+ * @param follows - Of what a symlink leads to, else of the symlink itself.
+ * @returns The bytes of the value; with an empty `value`, how many there are.
+ * @see getxattr(2), lgetxattr(2)
+ */
+export function readXattr(path: Uint8Array, name: Uint8Array, value: Uint8Array, follows: boolean): number {
+  return outcome((follows ? getxattrCall : lgetxattrCall)(path, name, value, value.byteLength))
 }
 
 /** @see lsetxattr(2) */

@@ -68,6 +68,8 @@ export interface AttributeWork {
   /** The permissions to be set; null where the target has them already. */
   readonly mode: number | null
   readonly isSymlink?: boolean
+  /** The source may be named by a symlink. */
+  readonly followsSource?: boolean
 }
 
 /**
@@ -76,7 +78,7 @@ export interface AttributeWork {
  * @throws SystemError `chown`, `setxattr`, `chmod`, `utime`, with the target's path.
  */
 export function applyAttributes(work: AttributeWork): void {
-  const { source, target, stat, preserved, mode, isSymlink = false } = work
+  const { source, target, stat, preserved, mode, isSymlink = false, followsSource = false } = work
   const { owner, xattrs, times } = preserved
   if (!owner && !xattrs && !times && mode === null) return
   const path = pathBytes(target)
@@ -95,7 +97,7 @@ export function applyAttributes(work: AttributeWork): void {
     if (result !== EPERM) check(result, 'chown')
     else if (bits !== null) bits &= ~SET_ID_BITS
   }
-  if (xattrs) copyXattrs(source, target)
+  if (xattrs) copyXattrs(source, target, followsSource && !isSymlink)
   if (bits !== null && !isSymlink) check(chmod(path, bits), 'chmod')
   if (times) check(lutimens(path, timesOf(stat)), 'utime')
 }

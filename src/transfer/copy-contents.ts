@@ -1,6 +1,6 @@
 // The methods of copying one file's data, tried in order: each goes on where the one before it had to stop.
 
-import { constants } from 'node:fs'
+import fs, { constants } from 'node:fs'
 import { systemError } from '../ring/index.js'
 import { clone, cloneOffThread } from '../syscalls/file-attributes.js'
 import { fcntl } from '../syscalls/libc.js'
@@ -99,8 +99,14 @@ export async function copyContents(
       return { method, ...PLAIN }
     }
   }
+  if (job.isUnsized && isEmpty(job.source)) return { method: options.methods.at(-1)!, ...PLAIN }
   const why = last === null ? '' : `: ${last}`
   throw new CopyError('ERR_COPY_METHOD', `No allowed method can copy this file here${why}`, job.sourcePath)
+}
+
+/** Also by its content: files of /proc say that they are empty. */
+function isEmpty(fd: number): boolean {
+  return fs.readSync(fd, new Uint8Array(1), 0, 1, 0) === 0
 }
 
 function names(job: CopyJob): { path: string; dest: string } {

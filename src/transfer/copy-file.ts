@@ -123,7 +123,9 @@ async function copyWith(
     const identity = await input.stat({ bigint: true })
     const output = await OutputFile.open(to.text, {
       sources: [{ role: 'source', dev: identity.dev, ino: identity.ino }],
-      ...(settings.preserved.mode ? { mode: modeOf(stat, settings.preserved) } : {}),
+      ...(settings.preserved.mode
+        ? { mode: modeOf(stat, settings.preserved) }
+        : { newMode: stat.mode & 0o777 }),
     })
     try {
       const done = await fill(session, { ...from, fd: input.fd, stat }, output, settings, meter)
@@ -184,10 +186,10 @@ async function fill(
   const target = Buffer.from(output.temporary).toString('latin1')
   // The output has its permissions; those that a change of owner takes away are given once more.
   const mode = preserved.owner && preserved.mode ? modeOf(stat, preserved) : null
-  applyAttributes({ source: source.latin1, target, stat, preserved, mode })
+  applyAttributes({ source: source.latin1, target, stat, preserved, mode, followsSource: true })
   job.throwIfAborted()
   meter.entries = 1
-  const bytes = Math.max(size, job.copiedBytes)
-  const shared = contents.method === 'reflink' ? size : job.copiedBytes
+  const bytes = Math.max(job.size, job.copiedBytes)
+  const shared = contents.method === 'reflink' ? job.size : job.copiedBytes
   return { contents, bytes, dataBytes: shared, hash }
 }

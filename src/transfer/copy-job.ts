@@ -17,6 +17,8 @@ export const COPY_METHODS: readonly CopyMethod[] = ['reflink', 'copy-file-range'
 /** The unit in which O_DIRECT is done, which every logical block size in use divides. */
 export const DIRECT_UNIT_BYTES = 4096
 
+const PAGE_BYTES = 4096
+
 export interface CopyJobOptions {
   /** Leave out holes. */
   readonly sparse: boolean
@@ -32,7 +34,7 @@ export class CopyJob {
   /** In errors. */
   readonly sourcePath: string
   readonly targetPath: string
-  /** Bytes of the source when it was opened. What it grows by is left out. */
+  /** Bytes of the source when it was opened; 0 where it does not say. What it grows by is left out. */
   readonly size: number
   readonly cursor: DataCursor
   readonly signal: AbortSignal | undefined
@@ -50,11 +52,13 @@ export class CopyJob {
     this.target = target.fd
     this.sourcePath = source.path
     this.targetPath = target.path
-    this.size = source.size
+    // Files of /sys are of one page, they say, and take no place.
+    const isPretence = source.allocated === 0 && source.size <= PAGE_BYTES
+    this.size = isPretence ? 0 : source.size
     this.signal = options.signal
     this.#onBytes = options.onBytes
     const holes = options.sparse && source.allocated < source.size
-    this.cursor = new DataCursor(source.fd, source.size, { holes, unit: DIRECT_UNIT_BYTES })
+    this.cursor = new DataCursor(source.fd, this.size, { holes, unit: DIRECT_UNIT_BYTES })
   }
 
   /** Files of /proc and the like do not say how long they are, and any file may have grown from nothing: read and see. */

@@ -6,23 +6,12 @@ import fs from 'node:fs'
 import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemError } from '../ring/index.js'
+import { beginUnfinished, endUnfinished, isUnfinished } from './unfinished.js'
 
 const EEXIST = -17
 const MAX_NAME_BYTES = 200
 /** Nobody else looks into a tree that is being built. */
 const PRIVATE = 0o700
-
-const unfinished = new Set<string>()
-
-function removeUnfinished(): void {
-  for (const path of unfinished) {
-    try {
-      fs.rmSync(Buffer.from(path, 'latin1').toString(), { recursive: true, force: true })
-    } catch {
-      // The process ends, and there is nobody to tell.
-    }
-  }
-}
 
 /** A name, a character a byte, beside `latin1` that nothing else has. */
 export function temporaryBeside(latin1: string): string {
@@ -51,8 +40,7 @@ export class StagedTree {
       const { errno = 0 } = error as NodeJS.ErrnoException
       throw systemError(errno, 'mkdir', { path: Buffer.from(target, 'latin1').toString() })
     }
-    if (unfinished.size === 0) process.on('exit', removeUnfinished)
-    unfinished.add(temporary)
+    beginUnfinished(temporary)
     return new StagedTree(target, temporary)
   }
 
@@ -63,20 +51,15 @@ export class StagedTree {
     const old = await lstat(target).catch(() => null)
     if (old !== null) throw systemError(EEXIST, 'rename', { path: target.toString() })
     await rename(Buffer.from(this.temporary, 'latin1'), target)
-    this.#forget()
+    endUnfinished(this.temporary)
   }
 
   /** Removes the tree. Never throws; does nothing after `commit`. */
   async discard(): Promise<void> {
-    if (!unfinished.has(this.temporary)) return
+    if (!isUnfinished(this.temporary)) return
     const path = Buffer.from(this.temporary, 'latin1')
     await removeTree(path).catch(() => {})
-    this.#forget()
-  }
-
-  #forget(): void {
-    unfinished.delete(this.temporary)
-    if (unfinished.size === 0) process.off('exit', removeUnfinished)
+    endUnfinished(this.temporary)
   }
 }
 

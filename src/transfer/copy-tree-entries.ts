@@ -13,6 +13,7 @@ import { temporaryBeside } from './copy-staging.js'
 import { type FileStat, identityOf, isDirectory, isRegular, statFd, statIfPresent } from './copy-stat.js'
 import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './copy-tree-work.js'
 import { verifyCopy } from './copy-verify.js'
+import { beginUnfinished, endUnfinished } from './unfinished.js'
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK = 0, O_NOFOLLOW = 0, S_IFMT, W_OK } = fs.constants
 const PERMISSIONS = 0o777
@@ -73,6 +74,7 @@ async function place(
     if (isRegular(old)) await checkWritable(target)
   }
   const temporary = temporaryBeside(target)
+  beginUnfinished(temporary)
   try {
     await make(temporary, false)
     await rename(bytesOf(temporary), bytesOf(target))
@@ -81,6 +83,8 @@ async function place(
   } catch (error) {
     await unlink(bytesOf(temporary)).catch(() => {})
     throw error
+  } finally {
+    endUnfinished(temporary)
   }
   return true
 }
@@ -100,14 +104,21 @@ export function finishFile(
   path: string,
   isPrivate = false,
 ): void {
-  const { preserved } = work.settings
+  const { preserved, dereference } = work.settings
   const wanted = preserved.mode ? modeOf(stat, preserved) : stat.mode & PERMISSIONS & ~work.umask
   // What an open with these permissions has made; an owner that is set takes away some of them.
   const made = stat.mode & PERMISSIONS & ~work.umask
   const isRight =
     wanted === made && !isPrivate && !entry.folder.hasAcl && !preserved.owner && !preserved.xattrs
   const mode = isRight || (!preserved.mode && !isPrivate) ? null : wanted
-  applyAttributes({ source: sourceOf(entry), target: path, stat, preserved, mode })
+  applyAttributes({
+    source: sourceOf(entry),
+    target: path,
+    stat,
+    preserved,
+    mode,
+    followsSource: dereference,
+  })
 }
 
 /**

@@ -34,6 +34,7 @@ import {
 } from './copy-tree-entries.js'
 import type { FileQueue, Gate } from './copy-tree-files.js'
 import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './copy-tree-work.js'
+import { beginUnfinished, endUnfinished } from './unfinished.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
 const O_CLOEXEC = 0o2000000
@@ -106,6 +107,8 @@ export class Lane {
   /** The copy is made under another name, which is at its own place among the paths. */
   #isBeside = false
   #temporary = ''
+  /** A chain that broke may have left a file under that name. */
+  #hasLeftover = false
   /** The slot may have a file: the copy before, which the next one closes by taking its place. */
   #hasFile = false
   #onFreed: () => void = () => {}
@@ -128,6 +131,8 @@ export class Lane {
     this.#entry = entry
     this.#repeats = 0
     this.#fd = -1
+    this.#hasLeftover = false
+    this.#isBeside = false
     const { folder, name } = entry
     // What a name replaces is looked at first; and what may be longer than a path can be is left to fail there.
     const isInTheWay = folder.existing?.has(name) ?? false
@@ -149,6 +154,7 @@ export class Lane {
     this.#storePath(PATH_BYTES, target, name)
     if (!this.#isBeside) return true
     this.#temporary = temporaryBeside(targetOf(entry))
+    beginUnfinished(this.#temporary)
     const { bytes } = this.#paths
     bytes[2 * PATH_BYTES + bytes.write(this.#temporary, 2 * PATH_BYTES, 'latin1')] = 0
     return true
@@ -254,6 +260,7 @@ export class Lane {
   /** What the last step gives when all is done; else what failed: an errno, or the bytes of a write that came too short. */
   readonly #onWritten = (res: number): void => {
     if (res !== (this.#isBeside ? 0 : this.#length)) {
+      this.#hasLeftover = this.#isBeside
       // What had the name before stays: two names of the source may be one in the target, which knows no case.
       this.#careful(res !== EEXIST)
       return
@@ -322,7 +329,7 @@ export class Lane {
     const isOpen = this.#fd >= 0
     gate
       .through(async () => {
-        if (isRetry && this.#isBeside) await unlink(bytesOf(this.#temporary)).catch(() => {})
+        if (this.#hasLeftover) await unlink(bytesOf(this.#temporary)).catch(() => {})
         if (work.stopping) return
         if (isOpen) await copyRegular(work, links, entry, this.#fd, this.#stat, isRetry)
         else await copyFileEntry(work, links, entry)
@@ -353,6 +360,7 @@ export class Lane {
     if (this.#fd >= 0) closeNoted(this.#fd)
     this.#fd = -1
     this.#stat = NO_STAT
+    if (this.#isBeside) endUnfinished(this.#temporary)
     this.#share.work.ended()
     this.#host.done(this)
   }

@@ -142,6 +142,11 @@ export class TreeWalk {
     const source = sourceOf(entry)
     const stat = known ?? (await statPath(bytesOf(source), this.#work.settings.dereference))
     const identity = identityOf(stat)
+    // A symlink to a folder above the target leads to what is being made.
+    if (identity === this.#work.target) {
+      const text = 'A symlink in the source leads to the target, or above it'
+      throw new CopyError('ERR_COPY_INTO_ITSELF', text, textOf(source))
+    }
     for (let above: Folder | null = folder; above !== null; above = above.parent) {
       if (identityOf(above.stat) !== identity) continue
       const text = `The symlink leads back to '${textOf(above.source)}', in which it lies`

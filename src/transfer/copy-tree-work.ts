@@ -73,6 +73,8 @@ export class TreeWork {
   readonly errors: Error[] = []
   /** Made directories, those of which before those in them; their attributes are set when nothing is written any more. */
   readonly folders: Folder[] = []
+  /** Identity of the target's root; null while nothing is made. */
+  target: string | null = null
   /** The most files that were in progress at once. */
   peakInFlight = 0
   #pending = 0

@@ -190,6 +190,7 @@ async function copyRoot(work: TreeWork, source: string, stat: FileStat, target: 
     const path = (await realpathOf(target)).latin1
     const root = folder(path, new Set(await namesIn(path)))
     root.hasAcl = hasDefaultAcl(path)
+    work.target = identityOf(old)
     await copyInto(work, root)
     return
   }
@@ -200,6 +201,7 @@ async function copyRoot(work: TreeWork, source: string, stat: FileStat, target: 
     const root = folder(staged.temporary, null)
     root.hasAcl = hasDefaultAcl(staged.temporary)
     work.folders.push(root)
+    work.target = identityOf(await statPath(bytesOf(staged.temporary), false))
     await copyInto(work, root)
     await staged.commit()
   } finally {
@@ -291,7 +293,14 @@ async function finishFolders(work: TreeWork): Promise<void> {
   for (const { source, target, stat } of work.folders.reverse()) {
     const mode = preserved.mode ? modeOf(stat, preserved) : stat.mode & 0o777 & ~work.umask
     try {
-      applyAttributes({ source: source || '/', target, stat, preserved, mode })
+      applyAttributes({
+        source: source || '/',
+        target,
+        stat,
+        preserved,
+        mode,
+        followsSource: work.settings.dereference,
+      })
     } catch (error) {
       if (!work.settings.collect) throw error
       work.errors.push(error as Error)

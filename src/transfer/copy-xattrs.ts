@@ -1,12 +1,16 @@
 // Extended attributes of a file, ACLs and capabilities among them, taken over by its copy.
 
+import fs from 'node:fs'
 import { systemError } from '../ring/index.js'
-import { lgetxattr, llistxattr, lsetxattr, pathBytes } from '../syscalls/file-attributes.js'
+import { chmod, listXattrs, lsetxattr, pathBytes, readXattr } from '../syscalls/file-attributes.js'
 
 const EPERM = -1
+const EACCES = -13
 const ENODATA = -61
 const ERANGE = -34
 const EOPNOTSUPP = -95
+const PERMISSION_BITS = 0o7777
+const OWNER_WRITES = 0o200
 const NOTHING = new Uint8Array(0)
 
 /** Attributes of this kind belong to the user, and are never left out in silence. */
@@ -16,19 +20,20 @@ const USER = 'user.'
  * Copies every attribute that may be copied. Those of the system that the target's file system or the caller's rights do
  * not allow stay behind, as with `cp -a`.
  *
- * @param source - Paths, a character a byte; symlinks are not followed.
+ * @param source - Paths, a character a byte.
+ * @param follows - The source may be named by a symlink, which is followed. The target's never is.
  * @throws SystemError `listxattr`, `getxattr` or `setxattr`.
  */
-export function copyXattrs(source: string, target: string): void {
+export function copyXattrs(source: string, target: string, follows: boolean): void {
   const from = pathBytes(source)
-  const names = namesOf(from, source)
+  const names = namesOf(from, source, follows)
   if (names.length === 0) return
   const to = pathBytes(target)
   for (const name of names) {
     const key = pathBytes(name)
     const value = sized(
-      () => lgetxattr(from, key, NOTHING),
-      (area) => lgetxattr(from, key, area),
+      () => readXattr(from, key, NOTHING, follows),
+      (area) => readXattr(from, key, area, follows),
     )
     // Removed in the meantime.
     if (value === ENODATA) continue
@@ -36,7 +41,9 @@ export function copyXattrs(source: string, target: string): void {
       if (!name.startsWith(USER)) continue
       throw failure(value, 'getxattr', source)
     }
-    const result = lsetxattr(to, key, value)
+    let result = lsetxattr(to, key, value)
+    // Those of the user need permission to write, which a read-only copy gives nobody any more.
+    if (result === EACCES) result = whileWritable(to, () => lsetxattr(to, key, value))
     if (result >= 0) continue
     if ((result === EPERM || result === EOPNOTSUPP) && !name.startsWith(USER)) continue
     throw failure(result, 'setxattr', target)
@@ -45,17 +52,28 @@ export function copyXattrs(source: string, target: string): void {
 
 /** Whether a directory has an ACL that new files in it inherit: their permissions then do not follow from the umask. */
 export function hasDefaultAcl(folder: string): boolean {
-  return lgetxattr(pathBytes(folder), pathBytes('system.posix_acl_default'), NOTHING) > 0
+  return readXattr(pathBytes(folder), pathBytes('system.posix_acl_default'), NOTHING, false) > 0
 }
 
-function namesOf(path: Uint8Array, latin1: string): string[] {
+function namesOf(path: Uint8Array, latin1: string, follows: boolean): string[] {
   const list = sized(
-    () => llistxattr(path, NOTHING),
-    (area) => llistxattr(path, area),
+    () => listXattrs(path, NOTHING, follows),
+    (area) => listXattrs(path, area, follows),
   )
   if (list === EOPNOTSUPP) return []
   if (typeof list === 'number') throw failure(list, 'listxattr', latin1)
   return Buffer.from(list).toString('latin1').split('\0').slice(0, -1)
+}
+
+function whileWritable(path: Buffer, set: () => number): number {
+  const { mode } = fs.lstatSync(path.subarray(0, -1))
+  const result = chmod(path, (mode & PERMISSION_BITS) | OWNER_WRITES)
+  if (result < 0) return result
+  try {
+    return set()
+  } finally {
+    chmod(path, mode & PERMISSION_BITS)
+  }
 }
 
 /** What `fetch` fills in, of the length that `measure` says; a negated errno when either fails. */

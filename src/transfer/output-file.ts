@@ -3,14 +3,15 @@
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
-import { access, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, link, lstat, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemError } from '../ring/index.js'
 import type { PathLike } from '../runtime/index.js'
 import { invalidType } from '../syscalls/argument-errors.js'
 import type { DataPath } from './data-path.js'
 import { TransferError } from './transfer-errors.js'
+import { beginUnfinished, endUnfinished, isUnfinished } from './unfinished.js'
 
 /** A file that the output must not replace. */
 export interface Source {
@@ -24,8 +25,10 @@ export interface Source {
 export interface OutputOptions {
   /** Files that the target must not be. */
   readonly sources?: readonly Source[] | undefined
-  /** Permission bits. Default: those of the old target, else 0o666 less the umask. */
+  /** Permission bits. Default: those of the old target, else `newMode` less the umask. */
   readonly mode?: number | undefined
+  /** Default 0o666. */
+  readonly newMode?: number | undefined
 }
 
 /** Longest name that file systems take, less what is added to it. */
@@ -33,15 +36,11 @@ const MAX_NAME_BYTES = 200
 const DEFAULT_MODE = 0o666
 const PERMISSION_BITS = 0o7777
 const EEXIST = -17
+const ELOOP = -40
+/** Symlinks that the kernel follows in a path. */
+const MAX_LINKS = 40
 /** What link(2) says of a file system that has none: vfat, some in user space. */
 const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
-
-const unfinished = new Set<string>()
-
-// process.exit() in mid-work must leave nothing behind either.
-function removeUnfinished(): void {
-  for (const path of unfinished) fs.rmSync(path, { force: true })
-}
 
 /** A path as text. */
 export function pathOf(path: PathLike): string {
@@ -83,9 +82,12 @@ export class OutputFile {
     if (old !== null) await checkTarget(target, old, options.sources ?? [])
     const mode = options.mode ?? (old === null ? null : Number(old.mode) & PERMISSION_BITS)
     const temporary = join(dirname(target), temporaryName(target))
-    const handle = await open(temporary, 'wx', mode === null ? DEFAULT_MODE : mode & 0o600)
-    if (unfinished.size === 0) process.on('exit', removeUnfinished)
-    unfinished.add(temporary)
+    const handle = await open(
+      temporary,
+      'wx',
+      mode === null ? (options.newMode ?? DEFAULT_MODE) : mode & 0o600,
+    )
+    beginUnfinished(latin1Of(temporary))
     const output = new OutputFile(target, temporary, handle)
     try {
       if (mode !== null) await adopt(handle, old, mode)
@@ -117,7 +119,7 @@ export class OutputFile {
       await this.discard()
       throw named(error, this.target)
     }
-    this.#forget()
+    endUnfinished(latin1Of(this.temporary))
     if (!fsync) return
     const folder = await open(dirname(this.target), 'r')
     try {
@@ -146,9 +148,9 @@ export class OutputFile {
   /** Closes and removes the file. Never throws; does nothing after `commit`. */
   async discard(): Promise<void> {
     await this.#close().catch(() => {})
-    if (!unfinished.has(this.temporary)) return
+    if (!isUnfinished(latin1Of(this.temporary))) return
     await unlink(this.temporary).catch(() => {})
-    this.#forget()
+    endUnfinished(latin1Of(this.temporary))
   }
 
   async #close(): Promise<void> {
@@ -156,11 +158,10 @@ export class OutputFile {
     this.#settled = true
     await this.#handle.close()
   }
+}
 
-  #forget(): void {
-    unfinished.delete(this.temporary)
-    if (unfinished.size === 0) process.off('exit', removeUnfinished)
-  }
+function latin1Of(path: string): string {
+  return Buffer.from(path).toString('latin1')
 }
 
 /** Has an error of a system call that names no file say which one it was. */
@@ -172,13 +173,20 @@ export function named(error: unknown, path: string): unknown {
   return Object.assign(error, { path })
 }
 
+/** Where a file of that path would be made: what symlinks lead to, also where that is not there. */
 async function resolvedTarget(path: string): Promise<string> {
-  try {
-    return await realpath(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path
-    throw error
+  let name = path
+  for (let links = 0; links <= MAX_LINKS; links++) {
+    try {
+      return await realpath(name)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    const content = await readlink(name).catch(() => null)
+    if (content === null) return name
+    name = resolve(await realpath(dirname(name)), content)
   }
+  throw systemError(ELOOP, 'open', { path })
 }
 
 async function checkTarget(target: string, old: fs.BigIntStats, sources: readonly Source[]): Promise<void> {

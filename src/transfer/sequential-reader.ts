@@ -1,7 +1,8 @@
 // Reads a file from its start to its end, one chunk ahead of whoever takes the chunks. It also takes pipes.
 
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { AbortError } from '../runtime/index.js'
 import type { DataPath } from './data-path.js'
 import { TransferError } from './transfer-errors.js'
 
@@ -57,7 +58,7 @@ export class SequentialReader {
 
   /** @throws SystemError `open`: ENOENT, EACCES; EISDIR. */
   static async open(path: string, data: DataPath, signal?: AbortSignal): Promise<SequentialReader> {
-    const handle = await open(path, constants.O_RDONLY)
+    const handle = await openToRead(path, signal)
     try {
       const stats = await handle.stat({ bigint: true })
       if (stats.isDirectory()) {
@@ -104,5 +105,27 @@ export class SequentialReader {
   #read(): Promise<number> {
     const target = this.#buffers[this.#turn]!.subarray(HEADROOM_BYTES)
     return this.#data.read(this.#handle.fd, target, this.#isRegular ? this.#position : -1, this.#signal)
+  }
+}
+
+async function openToRead(path: string, signal: AbortSignal | undefined): Promise<FileHandle> {
+  const { O_RDONLY, O_RDWR, O_NONBLOCK = 0 } = constants
+  const isFifo = signal !== undefined && (await stat(path)).isFIFO()
+  if (!isFifo) return open(path, O_RDONLY)
+  // That waits for a writer on a thread of libuv's pool, and nothing ends it but one: on abort it is this.
+  const wake = (): void => {
+    open(path, O_RDWR | O_NONBLOCK)
+      .then((writer) => writer.close())
+      .catch(() => {})
+  }
+  if (signal.aborted) throw new AbortError(signal.reason)
+  signal.addEventListener('abort', wake, { once: true })
+  try {
+    const handle = await open(path, O_RDONLY)
+    if (!signal.aborted) return handle
+    await handle.close()
+    throw new AbortError(signal.reason)
+  } finally {
+    signal.removeEventListener('abort', wake)
   }
 }

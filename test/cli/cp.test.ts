@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { assert, needs, test } from '../harness.js'
 import { distinctBytes } from '../transfer/copy-fixture.js'
-import { inFolder, type Outcome, unfinished, uring, uringKilled, uringOnTerminal } from './program.js'
+import { inFolder, MAIN, type Outcome, unfinished, uring, uringKilled, uringOnTerminal } from './program.js'
 
 const ENVIRONMENTS: readonly NodeJS.ProcessEnv[] = [{}, { URING_DISABLE: '1' }]
 
@@ -117,7 +117,6 @@ test('uring cp: bad input is one line, exit code 1, and the old target stays', (
       isOneFailure(uring(['cp', at('tree'), at('old')], env), /The source is a directory/)
       isOneFailure(uring(['cp', '-r', at('tree'), at('old')], env), /The target is not a directory/)
       isOneFailure(uring(['cp', at('file'), at('old'), at('old')], env), /is not a directory/)
-      isOneFailure(uring(['cp', '-n', at('file'), at('old')], env), /EEXIST/)
       isOneFailure(uring(['cp', '/dev/zero', at('old')], env), /not a regular file/)
       isOneFailure(uring(['cp', '-r', at('tree'), at('tree/inner/copy')], env), /lies in it/)
       const cycle = uring(['cp', '-r', '-L', at('tree'), at('followed')], env)
@@ -216,5 +215,53 @@ test('uring cp -r DIR/.. copies into the target', () =>
     assert.equal(fs.readdirSync(join(folder, 'to')), ['in'])
     assert.equal(fs.readdirSync(join(folder, 'to/in')).sort(), ['below', 'file'])
   }))
+
+test('uring cp goes on with the other sources: past what is there with -n, and past what cannot be copied', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    for (const name of ['a', 'b', 'c']) fs.writeFileSync(at(name), `new ${name}`)
+    fs.symlinkSync('a', at('link'))
+    for (const env of ENVIRONMENTS) {
+      fs.mkdirSync(at('into/c'), { recursive: true })
+      for (const name of ['a', 'link']) fs.writeFileSync(at(`into/${name}`), 'old')
+      const kept = uring(['cp', '-rn', at('a'), at('link'), at('b'), at('into')], env)
+      assert.is(kept.code, 0, kept.err)
+      assert.match(
+        kept.out,
+        /into\/a': left out, it is there\n.*into\/link': left out, it is there\n.*into\/b': /,
+      )
+      assert.is(fs.readFileSync(at('into/a'), 'utf8'), 'old')
+      assert.is(fs.readFileSync(at('into/b'), 'utf8'), 'new b')
+      const some = uring(['cp', at('c'), at('a'), at('into')], env)
+      assert.is(some.code, 1)
+      assert.match(some.err, /^uring: EISDIR[^\n]+\nuring: 1 entry could not be copied\n$/)
+      assert.is(fs.readFileSync(at('into/a'), 'utf8'), 'new a')
+      fs.rmSync(at('into'), { recursive: true })
+    }
+  }))
+
+test('uring cp does its work also when nobody reads what it says', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    const names = ['a', 'b', 'c'].map((name) => at(name))
+    for (const name of names) fs.writeFileSync(name, distinctBytes(3_000_000))
+    fs.mkdirSync(at('into'))
+    const args = [process.execPath, MAIN, 'cp', ...names, at('into')]
+    const line = `"$@" | true; exit "\${PIPESTATUS[0]}"`
+    const { status, stderr } = spawnSync('bash', ['-c', line, 'bash', ...args], { encoding: 'utf8' })
+    assert.equal([status, stderr], [0, ''])
+    assert.equal(fs.readdirSync(at('into')), ['a', 'b', 'c'])
+  }))
+
+test('uring that cannot write what it says ends in one line, exit code 1', () => {
+  const full = fs.openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'doctor'], {
+    encoding: 'utf8',
+    stdio: ['ignore', full, 'pipe'],
+  })
+  fs.closeSync(full)
+  assert.is(status, 1)
+  assert.match(stderr, /^uring: standard output: [^\n]*ENOSPC[^\n]*\n$/)
+})
 
 test.run()

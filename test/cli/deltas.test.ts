@@ -1,6 +1,6 @@
 // `uring signature`, `delta` and `patch` as programs, next to rdiff; the SQPOLL policy end to end.
 
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -201,6 +201,35 @@ test('uring signature, delta and patch that are interrupted clean up', () =>
       assert.is(fs.readFileSync(output, 'utf8'), 'the old output')
       for (const name of unfinished(folder)) fs.rmSync(join(folder, name))
     }
+  }))
+
+test('uring signature, delta and patch wait for the writer of a FIFO, and can be interrupted', () =>
+  inFolder(async (folder) => {
+    const { basis, changed, signature, output } = makeFiles(folder, 10_000)
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    uring(['signature', basis, signature])
+    const commands = [
+      ['signature', fifo, output],
+      ['delta', signature, fifo, output],
+      ['patch', basis, fifo, output],
+    ]
+    for (const args of commands) {
+      for (const env of [{}, { URING_DISABLE: '1' }]) {
+        let isDue = false
+        setTimeout(() => {
+          isDue = true
+        }, 500)
+        const { code, err } = await uringKilled(args, 'SIGTERM', () => isDue, env)
+        assert.equal([code, err], [143, 'uring: interrupted by SIGTERM\n'])
+      }
+    }
+    const writer = spawn('sh', ['-c', 'sleep 0.2; cat "$1" > "$2"', 'sh', changed, fifo])
+    const { code, err } = uring(['delta', signature, fifo, output])
+    assert.is(code, 0, err)
+    uring(['patch', basis, output, join(folder, 'patched')])
+    assert.ok(fs.readFileSync(join(folder, 'patched')).equals(fs.readFileSync(changed)))
+    writer.kill()
   }))
 
 test.run()

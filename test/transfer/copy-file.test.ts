@@ -138,6 +138,95 @@ test('copyFile() writes through a symlink, and keeps the link', async () => {
   assert.is(fs.readFileSync(at('real'), 'utf8'), 'new')
 })
 
+test('copyFile() makes what a symlink leads to that leads nowhere yet', async () => {
+  fs.writeFileSync(at('file'), 'through two links')
+  fs.mkdirSync(at('aside'))
+  fs.symlinkSync('aside/second', at('first'))
+  fs.symlinkSync('../made at last', at('aside/second'))
+  await copyFile(at('file'), at('first'))
+  assert.ok(fs.lstatSync(at('first')).isSymbolicLink())
+  assert.is(fs.readFileSync(at('made at last'), 'utf8'), 'through two links')
+  fs.symlinkSync('circle', at('circle'))
+  await assert.rejects(copyFile(at('file'), at('circle')), { code: 'ELOOP' })
+})
+
+test('copyFile() without the mode makes a new file with that of the source less the umask', async () => {
+  fs.writeFileSync(at('program'), 'a program')
+  fs.chmodSync(at('program'), 0o4775)
+  const umask = process.umask(0o027)
+  try {
+    await copyFile(at('program'), at('new'), { preserve: { mode: false } })
+    assert.is(fs.statSync(at('new')).mode & 0o7777, 0o750)
+    fs.chmodSync(at('new'), 0o604)
+    await copyFile(at('program'), at('new'), { preserve: { mode: false } })
+    assert.is(fs.statSync(at('new')).mode & 0o7777, 0o604)
+  } finally {
+    process.umask(umask)
+  }
+})
+
+test('copyFile() copies an empty file by any method that it may use', async () => {
+  fs.writeFileSync(at('empty'), '')
+  for (const methods of [['copy-file-range'], ['reflink', 'copy-file-range'], ['node'], ['ring', 'node']]) {
+    const target = at(`empty by ${methods}`)
+    const { bytes } = await copyFile(at('empty'), target, { methods: methods as CopyMethod[] })
+    assert.is(bytes, 0)
+    assert.is(fs.statSync(target).size, 0)
+  }
+})
+
+const SHORTER_THAN_IT_SAYS = '/sys/kernel/mm/transparent_hugepage/enabled'
+
+test(
+  'copyFile() copies files of /sys, which say that they are of one page',
+  needs({ when: () => fs.existsSync(SHORTER_THAN_IT_SAYS) || 'needs a file of /sys' }, async () => {
+    await withAndWithoutRing(async () => {
+      const { bytes, holeBytes } = await copyFile(SHORTER_THAN_IT_SAYS, at('setting'))
+      const text = fs.readFileSync(SHORTER_THAN_IT_SAYS, 'utf8')
+      assert.is(fs.readFileSync(at('setting'), 'utf8'), text)
+      assert.equal([bytes, holeBytes], [text.length, 0])
+    })
+  }),
+)
+
+/** Whether files here take attributes of the user. */
+function takesAttributes(): true | string {
+  fs.writeFileSync(at('attributed'), 'a file')
+  const { status } = spawnSync('setfattr', ['-n', 'user.mine', '-v', 'its value', at('attributed')])
+  return status === 0 || 'needs setfattr, and a file system with attributes of the user'
+}
+
+test(
+  'copyFile() takes over the attributes of a file that is read-only, or named by a symlink',
+  needs({ when: takesAttributes }, async () => {
+    fs.chmodSync(at('attributed'), 0o444)
+    fs.symlinkSync('attributed', at('to the attributed'))
+    // Root may write what nobody may.
+    const euid = process.geteuid!()
+    if (euid === 0) {
+      fs.chownSync(at('attributed'), 65534, 65534)
+      fs.chmodSync(folder, 0o777)
+      process.seteuid!(65534)
+    }
+    try {
+      for (const name of ['attributed', 'to the attributed']) {
+        process.env['URING_DISABLE'] = '1'
+        await copyFile(at(name), at('with attribute'), { preserve: { xattrs: true } })
+        assert.is(fs.statSync(at('with attribute')).mode & 0o7777, 0o444)
+        fs.renameSync(at('with attribute'), at('with'))
+        assert.match(
+          execFileSync('getfattr', ['-d', at('with')], { encoding: 'utf8' }),
+          /user\.mine="its value"/,
+        )
+        fs.unlinkSync(at('with'))
+      }
+    } finally {
+      delete process.env['URING_DISABLE']
+      if (euid === 0) process.seteuid!(euid)
+    }
+  }),
+)
+
 test('copyFile() leaves the target alone when it cannot copy', async () => {
   fs.writeFileSync(at('file'), 'the source')
   fs.writeFileSync(at('old'), 'the old target')

@@ -421,15 +421,15 @@ test(
   }),
 )
 
-const SHORTER_THAN_IT_SAYS = '/sys/kernel/mm/transparent_hugepage/enabled'
+const UNREADABLE = '/proc/self/mem'
 
 test(
-  'a file that cannot be copied to its end is not in the copy',
-  needs({ when: () => fs.existsSync(SHORTER_THAN_IT_SAYS) || 'needs a file of /sys' }, async () => {
-    const [source, target] = [at('with one that is short'), at('without it')]
+  'a file that cannot be read is not in the copy',
+  needs({ when: () => fs.existsSync(UNREADABLE) || 'needs a file of /proc' }, async () => {
+    const [source, target] = [at('with one that cannot be read'), at('without it')]
     fs.mkdirSync(source)
     fs.writeFileSync(join(source, 'whole'), 'whole')
-    fs.symlinkSync(SHORTER_THAN_IT_SAYS, join(source, 'short'))
+    fs.symlinkSync(UNREADABLE, join(source, 'half'))
     const options = { dereference: true, errors: 'collect' } as const
     const { errors, files } = await copyTree(source, target, options)
     assert.is(files, 1)
@@ -441,5 +441,85 @@ test(
     for (const path of [source, target]) fs.rmSync(path, { recursive: true })
   }),
 )
+
+test('copyTree() through a symlink to a folder above the target does not copy the copy', async () => {
+  const [source, above] = [at('leads up'), at('above')]
+  for (const path of [source, above]) fs.mkdirSync(path)
+  fs.writeFileSync(join(source, 'file'), 'a file')
+  fs.writeFileSync(join(above, 'beside'), 'another')
+  fs.symlinkSync('../above', join(source, 'up'))
+  await withAndWithoutRing(async () => {
+    for (const isThere of [false, true]) {
+      const target = join(above, 'target')
+      if (isThere) fs.mkdirSync(target)
+      const options = { dereference: true }
+      await assert.rejects(copyTree(source, target, options), { code: 'ERR_COPY_INTO_ITSELF' })
+      assert.is(fs.existsSync(target), isThere)
+      const { errors } = await copyTree(source, target, { ...options, errors: 'collect' })
+      const codes = errors.map((error) => (error as NodeJS.ErrnoException).code)
+      assert.equal(codes, ['ERR_COPY_INTO_ITSELF'])
+      assert.equal(fs.readdirSync(join(target, 'up')), ['beside'])
+      fs.rmSync(target, { recursive: true })
+    }
+  })
+  assert.equal(leftovers(above), [])
+})
+
+test('a name that is taken while its file is copied leaves nothing beside it', async () => {
+  const [source, target] = [at('to be taken'), at('taken')]
+  for (const folder of [source, target]) fs.mkdirSync(folder)
+  const names = Array.from({ length: 200 }, (_, i) => `file ${i}`)
+  for (const name of names) fs.writeFileSync(join(source, name), 'the source')
+  let isFirst = true
+  await copyTree(source, target, {
+    onEntry: () => {
+      // The names of the target have been read, and none of these was among them.
+      if (isFirst) for (const name of names) fs.writeFileSync(join(target, name), 'in the way')
+      isFirst = false
+    },
+  })
+  for (const name of names) assert.is(fs.readFileSync(join(target, name), 'utf8'), 'the source')
+  assert.equal(leftovers(target), [])
+})
+
+test('a process that exits in mid-copy into a tree that is there leaves nothing beside its files', () => {
+  const [source, target] = [at('many to copy'), at('many copied')]
+  fs.mkdirSync(source)
+  for (let i = 0; i < 2000; i++) fs.writeFileSync(join(source, `small ${i}`), distinctBytes(3000, i))
+  for (let i = 0; i < 20; i++) fs.writeFileSync(join(source, `large ${i}`), distinctBytes(3_000_000, i))
+  const module = new URL('../../src/transfer/index.ts', import.meta.url).href
+  const code = `const { copyTree } = await import(${JSON.stringify(module)})
+    const [from, to, files] = process.argv.slice(-3)
+    let done = 0
+    await copyTree(from, to, {
+      methods: ['ring', 'node'],
+      progressIntervalMs: 0,
+      onProgress: ({ entries }) => entries > Number(files) && process.exit(3),
+    })`
+  for (const disabled of ['', '1']) {
+    for (const files of [5, 200, 1200]) {
+      fs.rmSync(target, { recursive: true, force: true })
+      fs.mkdirSync(target)
+      const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', code, source, target]
+      const env = { ...process.env, ...(disabled && { URING_DISABLE: disabled }) }
+      const { status, stderr } = spawnSync(process.execPath, [...args, `${files}`], { encoding: 'utf8', env })
+      assert.is(status, 3, stderr)
+      assert.equal(leftovers(target), [])
+    }
+  }
+  for (const path of [source, target]) fs.rmSync(path, { recursive: true })
+})
+
+test('copyTree({ dereference }) takes the extended attributes of what symlinks lead to', async () => {
+  const [source, target] = [at('links to attributes'), at('attributes')]
+  fs.mkdirSync(source)
+  fs.writeFileSync(at('with an attribute'), 'a file')
+  const made = spawnSync('setfattr', ['-n', 'user.mine', '-v', 'its value', at('with an attribute')])
+  if (made.status === 0) {
+    fs.symlinkSync(at('with an attribute'), join(source, 'link'))
+    await copyTree(source, target, { dereference: true, preserve: true })
+    assert.match(describeXattrs(target), /user\.mine="its value"/)
+  }
+})
 
 test.run()
