@@ -611,7 +611,6 @@ export class Ring {
     if (this.#closed) throw closedError()
     const clamp = this.#layout.flags & IORING_SETUP_CLAMP
     const params = setupParams({ ...options, flags: clamp })
-    params.set('sq_entries', options.entries)
     const { sqArrayAt, cqesAt, cqEntries, cqeWords } = this.#layout
     // The kernel does not say where the SQ array of a resized ring is (seen on 6.18), so its rule must be known.
     if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries, cqeWords) !== sqArrayAt * 4) {

@@ -193,7 +193,8 @@ export function setupParams(options: RingOptions): SetupParams {
   const flags = requestedFlags(options)
   const clamp = (flags & IORING_SETUP_CLAMP) !== 0
   const entries = checkInteger('options.entries', options.entries, 1, clamp ? 0xffff_ffff : MAX_SQ_ENTRIES)
-  const params = Struct.alloc(IO_URING_PARAMS)
+  // What was checked is what counts: an option may be a getter, which can give another value when it is read again.
+  const params = Struct.alloc(IO_URING_PARAMS).set('sq_entries', entries)
   if (options.cqEntries !== undefined) {
     const least = nextPowerOfTwo(Math.min(entries, MAX_SQ_ENTRIES))
     const most = clamp ? 0xffff_ffff : MAX_CQ_ENTRIES
@@ -268,7 +269,7 @@ const RING_HEADER_BYTES = 320
 export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
   const params = setupParams(options)
   const flags = params.get('flags')
-  const entries = Math.min(options.entries, flags & IORING_SETUP_CLAMP ? MAX_SQ_ENTRIES : options.entries)
+  const entries = params.get('sq_entries')
   const sqeBytes = flags & IORING_SETUP_SQE128 ? 2 * SQE_BYTES : SQE_BYTES
   const cqeBytes = flags & IORING_SETUP_CQE32 ? 2 * CQE_BYTES : CQE_BYTES
   const regions: MappedRegion[] = []
@@ -276,8 +277,8 @@ export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
   try {
     let own: OwnMemory | null = null
     if (flags & IORING_SETUP_NO_MMAP) {
-      const sq = nextPowerOfTwo(entries)
-      const cq = Math.min(nextPowerOfTwo(options.cqEntries ?? 2 * sq), MAX_CQ_ENTRIES)
+      const sq = nextPowerOfTwo(Math.min(entries, MAX_SQ_ENTRIES))
+      const cq = Math.min(nextPowerOfTwo(params.get('cq_entries') || 2 * sq), MAX_CQ_ENTRIES)
       const ring = ownMemory(RING_HEADER_BYTES + cq * cqeBytes + sq * 4)
       regions.push(ring)
       const sqes = ownMemory(sq * sqeBytes)
@@ -287,7 +288,7 @@ export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
       own = { ring, sqes }
     }
 
-    fd = calls.setup(options.entries, params.address)
+    fd = calls.setup(entries, params.address)
     if (fd < 0) throw systemError(fd, 'io_uring_setup')
     // Without a descriptor this is an index.
     if (!(flags & IORING_SETUP_REGISTERED_FD_ONLY)) noteHeld(fd)

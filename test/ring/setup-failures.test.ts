@@ -170,4 +170,67 @@ for (const mapping of [1, 2]) {
   )
 }
 
+interface Values {
+  readonly flags: number
+  readonly entries: number
+  readonly cqEntries: number
+}
+
+/** Options whose members are other values each time they are read: the last of each list stands. */
+function changing(entries: number[], cqEntries: number[], flags: number): Values {
+  return {
+    flags,
+    get entries() {
+      return entries.length > 1 ? entries.shift()! : entries[0]!
+    },
+    get cqEntries() {
+      return cqEntries.length > 1 ? cqEntries.shift()! : cqEntries[0]!
+    },
+  }
+}
+
+test('options that change while they are read: the kernel is asked for what was checked', () => {
+  const asked: number[] = []
+  const calls = spied({
+    setup(entries, address) {
+      const params = new Struct(IO_URING_PARAMS, new Uint8Array(viewMemory(address, IO_URING_PARAMS.size)))
+      asked.push(entries, params.get('cq_entries'))
+      return -12
+    },
+  })
+  thrown(() => Ring.open(changing([8, 2 ** 20], [64], 0), calls))
+  thrown(() => Ring.open(changing([8, 8, 8, -1], [64], own), calls))
+  assert.equal(asked, [8, 64, 8, 64])
+})
+
+test(
+  'options that change while they are read: memory of our own is as large as what the kernel is asked for',
+  needs({ linux: '6.5' }, () => {
+    // The size of that memory was taken from the last value.
+    const ring = Ring.open(changing([128, 8], [4096, 4096, 4096, 16], own))
+    try {
+      assert.equal(ring.sqEntries, 128)
+      assert.equal(ring.cqEntries, 4096)
+    } finally {
+      ring.close()
+    }
+  }),
+)
+
+test(
+  'a resize asks for the entries that were checked',
+  needs({ linux: '6.13' }, () => {
+    const ring = Ring.open({
+      entries: 8,
+      flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+    })
+    try {
+      ring.resize(changing([16, 64], [256], 0))
+      assert.equal(ring.sqEntries, 16)
+    } finally {
+      ring.close()
+    }
+  }),
+)
+
 test.run()
