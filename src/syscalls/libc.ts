@@ -1,10 +1,14 @@
 // The kernel boundary: libc functions through koffi, numbers in and numbers out. A failed call returns its negated
 // errno. This is the one file that loads a library.
 
+import { constants as bufferConstants } from 'node:buffer'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import type Koffi from 'koffi'
+import { checkInteger } from './argument-errors.js'
 import type { Address, Fd } from './numbers.js'
+
+const { MAX_LENGTH } = bufferConstants
 
 // glibc's file name first, then musl's (which has one file for libc and the loader).
 const CANDIDATES = [
@@ -347,9 +351,15 @@ export const madviseOffThread: (address: Address, length: number, advice: number
 export const pwriteOffThread: (fd: Fd, address: Address, length: number, offset: number) => Promise<number> =
   offThread(declare('pwrite', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']))
 
-/** An ArrayBuffer over `length` bytes at `address`. The caller drops it before it unmaps them. */
+/**
+ * An ArrayBuffer over `length` bytes at `address`. The caller drops it before it unmaps them.
+ *
+ * @throws RangeError `ERR_OUT_OF_RANGE` for more than an ArrayBuffer can have: 4 GiB in Node 20.
+ */
 export function viewMemory(address: Address, length: number): ArrayBuffer {
   if (koffi instanceof Error) throw koffi
+  // koffi ends the process where V8 refuses the length.
+  checkInteger('length', length, 0, MAX_LENGTH)
   return koffi.view(BigInt(address), length)
 }
 

@@ -182,7 +182,11 @@ export class MappedRegion {
     return this.#mapped
   }
 
-  /** The memory. Views made over it turn empty when the region is unmapped; do not transfer it. */
+  /**
+   * The memory. Views made over it turn empty when the region is unmapped; do not transfer it.
+   *
+   * @throws RangeError `ERR_OUT_OF_RANGE` for a region larger than an ArrayBuffer can be: 4 GiB in Node 20.
+   */
   get buffer(): ArrayBuffer {
     if (!this.#mapped) throw invalidState('The mapped region is closed')
     this.#buffer ??= viewMemory(this.address, this.length)

@@ -1,7 +1,14 @@
 // addressOf() and MappedRegion: where buffers lie, and that no view outlives its mapping.
 
+import { constants } from 'node:buffer'
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs'
-import { MADV_DONTFORK, PROT_READ } from '../../src/syscalls/abi/index.js'
+import {
+  MADV_DONTFORK,
+  MAP_ANONYMOUS,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_READ,
+} from '../../src/syscalls/abi/index.js'
 import { close, memfdCreate, pipe2, pointerTo, read, write } from '../../src/syscalls/libc.js'
 import { addressOf, knownAddressOf, MappedRegion, PAGE_BYTES } from '../../src/syscalls/memory.js'
 import { collectGarbage as collect } from '../garbage.js'
@@ -238,6 +245,22 @@ test(
     assert.throws(() => MappedRegion.anonymous(0), { code: 'EINVAL' })
     assert.throws(() => MappedRegion.ofFile(-1, PAGE_BYTES, 0), { code: 'EBADF' })
   }),
+)
+
+test(
+  'a region larger than any ArrayBuffer has no view, and does not end the process',
+  needs(
+    {
+      when: () =>
+        (process.platform === 'linux' && constants.MAX_LENGTH < 2 ** 46) || 'needs Linux and Node 20',
+    },
+    () => {
+      const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+      using region = MappedRegion.anonymous(constants.MAX_LENGTH + PAGE_BYTES, flags)
+      assert.throws(() => region.buffer, /ERR_OUT_OF_RANGE|length/)
+      assert.ok(region.mapped)
+    },
+  ),
 )
 
 test.run()
