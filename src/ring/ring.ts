@@ -421,7 +421,10 @@ export class Ring {
       throw checkCount('minComplete', minComplete, this.#cq.entries)
     }
     const timed = timeoutMs !== undefined || options !== undefined
-    if (timed) checkWait(timeoutMs, options, this.#layout.features)
+    if (timed) {
+      checkWait(timeoutMs, options, this.#layout.features)
+      if (this.#closed) throw closedError() // A getter of the options closed the ring.
+    }
     const pending = this.#sq.publish()
     if (pending > 0 && minComplete > 0 && !timed && this.#mayCompleteInline) {
       const taken = this.#submitUnwaited(pending, minComplete)
@@ -805,6 +808,8 @@ export class Ring {
     let allFlags = flags | IORING_ENTER_EXT_ARG
     if (options?.absolute) allFlags |= IORING_ENTER_ABS_TIMER
     if (options?.noIowait && features & IORING_FEAT_NO_IOWAIT) allFlags |= IORING_ENTER_NO_IOWAIT
+    // A getter of the options may have closed the ring: its descriptor's number may be another's by now.
+    if (this.#closed) throw closedError()
     return this.#enter(pending, minComplete, allFlags, wait.address, wait.layout.size)
   }
 

@@ -257,4 +257,29 @@ function dropFromCache(path: string): void {
   execFileSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'])
 }
 
+for (const reading of [1, 2]) {
+  test(`options whose getter closes the ring when read for time ${reading}: the kernel is not entered`, () => {
+    let entered = 0
+    const ring = Ring.open(
+      { entries: 8 },
+      {
+        ...kernelCalls,
+        enter(...rest) {
+          if (ring.closed) entered++
+          return kernelCalls.enter(...rest)
+        },
+      },
+    )
+    let readings = 0
+    const options = {
+      get minWaitUs() {
+        if (++readings === reading) ring.close()
+        return 0
+      },
+    }
+    assert.throws(() => ring.submitAndWait(0, 1, options), { code: 'ERR_INVALID_STATE' })
+    assert.is(entered, 0)
+  })
+}
+
 test.run()
