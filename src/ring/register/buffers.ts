@@ -70,8 +70,10 @@ interface Vectors {
   readonly memory: readonly unknown[]
 }
 
-function checkBuffers(buffers: readonly RegisterableBuffer[], room: number): Vectors {
-  if (!Array.isArray(buffers)) throw invalidType('buffers', 'an array', buffers)
+function checkBuffers(given: readonly RegisterableBuffer[], room: number): Vectors {
+  if (!Array.isArray(given)) throw invalidType('buffers', 'an array', given)
+  // A copy, for the array of a proxy or a getter may grow: the kernel would be told of more than there is memory for.
+  const buffers: RegisterableBuffer[] = [...given]
   checkInteger('buffers.length', buffers.length, 1, room)
   const iovecs = Struct.alloc(IOVEC, buffers.length)
   const memory = buffers.map((buffer: RegisterableBuffer, index) => {

@@ -146,8 +146,9 @@ export function ints(values: readonly number[]): Struct<'value'> {
 export type Tag = number | bigint
 
 /** Throws unless `tags` has one tag, 0 to 2^64 - 1, for each of `count` resources; returns them as bigints. */
-export function checkTags(name: string, tags: readonly Tag[], count: number): bigint[] {
-  if (!Array.isArray(tags)) throw invalidType(name, 'an array of numbers or bigints', tags)
+export function checkTags(name: string, given: readonly Tag[], count: number): bigint[] {
+  if (!Array.isArray(given)) throw invalidType(name, 'an array of numbers or bigints', given)
+  const tags: Tag[] = [...given]
   if (tags.length !== count) throw outOfRange(`${name}.length`, `${count}, a tag for each entry`, tags.length)
   return tags.map((tag, index) => {
     if (typeof tag === 'number')

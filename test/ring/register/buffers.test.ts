@@ -20,6 +20,7 @@ import {
 } from '../../../src/syscalls/abi/index.js'
 import { addressOf, MappedRegion } from '../../../src/syscalls/memory.js'
 import type { UringCalls } from '../../../src/syscalls/uring-calls.js'
+import { kernelCalls } from '../../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
 import { PATIENCE } from '../../patience.js'
 import { nextSqe, openPipe, spied } from '../drive.js'
@@ -477,5 +478,26 @@ test(
     closeSync(fifo.readEnd)
   }),
 )
+
+test('an array that grows while it is read: the kernel is told of as many buffers as there is memory for', () => {
+  const counts: number[] = []
+  const calls = {
+    ...kernelCalls,
+    register(fd: number, opcode: number, address: number, count: number) {
+      counts.push(count)
+      return kernelCalls.register(fd, opcode, address, count)
+    },
+  }
+  using ring = Ring.open({ entries: 8 }, calls)
+  const lengths = [1, 1, 3]
+  const growing = new Proxy<null[]>([null, null, null], {
+    get: (target, key) =>
+      key === 'length' && lengths.length > 0 ? lengths.shift() : Reflect.get(target, key, target),
+  })
+  registerBuffers(ring, growing)
+  // The third reading of its length was the count, and the memory was that of one.
+  assert.is(counts[0], 1)
+  unregisterBuffers(ring)
+})
 
 test.run()
