@@ -26,8 +26,6 @@ export interface CallDetails<T> {
   readonly prepare: (sqe: Sqe) => void
   /** It opens a file: its result is a descriptor. */
   readonly opens?: boolean
-  /** Never repeated. */
-  readonly once?: boolean
   /** Turns a `res` that is no error into the value. It runs before `block` is freed. */
   readonly finish: (res: number) => T
   readonly path?: string
@@ -46,7 +44,7 @@ export function callError(uring: Uring, res: number, syscall: string, path?: str
 
 /** Issues an operation. It goes to the kernel with all others of this turn. */
 export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
-  const { syscall, prepare, opens = false, once = false, finish, block, memory, path, dest } = details
+  const { syscall, prepare, opens = false, finish, block, memory, path, dest } = details
   const { driver } = uring
   return new Promise<T>((resolve, reject) => {
     let repeats = 0
@@ -60,7 +58,7 @@ export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
     }
     const onCqe = (res: number): void => {
       if (res >= 0) end(() => resolve(finish(res)))
-      else if (!once && asksAgain(res) && repeats++ < MAX_REPEATS && !uring.closed) issue()
+      else if (asksAgain(res) && repeats++ < MAX_REPEATS && !uring.closed) issue()
       else end(() => reject(callError(uring, res, syscall, path, dest)))
     }
     const issue = (): void => {

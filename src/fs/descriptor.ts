@@ -4,30 +4,41 @@ import fs from 'node:fs'
 import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
 import { announceFd } from '../runtime/lifetime.js'
 import { lseek } from '../syscalls/libc.js'
-import { call } from './call.js'
+import { call, callError } from './call.js'
 import { ringFor } from './ring-choice.js'
 
 const { O_DIRECT = 0 } = fs.constants
 const SEEK_CUR = 1
+const EINTR = -4
 const ESPIPE = -29
+const ECANCELED = -125
 
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {
   announceFd(fd, false)
   const uring = ringFor('close')
-  if (uring === null) {
-    return new Promise((resolve, reject) => {
-      fs.close(fd, (error) => (error ? reject(error) : resolve()))
-    })
-  }
-  return call(uring, {
-    syscall: 'close',
-    prepare: (sqe) => prepClose(sqe, fd),
-    once: true,
-    finish: () => undefined,
-  }).catch((error: { code?: string }) => {
-    // Closed all the same, as Node sees it too.
-    if (error.code !== 'EINTR') throw error
+  if (uring === null) return closeByNode(fd)
+  const { driver } = uring
+  return new Promise((resolve, reject) => {
+    const onCqe = (res: number): void => {
+      // Interrupted, it is closed all the same, as Node sees it too.
+      if (res >= 0 || res === EINTR) resolve()
+      // The ring was closed first. (Of one that has failed nobody knows, and the number may be another file's by now.)
+      else if (res === ECANCELED && !driver.hasFailed) closeByNode(fd).then(resolve, reject)
+      else reject(callError(uring, res, 'close'))
+    }
+    try {
+      driver.submitOnce((sqe) => prepClose(sqe, fd), onCqe, 'close', null)
+    } catch {
+      // The ring takes no more operations.
+      closeByNode(fd).then(resolve, reject)
+    }
+  })
+}
+
+function closeByNode(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.close(fd, (error) => (error ? reject(error) : resolve()))
   })
 }
 

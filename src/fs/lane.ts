@@ -95,6 +95,7 @@ export abstract class Lane<R extends LaneRequest> {
     this.#error = undefined
     this.#value = undefined
     this.#openAsync = false
+    this.#step = this.#prepareOpen
     this.fd = request.fd
     if (request.fd >= 0) {
       this.#beginTransfer()
@@ -112,9 +113,10 @@ export abstract class Lane<R extends LaneRequest> {
 
   /** The request's signal was aborted. What is in flight is cancelled as far as it can be, the rest left undone. */
   abort(): void {
+    // Not the close: the descriptor would stay open, and its error is told.
+    if (this.#step === this.#prepareClose) return
     this.#aborted = true
-    // Not the close: the descriptor would stay open.
-    if (this.#slot !== null && this.#step !== this.#prepareClose) this.request.uring.driver.cancel(this.#slot)
+    if (this.#slot !== null) this.request.uring.driver.cancel(this.#slot)
   }
 
   /** Issues the next step. `onResult` gets its `res`, once it is no request for a repetition. */

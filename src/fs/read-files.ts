@@ -2,6 +2,7 @@
 
 import { AbortError, type PathLike } from '../runtime/index.js'
 import { addAbortListener, removeAbortListener } from './abort-listeners.js'
+import type { ResolveName } from './arguments.js'
 import { requireInteger, wrongType } from './node-errors.js'
 import { readWhole } from './read-file.js'
 import { Slab } from './slab.js'
@@ -13,6 +14,8 @@ export interface ReadFilesOptions {
   readonly encoding?: BufferEncoding | null | undefined
   /** Aborts the files in flight; the iteration then throws AbortError. */
   readonly signal?: AbortSignal | undefined
+  /** How far the paths may lead; see `OpenExtras`. */
+  readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
 }
 
 /** One file of `readFiles`. */
@@ -28,6 +31,7 @@ const MAX_CONCURRENCY = 1024
 interface Pending<P> {
   readonly path: P
   readonly data: Promise<string | Buffer>
+  isSettled: boolean
 }
 
 /**
@@ -60,7 +64,7 @@ export function readFiles<P extends PathLike>(
   options: ReadFilesOptions = {},
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
   if (typeof options !== 'object' || options === null) throw wrongType('options', 'of type object', options)
-  const { concurrency = DEFAULT_CONCURRENCY, encoding, signal } = options
+  const { concurrency = DEFAULT_CONCURRENCY, encoding, signal, resolve } = options
   requireInteger('options.concurrency', concurrency, 1, MAX_CONCURRENCY)
   if (
     typeof paths !== 'object' ||
@@ -70,7 +74,8 @@ export function readFiles<P extends PathLike>(
     throw wrongType('paths', 'an iterable or async iterable of paths', paths)
   }
   const slab = new Slab()
-  const read = (path: P): Promise<string | Buffer> => readWhole(path, { encoding, signal }, slab)
+  const wishes = { encoding, signal, ...(resolve !== undefined && { resolve }) }
+  const read = (path: P): Promise<string | Buffer> => readWhole(path, wishes, slab)
   return Symbol.asyncIterator in paths
     ? readAsTheyCome(paths, concurrency, signal, read)
     : readAhead(paths, concurrency, read)
@@ -115,65 +120,94 @@ async function* readAsTheyCome<P extends PathLike>(
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
   const source = paths[Symbol.asyncIterator]()
   const ahead: Pending<P>[] = []
-  let coming: Promise<IteratorResult<P>> | null = null
+  const next = new Latch<IteratorResult<P>>()
   let isOver = false
-  const abort = abortOf(signal)
+  // Whichever is first: the next path, the data of the file whose turn it is, an abort. Each wakes the loop, which looks. (A
+  // race of promises would hang one more reaction on those that last, with every file.)
+  let wake = ignore
+  const woken = (): void => wake()
+  if (signal !== undefined) addAbortListener(signal, woken)
   try {
     while (!isOver || ahead.length > 0) {
-      if (!isOver && ahead.length < concurrency) coming ??= source.next()
-      const [head] = ahead
-      if (coming !== null) {
-        // Whichever is first: the next path, the data of the file whose turn it is, an abort.
-        const first: Promise<IteratorResult<P> | null>[] = [coming, abort.promise]
-        if (head !== undefined) first.push(head.data.then(noPath, noPath))
-        const result = await Promise.race(first)
-        if (result !== null) {
-          coming = null
-          if (result.done) isOver = true
-          else ahead.push(pendingRead(result.value, read))
-          continue
-        }
+      if (!isOver && ahead.length < concurrency && next.isIdle)
+        next.wait(Promise.resolve(source.next()), woken)
+      const head = ahead[0]
+      if (next.isSettled) {
+        // One that has failed is over as well.
+        isOver = true
+        const { done, value } = next.take()
+        isOver = done === true
+        if (!isOver) ahead.push(pendingRead(value, read, woken))
+      } else if (head !== undefined && (next.isIdle || head.isSettled)) {
+        ahead.shift()
+        yield { path: head.path, data: await head.data }
+      } else {
+        if (signal?.aborted) throw new AbortError(signal.reason)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
       }
-      if (head === undefined) continue
-      ahead.shift()
-      yield { path: head.path, data: await head.data }
     }
   } finally {
-    abort.stop()
-    if (coming !== null) {
-      // The source is at work on a path, perhaps for ever: it hears of the end after that.
-      coming.catch(ignore)
-      source.return?.().catch(ignore)
-    } else if (!isOver) await source.return?.()
+    if (signal !== undefined) removeAbortListener(signal, woken)
+    // Where the source is at work on a path, perhaps for ever, it hears of the end after that.
+    if (!next.isIdle) source.return?.().catch(ignore)
+    else if (!isOver) await source.return?.()
   }
 }
 
-/** Rejects with AbortError when the signal is aborted, until `stop`. */
-function abortOf(signal: AbortSignal | undefined): { promise: Promise<never>; stop(): void } {
-  let onAbort = ignore
-  const promise = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new AbortError(signal?.reason))
-  })
-  promise.catch(ignore)
-  if (signal?.aborted) onAbort()
-  else if (signal !== undefined) addAbortListener(signal, onAbort)
-  return {
-    promise,
-    stop: () => {
-      if (signal !== undefined) removeAbortListener(signal, onAbort)
-    },
+/** What comes of one promise, to be looked at. */
+class Latch<T> {
+  #state: 'idle' | 'waiting' | 'settled' = 'idle'
+  #value: T | null = null
+  #failure: { readonly error: unknown } | null = null
+
+  get isIdle(): boolean {
+    return this.#state === 'idle'
+  }
+
+  get isSettled(): boolean {
+    return this.#state === 'settled'
+  }
+
+  wait(promise: Promise<T>, onSettled: () => void): void {
+    this.#state = 'waiting'
+    promise.then(
+      (value) => {
+        this.#value = value
+        this.#state = 'settled'
+        onSettled()
+      },
+      (error) => {
+        this.#failure = { error }
+        this.#state = 'settled'
+        onSettled()
+      },
+    )
+  }
+
+  /** The value, or throws the error. */
+  take(): T {
+    this.#state = 'idle'
+    if (this.#failure !== null) throw this.#failure.error
+    return this.#value as T
   }
 }
 
-function pendingRead<P extends PathLike>(path: P, read: (path: P) => Promise<string | Buffer>): Pending<P> {
+function pendingRead<P extends PathLike>(
+  path: P,
+  read: (path: P) => Promise<string | Buffer>,
+  onSettled: () => void = ignore,
+): Pending<P> {
   const data = read(path)
+  const pending: Pending<P> = { path, data, isSettled: false }
+  const settled = (): void => {
+    pending.isSettled = true
+    onSettled()
+  }
   // Whether it failed is asked when its turn has come.
-  data.catch(ignore)
-  return { path, data }
+  data.then(settled, settled)
+  return pending
 }
 
 function ignore(): void {}
-
-function noPath(): null {
-  return null
-}

@@ -76,7 +76,8 @@ class Transfer {
   #resolve: (value: TransferResult) => void = takeNothing
   #reject: (error: unknown) => void = takeNothing
 
-  start(): Promise<TransferResult> {
+  /** @param hasPosition - The caller has the file's current position already. */
+  start(hasPosition = false): Promise<TransferResult> {
     const descriptor = this.descriptor!
     const promise = new Promise<TransferResult>(takeResolvers)
     this.#resolve = takenResolve
@@ -89,6 +90,9 @@ class Transfer {
     } else if (this.position !== -1 || (isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0)) {
       this.#holdsPosition = false
       this.#submit()
+    } else if (hasPosition) {
+      this.#holdsPosition = false
+      this.#atPosition()
     } else {
       this.#holdsPosition = true
       if (descriptor.takePosition(this.#atPosition)) this.#atPosition()
@@ -300,6 +304,7 @@ export function transferVectors(
   descriptor: Descriptor,
   views: readonly ArrayBufferView[],
   position: Position,
+  hasPosition = false,
 ): Promise<TransferResult> {
   const uring = ringFor(kind)
   if (uring === null) return withoutRing(kind, descriptor, views, 0, 0, position, views)
@@ -336,7 +341,7 @@ export function transferVectors(
     block.view.setBigUint64(index * IOVEC_BYTES + 8, BigInt(byteLength), true)
     at += byteLength
   }
-  return one.start()
+  return one.start(hasPosition)
 }
 
 /** libuv writes as many vectors as there are, though the kernel takes no more than so many in one call. */
@@ -345,22 +350,33 @@ async function writeManyVectors(
   views: readonly ArrayBufferView[],
   position: Position,
 ): Promise<TransferResult> {
-  let total = 0
-  // Between the parts as well: a close() meanwhile waits for the last.
+  // Between the parts as well: a close() meanwhile waits for the last, and so do other writes at the current position.
   descriptor.ref()
+  try {
+    const write = (): Promise<TransferResult> => writeParts(descriptor, views, position)
+    return await (position === -1 ? descriptor.withPosition(write) : write())
+  } finally {
+    descriptor.unref()
+  }
+}
+
+async function writeParts(
+  descriptor: Descriptor,
+  views: readonly ArrayBufferView[],
+  position: Position,
+): Promise<TransferResult> {
+  let total = 0
   try {
     for (let from = 0; from < views.length; from += MAX_VECTORS) {
       const part = views.slice(from, from + MAX_VECTORS)
       const at = position === -1 ? -1 : BigInt(position) + BigInt(total)
-      const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at)
+      const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at, true)
       total += bytesWritten
       if (bytesWritten < part.reduce((sum, view) => sum + view.byteLength, 0)) break
     }
   } catch (error) {
     // What was written is told first, as libuv does; who writes on hears of the error.
     if (total === 0) throw error
-  } finally {
-    descriptor.unref()
   }
   return resultOf('writev', total, views)
 }

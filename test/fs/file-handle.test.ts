@@ -346,6 +346,20 @@ test('close() waits for all of a writev() of more buffers than one call takes', 
     assert.ok(nodeSync.readFileSync(path).equals(expected))
   }))
 
+test('a writev() of more buffers than one call takes is one piece between other writes', () =>
+  withFile('', 'w', async (handle, path) => {
+    const many = (text: string): Promise<unknown> =>
+      handle.writev(Array.from({ length: 3000 }, () => Buffer.from(text)))
+    await Promise.all([
+      many('a'),
+      handle.write('b'),
+      many('c'),
+      handle.write('d'),
+      handle.writev([Buffer.from('e')]),
+    ])
+    assert.is(nodeSync.readFileSync(path, 'latin1'), `${'a'.repeat(3000)}b${'c'.repeat(3000)}de`)
+  }))
+
 test('readFile() of a handle past the page cache has an end', () =>
   withFile('x'.repeat(65_536), 'r', async (_, path) => {
     const handle = await open(path, nodeSync.constants.O_RDONLY | nodeSync.constants.O_DIRECT)

@@ -403,49 +403,104 @@ test('a signal whose event another listener has stopped aborts all the same', as
   await assert.rejects(reading, { name: 'AbortError' })
 })
 
-test(
-  'an abort while the file is being closed leaves no descriptor',
-  needs({ ring: true, command: 'mkfifo' }, async () => {
-    const { driver } = defaultUring()!
-    const { O_RDWR, O_NONBLOCK } = nodeSync.constants
-    const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
-    const filler = await open(makeFifo('filler'), O_RDWR)
-    const toFiller = nodeSync.openSync(scratch('filler'), O_RDWR | O_NONBLOCK)
-    const toFile = nodeSync.openSync(makeFifo('closing'), O_RDWR)
-    const descriptors = (): number =>
-      nodeSync.readdirSync('/proc/self/fd').filter((fd) => {
-        try {
-          return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === scratch('closing')
-        } catch {
-          return false
-        }
-      }).length
-    const controller = new AbortController()
-    const reading = readFile(scratch('closing'), { signal: controller.signal })
-    await turn()
-    // As many operations as there may be, and some that wait for a place.
-    let fillers = 0
-    const fill = (): void => {
-      fillers++
-      void filler.read(Buffer.alloc(1)).catch(() => {})
+const { O_RDWR, O_NONBLOCK } = nodeSync.constants
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+
+/** Descriptors of this process for that path. */
+function descriptorsOf(path: string): number[] {
+  const fds = nodeSync.readdirSync('/proc/self/fd').map(Number)
+  return fds.filter((fd) => {
+    try {
+      return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      return false
     }
-    while (driver.waiting === 0) fill()
-    await turn()
-    nodeSync.writeSync(toFile, 'x')
-    await turn()
-    // The end of the file, whose close has to wait behind others.
-    nodeSync.closeSync(toFile)
-    fill()
-    nodeSync.writeSync(toFiller, '1')
-    await turn()
-    controller.abort()
-    await turn()
-    nodeSync.writeSync(toFiller, '1'.repeat(fillers))
-    await reading.catch(() => {})
-    for (let round = 0; round < 200 && (driver.inFlight > 0 || descriptors() > 0); round++) await turn()
-    assert.is(descriptors(), 0)
-    nodeSync.closeSync(toFiller)
-    await filler.close()
+  })
+}
+
+/** Has as many operations in flight as there may be, and some that wait for a place. `end` lets them all end. */
+async function fullRing(name: string): Promise<{ more(): void; endOne(): void; end(): Promise<void> }> {
+  const { driver } = defaultUring()!
+  const handle = await open(makeFifo(name), O_RDWR)
+  const writer = nodeSync.openSync(scratch(name), O_RDWR | O_NONBLOCK)
+  let count = 0
+  const more = (): void => {
+    count++
+    void handle.read(Buffer.alloc(1)).catch(() => {})
+  }
+  while (driver.waiting === 0) more()
+  return {
+    more,
+    endOne: () => nodeSync.writeSync(writer, '1'),
+    end: async () => {
+      nodeSync.writeSync(writer, '1'.repeat(count))
+      for (let round = 0; round < 200 && driver.inFlight > 0; round++) await turn()
+      nodeSync.closeSync(writer)
+      await handle.close()
+    },
+  }
+}
+
+for (const fails of [false, true]) {
+  test(
+    `an abort while the file is being closed ${fails ? 'hides no error of that' : 'leaves no descriptor'}`,
+    needs({ ring: true, command: 'mkfifo' }, async () => {
+      const path = makeFifo(`closing ${fails}`)
+      const toFile = nodeSync.openSync(path, O_RDWR)
+      const controller = new AbortController()
+      const reading = readFile(path, { signal: controller.signal })
+      reading.catch(() => {})
+      await turn()
+      const full = await fullRing(`filler ${fails}`)
+      await turn()
+      nodeSync.writeSync(toFile, 'x')
+      await turn()
+      // The end of the file, whose close has to wait behind others.
+      nodeSync.closeSync(toFile)
+      full.more()
+      full.endOne()
+      await turn()
+      const [fd] = descriptorsOf(path)
+      if (fails) nodeSync.closeSync(fd!)
+      controller.abort()
+      await turn()
+      await full.end()
+      if (fails) await assert.rejects(reading, { code: 'EBADF', syscall: 'close' })
+      else assert.is(String(await reading), 'x')
+      assert.equal(descriptorsOf(path), [])
+    }),
+  )
+}
+
+test(
+  'close() of a handle closes the file also where the ring is closed before it comes to that',
+  needs({ ring: true, command: 'mkfifo' }, async () => {
+    const full = await fullRing('in the way')
+    nodeSync.writeFileSync(scratch('left open'), 'x')
+    const opening = open(scratch('left open'))
+    full.more()
+    full.endOne()
+    full.endOne()
+    const handle = await opening
+    for (let count = 0; count < 8; count++) full.more()
+    const closing = handle.close()
+    assert.is(descriptorsOf(scratch('left open')).length, 1)
+    await Promise.all([defaultUring()!.close(), closing])
+    assert.equal(descriptorsOf(scratch('left open')), [])
+    await full.end()
+  }),
+)
+
+test(
+  'readFiles() keeps a limit on paths',
+  needs({ opcode: 'IORING_OP_OPENAT2' }, async () => {
+    async function* later(path: string): AsyncGenerator<string> {
+      yield path
+    }
+    nodeSync.writeFileSync(scratch('beyond'), 'x')
+    for (const paths of [[scratch('beyond')], later(scratch('beyond'))]) {
+      await assert.rejects(readFiles(paths, { resolve: 'beneath' }).next(), { code: 'EXDEV' })
+    }
   }),
 )
 
