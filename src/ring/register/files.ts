@@ -50,10 +50,13 @@ const HINTS: Hints = {
   ENXIO: 'no files are registered',
 }
 
-function checkFds(fds: readonly Fd[], room: number, least: number): void {
-  if (!Array.isArray(fds)) throw invalidType('fds', 'an array', fds)
+/** @returns A copy, for the array of a proxy or a getter may grow: the kernel would be told of more than there is memory for. */
+function checkFds(given: readonly Fd[], room: number, least: number): readonly Fd[] {
+  if (!Array.isArray(given)) throw invalidType('fds', 'an array', given)
+  const fds: Fd[] = [...given]
   checkInteger('fds.length', fds.length, 1, room)
   for (let index = 0; index < fds.length; index++) checkDescriptor(`fds[${index}]`, fds[index]!, least)
+  return fds
 }
 
 function checkFileTags(name: string, tags: readonly Tag[], fds: readonly Fd[]): bigint[] {
@@ -75,16 +78,16 @@ function checkFileTags(name: string, tags: readonly Tag[], fds: readonly Fd[]): 
  */
 export function registerFiles(ring: Ring, fds: readonly Fd[], options: RegisterFilesOptions = {}): void {
   checkMembers('options', options, ['tags'])
-  checkFds(fds, MAX_REGISTERED_FILES, EMPTY_SLOT)
-  const files = ints(fds)
+  const own = checkFds(fds, MAX_REGISTERED_FILES, EMPTY_SLOT)
+  const files = ints(own)
   if (options.tags === undefined) {
-    const result = callRegister(ring, IORING_REGISTER_FILES, files, fds.length)
+    const result = callRegister(ring, IORING_REGISTER_FILES, files, own.length)
     checkRegister(result, IORING_REGISTER_FILES, HINTS)
     return
   }
-  const tags = words64(checkFileTags('options.tags', options.tags, fds))
+  const tags = words64(checkFileTags('options.tags', options.tags, own))
   const request = Struct.alloc(IO_URING_RSRC_REGISTER)
-  request.assign({ nr: fds.length, data: files.address, tags: tags.address })
+  request.assign({ nr: own.length, data: files.address, tags: tags.address })
   const result = callRegister(ring, IORING_REGISTER_FILES2, request, IO_URING_RSRC_REGISTER.size, files, tags)
   checkRegister(result, IORING_REGISTER_FILES2, HINTS)
 }
@@ -118,10 +121,10 @@ export function registerFilesSparse(ring: Ring, count: number): void {
  */
 export function registerFilesUpdate(ring: Ring, offset: number, fds: readonly Fd[]): number {
   checkInteger('offset', offset, 0, MAX_REGISTERED_FILES - 1)
-  checkFds(fds, MAX_REGISTERED_FILES - offset, IORING_REGISTER_FILES_SKIP)
-  const files = ints(fds)
+  const own = checkFds(fds, MAX_REGISTERED_FILES - offset, IORING_REGISTER_FILES_SKIP)
+  const files = ints(own)
   const request = Struct.alloc(IO_URING_RSRC_UPDATE).assign({ offset, data: files.address })
-  const result = callRegister(ring, IORING_REGISTER_FILES_UPDATE, request, fds.length, files)
+  const result = callRegister(ring, IORING_REGISTER_FILES_UPDATE, request, own.length, files)
   return checkRegister(result, IORING_REGISTER_FILES_UPDATE, HINTS)
 }
 
@@ -138,11 +141,11 @@ export function registerFilesUpdateTag(
   tags: readonly Tag[],
 ): number {
   checkInteger('offset', offset, 0, MAX_REGISTERED_FILES - 1)
-  checkFds(fds, MAX_REGISTERED_FILES - offset, IORING_REGISTER_FILES_SKIP)
-  const tagWords = words64(checkFileTags('tags', tags, fds))
-  const files = ints(fds)
+  const own = checkFds(fds, MAX_REGISTERED_FILES - offset, IORING_REGISTER_FILES_SKIP)
+  const tagWords = words64(checkFileTags('tags', tags, own))
+  const files = ints(own)
   const request = Struct.alloc(IO_URING_RSRC_UPDATE2)
-  request.assign({ offset, data: files.address, tags: tagWords.address, nr: fds.length })
+  request.assign({ offset, data: files.address, tags: tagWords.address, nr: own.length })
   const opcode = IORING_REGISTER_FILES_UPDATE2
   const result = callRegister(ring, opcode, request, IO_URING_RSRC_UPDATE2.size, files, tagWords)
   return checkRegister(result, opcode, HINTS)

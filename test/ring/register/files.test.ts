@@ -11,10 +11,12 @@ import {
 import { Ring } from '../../../src/ring/ring.js'
 import {
   IORING_FILE_INDEX_ALLOC,
+  IORING_REGISTER_FILES,
   IORING_REGISTER_FILES_SKIP,
   IOSQE_FIXED_FILE,
 } from '../../../src/syscalls/abi/index.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
+import { kernelCalls } from '../../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
 import { nextSqe, openPipe, spied } from '../drive.js'
 import { completions, fileWith, isQuiet, memory, result, temporary, text } from './fixture.js'
@@ -194,6 +196,29 @@ test(
     registerFilesSparse(ring, 16)
     assert.is(readSlot(ring, 15), 'EBADF')
     assert.throws(() => registerFilesSparse(ring, 16), { code: 'EBUSY', syscall: SYSCALL })
+  }),
+)
+
+test(
+  'an array that grows while it is read: the kernel is told of as many files as there is memory for',
+  needs({ ring: true }, () => {
+    const counts: number[] = []
+    const calls = {
+      ...kernelCalls,
+      register(fd: number, opcode: number, address: number, count: number) {
+        if (opcode === IORING_REGISTER_FILES) counts.push(count)
+        return kernelCalls.register(fd, opcode, address, count)
+      },
+    }
+    using ring = Ring.open({ entries: 8 }, calls)
+    const lengths = [1, 1, 3, 3, 3, 3]
+    const growing = new Proxy([-1, -1, -1], {
+      get: (target, key) =>
+        key === 'length' && lengths.length > 0 ? lengths.shift() : Reflect.get(target, key, target),
+    })
+    registerFiles(ring, growing)
+    assert.equal(counts, [1])
+    unregisterFiles(ring)
   }),
 )
 
