@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { assert, needs, test } from '../harness.js'
 import { distinctBytes } from '../transfer/copy-fixture.js'
-import { inFolder, unfinished, uring, uringKilled, uringOnTerminal } from './program.js'
+import { inFolder, listensForSignals, unfinished, uring, uringKilled, uringOnTerminal } from './program.js'
 
 const ENVIRONMENTS: readonly NodeJS.ProcessEnv[] = [{}, { URING_DISABLE: '1' }]
 
@@ -216,11 +216,10 @@ test('uring signature, delta and patch wait for the writer of a FIFO, and can be
     ]
     for (const args of commands) {
       for (const env of [{}, { URING_DISABLE: '1' }]) {
-        let isDue = false
-        setTimeout(() => {
-          isDue = true
-        }, 500)
-        const { code, err } = await uringKilled(args, 'SIGTERM', () => isDue, env)
+        // Then it opens the FIFO, which takes it no time.
+        let looks = 0
+        const isWaiting = (pid: number): boolean => listensForSignals(pid) && ++looks > 100
+        const { code, err } = await uringKilled(args, 'SIGTERM', isWaiting, env)
         assert.equal([code, err], [143, 'uring: interrupted by SIGTERM\n'])
       }
     }

@@ -64,7 +64,7 @@ export function uringOnTerminal(args: readonly string[], env: NodeJS.ProcessEnv 
 export async function uringKilled(
   args: readonly string[],
   signal: NodeJS.Signals,
-  isUnderway: () => boolean,
+  isUnderway: (pid: number) => boolean,
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly err: string }> {
   const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
@@ -77,10 +77,18 @@ export async function uringKilled(
   })
   child.stdout!.resume()
   const exited = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-  while (child.exitCode === null && child.signalCode === null && !isUnderway()) await sleep(1)
+  while (child.exitCode === null && child.signalCode === null && !isUnderway(child.pid!)) await sleep(1)
   child.kill(signal)
   const [code, by] = await exited
   return { code, signal: by, err }
+}
+
+const SIGHUP_BIT = 1n
+
+/** Whether the program listens for the signals that end it: Node by itself has no handler for this one. */
+export function listensForSignals(pid: number): boolean {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'latin1')
+  return (BigInt(`0x${/SigCgt:\s*(\w+)/.exec(status)![1]}`) & SIGHUP_BIT) !== 0n
 }
 
 /** A folder for one test, removed at its end. */

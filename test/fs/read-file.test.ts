@@ -6,7 +6,7 @@ import { availability } from '../../src/config/index.js'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
 import { defaultUring, Uring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { scaled } from '../patience.js'
+import { PATIENCE, scaled } from '../patience.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
 import '../settled.js'
 
@@ -404,7 +404,7 @@ test('a signal whose event another listener has stopped aborts all the same', as
 })
 
 const { O_RDWR, O_NONBLOCK } = nodeSync.constants
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20 * PATIENCE))
 
 /** Descriptors of this process for that path. */
 function descriptorsOf(path: string): number[] {
@@ -451,15 +451,15 @@ for (const fails of [false, true]) {
       const reading = readFile(path, { signal: controller.signal })
       reading.catch(() => {})
       await turn()
-      const full = await fullRing(`filler ${fails}`)
-      await turn()
       nodeSync.writeSync(toFile, 'x')
       await turn()
-      // The end of the file, whose close has to wait behind others.
-      nodeSync.closeSync(toFile)
-      full.more()
-      full.endOne()
+      const full = await fullRing(`filler ${fails}`)
       await turn()
+      // The end of the file, whose close has to wait behind others.
+      full.more()
+      const { completed } = defaultUring()!.counters
+      nodeSync.closeSync(toFile)
+      while (defaultUring()!.counters.completed === completed) await turn()
       const [fd] = descriptorsOf(path)
       if (fails) nodeSync.closeSync(fd!)
       controller.abort()

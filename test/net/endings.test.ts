@@ -256,12 +256,15 @@ test(
     const { ours, theirs, close } = await pair()
     theirs.pause()
     const reader = setInterval(() => theirs.read(), 10)
-    ours.setTimeout(500 * PATIENCE)
-    // Several times as long as the limit, in one write.
-    await ours.write(pattern(20 << 20))
-    assert.is(ours.destroyed, false)
-    clearInterval(reader)
-    await close()
+    try {
+      // Longer than the limit, in one write: the peer takes some 6 MiB in a second.
+      ours.setTimeout(1500 * PATIENCE)
+      await ours.write(pattern(20 << 20))
+      assert.is(ours.destroyed, false)
+    } finally {
+      clearInterval(reader)
+      await close()
+    }
   }),
 )
 

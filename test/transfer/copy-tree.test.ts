@@ -9,6 +9,7 @@ import { registerIowqMaxWorkers } from '../../src/ring/index.js'
 import { Uring } from '../../src/runtime/index.js'
 import { type CopyTreeOptions, copyTree } from '../../src/transfer/index.js'
 import { assert, needs, test, unmet } from '../harness.js'
+import { scaled } from '../patience.js'
 import {
   copyFolder,
   describeFiles,
@@ -485,8 +486,9 @@ test('a name that is taken while its file is copied leaves nothing beside it', a
 test('a process that exits in mid-copy into a tree that is there leaves nothing beside its files', () => {
   const [source, target] = [at('many to copy'), at('many copied')]
   fs.mkdirSync(source)
-  for (let i = 0; i < 2000; i++) fs.writeFileSync(join(source, `small ${i}`), distinctBytes(3000, i))
-  for (let i = 0; i < 20; i++) fs.writeFileSync(join(source, `large ${i}`), distinctBytes(3_000_000, i))
+  const [small, large] = [scaled(2000), scaled(20)]
+  for (let i = 0; i < small; i++) fs.writeFileSync(join(source, `small ${i}`), distinctBytes(3000, i))
+  for (let i = 0; i < large; i++) fs.writeFileSync(join(source, `large ${i}`), distinctBytes(3_000_000, i))
   const module = new URL('../../src/transfer/index.ts', import.meta.url).href
   const code = `const { copyTree } = await import(${JSON.stringify(module)})
     const [from, to, files] = process.argv.slice(-3)
@@ -497,7 +499,7 @@ test('a process that exits in mid-copy into a tree that is there leaves nothing 
       onProgress: ({ entries }) => entries > Number(files) && process.exit(3),
     })`
   for (const disabled of ['', '1']) {
-    for (const files of [5, 200, 1200]) {
+    for (const files of [5, small / 10, small / 2]) {
       fs.rmSync(target, { recursive: true, force: true })
       fs.mkdirSync(target)
       const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', code, source, target]
