@@ -216,8 +216,8 @@ export class FileHandle extends EventEmitter {
     const descriptor = this[descriptorOf]
     if (descriptor.fd === -1) return Promise.reject(handleClosed('readv'))
     try {
-      checkViews(buffers)
-      return transferVectors('readv', descriptor, buffers, loosePosition(position))
+      const views = checkedViews(buffers)
+      return transferVectors('readv', descriptor, views, loosePosition(position), buffers)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -280,11 +280,11 @@ export class FileHandle extends EventEmitter {
     const descriptor = this[descriptorOf]
     if (descriptor.fd === -1) return Promise.reject(handleClosed('writev'))
     try {
-      checkViews(buffers)
-      if (buffers.length === 0) {
+      const views = checkedViews(buffers)
+      if (views.length === 0) {
         return Promise.resolve({ __proto__: null, bytesWritten: 0, buffers })
       }
-      return transferVectors('writev', descriptor, buffers, loosePosition(position))
+      return transferVectors('writev', descriptor, views, loosePosition(position), buffers)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -611,9 +611,12 @@ function checkWriteRange(offset: number, length: number, byteLength: number): vo
   requireInteger('length', length, 0, MAX_INT32)
 }
 
-function checkViews(buffers: unknown): asserts buffers is readonly ArrayBufferView[] {
-  // A copy has no holes, which `every` would pass over.
-  if (Array.isArray(buffers) && [...buffers].every((view) => ArrayBuffer.isView(view))) return
+/** @returns A copy, which has no holes, and which the caller cannot change during the operation. */
+function checkedViews(buffers: unknown): readonly ArrayBufferView[] {
+  if (Array.isArray(buffers)) {
+    const views: unknown[] = [...buffers]
+    if (views.every((view) => ArrayBuffer.isView(view))) return views
+  }
   throw wrongType('buffers', 'an ArrayBufferView[]', buffers)
 }
 

@@ -298,19 +298,26 @@ export function transfer(
   return one.start()
 }
 
-/** Reads into, or writes from, several views, one after the other. */
+/**
+ * Reads into, or writes from, several views, one after the other.
+ *
+ * @param views - An array that nobody else has: were a view taken out of it meanwhile, its memory could be freed under
+ *   the kernel's hands.
+ * @param given - What the result names as its buffers.
+ */
 export function transferVectors(
   kind: 'readv' | 'writev',
   descriptor: Descriptor,
   views: readonly ArrayBufferView[],
   position: Position,
+  given: unknown,
   hasPosition = false,
 ): Promise<TransferResult> {
   const uring = ringFor(kind)
-  if (uring === null) return withoutRing(kind, descriptor, views, 0, 0, position, views)
+  if (uring === null) return withoutRing(kind, descriptor, views, 0, 0, position, given)
   if (views.length === 0) return Promise.reject(systemError(EINVAL, syscallOf(kind)))
   if (views.length > MAX_VECTORS && kind === 'writev') {
-    return writeManyVectors(descriptor, views, position)
+    return writeManyVectors(descriptor, views, position, given)
   }
   const { arena } = uring.driver
   const used = views.length > MAX_VECTORS ? views.slice(0, MAX_VECTORS) : views
@@ -319,7 +326,7 @@ export function transferVectors(
   one.descriptor = descriptor
   one.kind = kind
   one.position = position
-  one.given = views
+  one.given = given
   const block = arena.alloc(used.length * IOVEC_BYTES)
   one.block = block
   one.address = block.address
@@ -349,11 +356,12 @@ async function writeManyVectors(
   descriptor: Descriptor,
   views: readonly ArrayBufferView[],
   position: Position,
+  given: unknown,
 ): Promise<TransferResult> {
   // Between the parts as well: a close() meanwhile waits for the last, and so do other writes at the current position.
   descriptor.ref()
   try {
-    const write = (): Promise<TransferResult> => writeParts(descriptor, views, position)
+    const write = (): Promise<TransferResult> => writeParts(descriptor, views, position, given)
     return await (position === -1 ? descriptor.withPosition(write) : write())
   } finally {
     descriptor.unref()
@@ -364,13 +372,14 @@ async function writeParts(
   descriptor: Descriptor,
   views: readonly ArrayBufferView[],
   position: Position,
+  given: unknown,
 ): Promise<TransferResult> {
   let total = 0
   try {
     for (let from = 0; from < views.length; from += MAX_VECTORS) {
       const part = views.slice(from, from + MAX_VECTORS)
       const at = position === -1 ? -1 : BigInt(position) + BigInt(total)
-      const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at, true)
+      const { bytesWritten = 0 } = await transferVectors('writev', descriptor, part, at, part, true)
       total += bytesWritten
       if (bytesWritten < part.reduce((sum, view) => sum + view.byteLength, 0)) break
     }
@@ -378,7 +387,7 @@ async function writeParts(
     // What was written is told first, as libuv does; who writes on hears of the error.
     if (total === 0) throw error
   }
-  return resultOf('writev', total, views)
+  return resultOf('writev', total, given)
 }
 
 /** Node's own calls know positions up to 2^53 only, where they know bigint at all. */

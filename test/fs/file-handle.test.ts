@@ -390,4 +390,42 @@ test('a place in a pipe is refused, as Node refuses it', async () => {
   }
 })
 
+test(
+  'readv() keeps the memory it reads into, whatever becomes of the array',
+  needs({ ring: true, command: 'mkfifo' }, async () => {
+    // In a process of its own: without the memory it would be the end of this one.
+    const text = `
+      import v8 from 'node:v8'
+      import vm from 'node:vm'
+      import { open } from 'SRC/fs/index.js'
+      v8.setFlagsFromString('--expose-gc')
+      const collect = vm.runInNewContext('gc')
+      const handle = await open(${JSON.stringify(makeFifo('emptied'))}, 'r+')
+      const buffers = [new Uint8Array(65_536)]
+      const memory = new WeakRef(buffers[0].buffer)
+      const reading = handle.readv(buffers)
+      buffers.length = 0
+      for (let round = 0; round < 5; round++) {
+        await new Promise((resolve) => setImmediate(resolve))
+        collect()
+      }
+      console.log(memory.deref() === undefined ? 'freed' : 'kept')
+      process.exit()
+    `
+    const { stdout, stderr } = await runModule(text)
+    assert.equal([stdout.trim(), stderr], ['kept', ''])
+  }),
+)
+
+test('a long writev() writes the buffers that were there when it was called', () =>
+  withFile('', 'w', async (handle, path) => {
+    const buffers = Array.from({ length: 3000 }, () => Buffer.from('a'))
+    const writing = handle.writev(buffers)
+    buffers.fill(Buffer.from('b'))
+    const { bytesWritten, buffers: named } = await writing
+    assert.is(bytesWritten, 3000)
+    assert.is(named, buffers)
+    assert.ok(nodeSync.readFileSync(path, 'latin1') === 'a'.repeat(3000))
+  }))
+
 test.run()
