@@ -122,6 +122,18 @@ export function requireNoOwnOptions(options: unknown): void {
   throw wrongValue('options.durable', durable, reason)
 }
 
+/**
+ * To be called with the options of what keeps no limit on paths: Node's own functions, and a file that is open already.
+ *
+ * @throws TypeError when there is one.
+ */
+export function requireNoLimit(options: unknown): void {
+  if (typeof options !== 'object' || options === null) return
+  const { resolve } = options as OwnOptions
+  if (resolve === undefined || resolve === null || resolve === 0) return
+  throw wrongValue('options.resolve', resolve, 'cannot be kept by this function')
+}
+
 /** The path as an error shows it. */
 export function pathText(path: string | Buffer): string {
   return typeof path === 'string' ? path : path.toString('utf8')

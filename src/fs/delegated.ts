@@ -2,26 +2,42 @@
 
 import type { PathLike } from 'node:fs'
 import nodeFs from 'node:fs/promises'
-import { modeForNode } from './arguments.js'
+import { modeForNode, requireNoLimit } from './arguments.js'
 
-export const {
-  access,
-  chown,
-  constants,
-  copyFile,
-  cp,
-  lchmod,
-  lchown,
-  lutimes,
-  mkdtemp,
-  opendir,
-  readdir,
-  readlink,
-  realpath,
-  statfs,
-  utimes,
-  watch,
-} = nodeFs
+export const { access, chown, constants, copyFile, lchmod, lchown, lutimes, utimes } = nodeFs
+
+// biome-ignore lint/suspicious/noExplicitAny: functions of every kind
+type Anything = any
+
+/**
+ * Node's own function, but for a limit on where the path may lead (`resolve`), which Node would drop in silence: that is
+ * refused.
+ */
+function withoutLimit<F extends (...args: Anything[]) => Promise<unknown>>(call: F): F {
+  const checked = async (...args: Anything[]): Promise<unknown> => {
+    args.forEach(requireNoLimit)
+    return call(...args)
+  }
+  return checked as F
+}
+
+/** The same of a function that does not return a promise. */
+function iterationWithoutLimit<F extends (...args: Anything[]) => AsyncIterable<unknown>>(call: F): F {
+  const checked = (...args: Anything[]): AsyncIterable<unknown> => {
+    args.forEach(requireNoLimit)
+    return call(...args)
+  }
+  return checked as F
+}
+
+export const cp = withoutLimit(nodeFs.cp)
+export const mkdtemp = withoutLimit(nodeFs.mkdtemp)
+export const opendir = withoutLimit(nodeFs.opendir)
+export const readdir = withoutLimit(nodeFs.readdir)
+export const readlink = withoutLimit(nodeFs.readlink)
+export const realpath = withoutLimit(nodeFs.realpath)
+export const statfs = withoutLimit(nodeFs.statfs)
+export const watch = iterationWithoutLimit(nodeFs.watch)
 
 /** Changes the permissions of a file. @see chmod(2) */
 export async function chmod(path: PathLike, mode: string | number): Promise<void> {
@@ -37,4 +53,6 @@ interface Newer {
   ) => Promise<{ path: string; remove: () => Promise<void> } & AsyncDisposable>
 }
 
-export const { glob, mkdtempDisposable } = nodeFs as Newer
+const newer = nodeFs as Newer
+export const glob = newer.glob && iterationWithoutLimit(newer.glob)
+export const mkdtempDisposable = newer.mkdtempDisposable && withoutLimit(newer.mkdtempDisposable)

@@ -16,6 +16,7 @@ import {
 } from './arguments.js'
 import { tracedCall } from './call.js'
 import { FileHandle } from './file-handle.js'
+import { wrongType } from './node-errors.js'
 import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
 import { ringFor } from './ring-choice.js'
 
@@ -46,6 +47,10 @@ export async function open(
   mode?: number | string | null,
   extras?: OpenExtras,
 ): Promise<FileHandle> {
+  // A limit that was given as it is, and not as an option.
+  if (extras !== undefined && extras !== null && (typeof extras !== 'object' || Array.isArray(extras))) {
+    throw wrongType('extras', 'of type object', extras)
+  }
   const resolve = resolveBits(extras?.resolve)
   const plain = plainPath(path)
   const bits = openFlags(flags)

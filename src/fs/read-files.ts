@@ -2,7 +2,7 @@
 
 import { AbortError, type PathLike } from '../runtime/index.js'
 import { addAbortListener, removeAbortListener } from './abort-listeners.js'
-import type { ResolveName } from './arguments.js'
+import { type ResolveName, resolveBits } from './arguments.js'
 import { requireInteger, wrongType } from './node-errors.js'
 import { readWhole } from './read-file.js'
 import { Slab } from './slab.js'
@@ -74,7 +74,8 @@ export function readFiles<P extends PathLike>(
     throw wrongType('paths', 'an iterable or async iterable of paths', paths)
   }
   const slab = new Slab()
-  const wishes = { encoding, signal, ...(resolve !== undefined && { resolve }) }
+  // Once for all files: an array of names may be changed meanwhile.
+  const wishes = { encoding, signal, ...(resolve !== undefined && { resolve: resolveBits(resolve) }) }
   const read = (path: P): Promise<string | Buffer> => readWhole(path, wishes, slab)
   return Symbol.asyncIterator in paths
     ? readAsTheyCome(paths, concurrency, signal, read)

@@ -3,13 +3,14 @@ import nodeFs from 'node:fs/promises'
 import { basename } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
-import {
+import promises, {
   appendFile,
   link,
   lstat,
   mkdir,
   open,
   readFile,
+  readFiles,
   rename,
   rm,
   rmdir,
@@ -245,6 +246,58 @@ test('open() with resolve is refused where there is no openat2', async () => {
     })
   } finally {
     delete process.env['URING_DISABLE']
+  }
+})
+
+test('a limit on paths is refused where it cannot be kept', async () => {
+  const beneath = { resolve: 'beneath' } as object
+  const file = scratch('without a limit')
+  nodeSync.writeFileSync(file, 'x')
+  const handle = await open(file, 'r+')
+  const refused: readonly (() => unknown)[] = [
+    () => open(file, 'r', undefined, 'beneath' as unknown as object),
+    () => open(file, 'r', undefined, ['beneath'] as unknown as object),
+    () => open(file, 'r', undefined, 8 as unknown as object),
+    () => readFile(handle, beneath),
+    () => writeFile(handle, 'y', beneath),
+    () => appendFile(handle, 'y', beneath),
+    () => handle.readFile(beneath),
+    () => handle.writeFile('y', beneath),
+    () => handle.createReadStream(beneath),
+    () => handle.createWriteStream(beneath),
+    () => handle.readLines(beneath),
+    () => stat(file, beneath),
+    () => lstat(file, beneath),
+    () => mkdir(`${file} folder`, beneath),
+    () => mkdir(`${file} folder`, { ...beneath, recursive: true }),
+    () => rmdir(file, beneath),
+    () => rm(file, beneath),
+    () => rm(file, { ...beneath, recursive: true }),
+    () => promises.cp(file, `${file} copy`, beneath),
+    () => promises.mkdtemp(file, beneath),
+    () => promises.opendir(scratch('.'), beneath),
+    () => promises.readdir(scratch('.'), beneath),
+    () => promises.readlink(file, beneath),
+    () => promises.realpath(file, beneath),
+    () => promises.statfs(file, beneath),
+    () => promises.watch(file, beneath),
+    () => readFiles([handle as unknown as string], beneath).next(),
+  ]
+  try {
+    for (const call of refused) {
+      const { code } = await errorOf((async () => call())())
+      assert.match(String(code), /^ERR_INVALID_ARG_(VALUE|TYPE)$/, String(call))
+    }
+    assert.throws(() => readFiles([], { resolve: 'nowhere' } as object), { code: 'ERR_INVALID_ARG_VALUE' })
+    assert.is(nodeSync.readFileSync(file, 'utf8'), 'x')
+    assert.not(nodeSync.existsSync(`${file} folder`))
+    assert.not(nodeSync.existsSync(`${file} copy`))
+    // None is no limit.
+    const none = { resolve: 0 } as object
+    assert.is(String(await handle.readFile(none)), 'x')
+    assert.is((await stat(file, none)).size, 1)
+  } finally {
+    await handle.close()
   }
 })
 
