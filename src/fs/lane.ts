@@ -140,11 +140,14 @@ export abstract class Lane<R extends LaneRequest> {
 
   /** The ring takes no more operations, so the file is closed without it. */
   #abandon(error: unknown): void {
-    this.#failed = true
-    this.#error = error
+    // Where the close alone is left to do, the operation has come to its end: data that was written is no failure.
+    if (this.#step !== this.#prepareClose) {
+      this.#failed = true
+      this.#error = error
+    }
     if (this.request.fd < 0 && this.fd >= 0) {
       announceFd(this.fd, false)
-      fs.closeSync(this.fd)
+      closeQuietly(this.fd)
     }
     this.fd = -1
     // Later, for a request that waits for this lane comes to the same end, and thousands would do so one inside the
