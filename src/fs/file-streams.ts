@@ -180,7 +180,8 @@ class WebSource {
     handle.once('close', () => {
       if (this.#over) return
       this.#end()
-      void this.#finish()
+      // Who has called close() hears of its error.
+      this.#finish().catch(() => {})
     })
   }
 

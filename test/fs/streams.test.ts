@@ -172,4 +172,21 @@ test('readableWebStream() that cannot read ends with the error, and the handle c
   }
 })
 
+test('a close that fails is told to its caller alone when a web stream closes the handle, too', async () => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown): number => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  try {
+    const handle = await opened()
+    handle.readableWebStream({ autoClose: true })
+    nodeSync.closeSync(handle.fd)
+    assert.is((await errorOf(handle.close()))['code'], 'EBADF')
+    // Node looks for them when the microtasks have run.
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(unhandled, [])
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+})
+
 test.run()
