@@ -75,6 +75,8 @@ export class Descriptor {
    */
   readonly owner: object
   readonly #onClosed: () => void
+  /** Writes in progress that take several operations, with no other in between. */
+  writesInParts = 0
   #positionTaken = false
   #positionWaiters: (() => void)[] = []
   /** Whether the file has a position, once it was asked. */
@@ -185,6 +187,14 @@ export class Descriptor {
     if (!this.#hasPosition()) return true
     this.#positionWaiters.push(turn)
     return false
+  }
+
+  /**
+   * Whether what is written at the end of a file opened for appending, which needs no position, has to take it all the same:
+   * behind a write in parts, and behind those that wait for that.
+   */
+  get appendsWait(): boolean {
+    return this.writesInParts > 0 || this.#positionWaiters.length > 0
   }
 
   releasePosition(): void {

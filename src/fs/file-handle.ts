@@ -518,7 +518,7 @@ export class FileHandle extends EventEmitter {
           encoding,
           durability: 'none',
         })
-      return appends ? write() : descriptor.withPosition(write)
+      return appends && !descriptor.appendsWait ? write() : descriptor.withPosition(write)
     }
     if (isPieces(data)) {
       for await (const piece of data) {

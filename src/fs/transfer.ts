@@ -79,6 +79,8 @@ class Transfer {
   /** @param hasPosition - The caller has the file's current position already. */
   start(hasPosition = false): Promise<TransferResult> {
     const descriptor = this.descriptor!
+    const appends = isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0
+    const begin = appends ? this.#submit : this.#atPosition
     const promise = new Promise<TransferResult>(takeResolvers)
     this.#resolve = takenResolve
     this.#reject = takenReject
@@ -87,15 +89,15 @@ class Transfer {
     if (this.position !== -1 && !descriptor.hasOffsets) {
       this.#holdsPosition = false
       this.#end(null, callError(this.uring!, ESPIPE, syscallOf(this.kind)))
-    } else if (this.position !== -1 || (isWrite(this.kind) && (descriptor.flags & O_APPEND) !== 0)) {
+    } else if (this.position !== -1) {
       this.#holdsPosition = false
       this.#submit()
-    } else if (hasPosition) {
+    } else if (hasPosition || (appends && !descriptor.appendsWait)) {
       this.#holdsPosition = false
-      this.#atPosition()
+      begin()
     } else {
       this.#holdsPosition = true
-      if (descriptor.takePosition(this.#atPosition)) this.#atPosition()
+      if (descriptor.takePosition(begin)) begin()
     }
     return promise
   }
@@ -360,10 +362,12 @@ async function writeManyVectors(
 ): Promise<TransferResult> {
   // Between the parts as well: a close() meanwhile waits for the last, and so do other writes at the current position.
   descriptor.ref()
+  descriptor.writesInParts++
   try {
     const write = (): Promise<TransferResult> => writeParts(descriptor, views, position, given)
     return await (position === -1 ? descriptor.withPosition(write) : write())
   } finally {
+    descriptor.writesInParts--
     descriptor.unref()
   }
 }
