@@ -162,7 +162,14 @@ export abstract class Lane<R extends LaneRequest> {
       this.#submit()
       return
     }
-    this.#onResult(res)
+    const request = this.#request
+    try {
+      this.#onResult(res)
+    } catch (error) {
+      // No memory for the next step. Thrown from here it would reach nobody, and the promise would never settle.
+      if (request === null || request !== this.#request || !isRepeatable) throw error
+      this.fail(error)
+    }
   }
 
   readonly #prepareOpen = (sqe: Sqe): void => {

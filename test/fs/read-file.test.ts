@@ -527,4 +527,26 @@ for (const fails of [false, true]) {
   )
 }
 
+test(
+  'readFile() rejects when there is no memory to go on with',
+  needs({ ring: true }, async () => {
+    const path = scratch('too much')
+    nodeSync.writeFileSync(path, 'x'.repeat(100_000))
+    const { arena } = defaultUring()!.driver
+    const { alloc } = arena
+    // The kernel does not run out of memory on demand.
+    arena.alloc = (bytes) => {
+      if (bytes > 100_000) throw new RangeError('no memory')
+      return alloc.call(arena, bytes)
+    }
+    try {
+      assert.is((await errorOf(readFile(path))).message, 'no memory')
+    } finally {
+      arena.alloc = alloc
+    }
+    assert.equal(descriptorsOf(path), [])
+    assert.is((await readFile(path)).length, 100_000)
+  }),
+)
+
 test.run()
