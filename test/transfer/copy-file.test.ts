@@ -108,6 +108,8 @@ test('copyFile() copies files of /proc, which do not say how long they are', asy
     const { bytes } = await copyFile('/proc/self/mountinfo', at('proc'), { preserve: { mode: false } })
     assert.ok(bytes > 0)
     assert.is(fs.readFileSync(at('proc'), 'utf8'), fs.readFileSync('/proc/self/mountinfo', 'utf8'))
+    // It is as read-only as the source.
+    fs.rmSync(at('proc'))
   })
 })
 
@@ -185,6 +187,7 @@ test(
       const text = fs.readFileSync(SHORTER_THAN_IT_SAYS, 'utf8')
       assert.is(fs.readFileSync(at('setting'), 'utf8'), text)
       assert.equal([bytes, holeBytes], [text.length, 0])
+      fs.rmSync(at('setting'))
     })
   }),
 )
