@@ -51,12 +51,17 @@ interface FilterRequest {
 function filterRequest(filter: BpfFilter): FilterRequest {
   if (typeof filter !== 'object' || filter === null) throw invalidType('filter', 'an object', filter)
   checkMembers('filter', filter, ['opcode', 'program', 'payloadBytes', 'flags'])
-  const instructions = filter.program
-  if (!Array.isArray(instructions)) throw invalidType('filter.program', 'an array', instructions)
+  const given = filter.program
+  if (!Array.isArray(given)) throw invalidType('filter.program', 'an array', given)
+  // A copy: a member may be a getter that makes the array longer.
+  const instructions: readonly BpfInstruction[] = [...given]
   checkInteger('filter.program.length', instructions.length, 1, MAX_INSTRUCTIONS)
   const program = Struct.alloc(SOCK_FILTER, instructions.length)
-  instructions.forEach(({ code, jt = 0, jf = 0, k }: BpfInstruction, index) => {
+  instructions.forEach((instruction, index) => {
     const name = `filter.program[${index}]`
+    if (typeof instruction !== 'object' || instruction === null)
+      throw invalidType(name, 'an object', instruction)
+    const { code, jt = 0, jf = 0, k } = instruction
     checkInteger(`${name}.code`, code, 0, 0xffff)
     checkInteger(`${name}.jt`, jt, 0, 0xff)
     checkInteger(`${name}.jf`, jf, 0, 0xff)

@@ -53,9 +53,12 @@ function fill(
   })
 }
 
-function checkList(restrictions: readonly Restriction[], least: number): void {
+/** A copy: a member may be a getter that makes the array longer. A hole becomes undefined, and is refused as such. */
+function copyList(restrictions: readonly Restriction[]): Restriction[] {
   if (!Array.isArray(restrictions)) throw invalidType('restrictions', 'an array', restrictions)
-  checkInteger('restrictions.length', restrictions.length, least, 0xffff)
+  const lines = [...restrictions]
+  checkInteger('restrictions.length', lines.length, 1, 0xffff)
+  return lines
 }
 
 /**
@@ -68,10 +71,10 @@ function checkList(restrictions: readonly Restriction[], least: number): void {
  * @see io_uring_register_restrictions(3)
  */
 export function registerRestrictions(ring: Ring, restrictions: readonly Restriction[]): void {
-  checkList(restrictions, 1)
-  const entries = Struct.alloc(IO_URING_RESTRICTION, restrictions.length)
-  fill(entries, restrictions)
-  const result = callRegister(ring, IORING_REGISTER_RESTRICTIONS, entries, restrictions.length)
+  const lines = copyList(restrictions)
+  const entries = Struct.alloc(IO_URING_RESTRICTION, lines.length)
+  fill(entries, lines)
+  const result = callRegister(ring, IORING_REGISTER_RESTRICTIONS, entries, lines.length)
   checkRegister(result, IORING_REGISTER_RESTRICTIONS, {
     EBADFD: 'restrictions are registered before the ring is enabled: open it with IORING_SETUP_R_DISABLED',
     EBUSY: 'the ring has its restrictions already',
@@ -91,11 +94,11 @@ export function registerTaskRestrictions(
   restrictions: readonly Restriction[],
   calls: UringCalls = kernelCalls,
 ): void {
-  checkList(restrictions, 1)
+  const lines = copyList(restrictions)
   const headBytes = IO_URING_TASK_RESTRICTION.size
-  const memory = new Uint8Array(new ArrayBuffer(headBytes + restrictions.length * IO_URING_RESTRICTION.size))
-  new Struct(IO_URING_TASK_RESTRICTION, memory).set('nr_res', restrictions.length)
-  fill(new Struct(IO_URING_RESTRICTION, memory.subarray(headBytes)), restrictions)
+  const memory = new Uint8Array(new ArrayBuffer(headBytes + lines.length * IO_URING_RESTRICTION.size))
+  new Struct(IO_URING_TASK_RESTRICTION, memory).set('nr_res', lines.length)
+  fill(new Struct(IO_URING_RESTRICTION, memory.subarray(headBytes)), lines)
   const argument = { address: addressOf(memory), memory }
   checkRegister(callForTask(calls, IORING_REGISTER_RESTRICTIONS, argument, 1), IORING_REGISTER_RESTRICTIONS, {
     EINVAL:

@@ -114,7 +114,45 @@ test(
       code: 'ERR_INVALID_ARG_VALUE',
     })
     assert.throws(() => registerRestrictions(ring, [{ sqeOp: 256 }]), { code: 'ERR_OUT_OF_RANGE' })
+    const sparse: Restriction[] = []
+    sparse[1] = { sqeOp: IORING_OP_NOP }
+    assert.throws(() => registerRestrictions(ring, sparse), { code: 'ERR_INVALID_ARG_TYPE' })
     assert.is(calls.counts.register, before)
+  }),
+)
+
+/** A list of one whose member makes it longer when it is read. */
+function growing<T>(name: keyof T, value: number, other: T): T[] {
+  const list: T[] = []
+  const first = { ...other }
+  Object.defineProperty(first, name, { enumerable: true, get: () => list.push(other) && value })
+  list.push(first)
+  return list
+}
+
+test(
+  'lists that grow while they are read: the kernel is given as many lines as there is memory for',
+  needs({ ring: true }, () => {
+    const counts: number[] = []
+    using ring = Ring.open(
+      { entries: 8 },
+      spied({ register: (_fd, _opcode, _address, count) => counts.push(count) && 0 }),
+    )
+    registerRestrictions(
+      ring,
+      growing<Restriction>('sqeOp' as never, IORING_OP_NOP, { sqeOp: IORING_OP_NOP }),
+    )
+    assert.is(counts[0], 1)
+    const { calls, asked } = recorder(16, 0)
+    registerTaskRestrictions(
+      growing<Restriction>('sqeOp' as never, IORING_OP_NOP, { sqeOp: IORING_OP_NOP }),
+      calls,
+    )
+    assert.is(asked[0]!.bytes[2], 1)
+    const filters = recorder(IO_URING_BPF.size, 0)
+    const program = growing('code', 6, { code: 6, k: 0 })
+    registerBpfFilterTask({ opcode: IORING_OP_SOCKET, program }, filters.calls)
+    assert.is(new Struct(IO_URING_BPF, filters.asked[0]!.bytes).get('filter.filter_len'), 1)
   }),
 )
 
@@ -231,6 +269,9 @@ test(
       code: 'ERR_INVALID_ARG_TYPE',
     })
     assert.throws(() => registerBpfFilter(ring, { opcode: 0, program: [] }), range)
+    assert.throws(() => registerBpfFilter(ring, { opcode: 0, program: [null as never] }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    })
     assert.throws(() => registerBpfFilter(ring, { opcode: 256, program: DENY.program }), range)
     assert.throws(() => registerBpfFilter(ring, { opcode: 0, program: [{ code: 6, k: -1 }] }), range)
     assert.throws(() => registerBpfFilter(ring, { ...DENY, flags: 4 }), range)
