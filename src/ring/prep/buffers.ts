@@ -5,12 +5,13 @@ import { IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS } from '../../sysca
 import type { Address, BufferId, GroupId } from '../../syscalls/numbers.js'
 import type { Sqe } from '../sqe.js'
 import { WORD_ADDR, WORD_BUFFER, WORD_LEN, WORD_OFF } from '../sqe.js'
-import { checkAddress, checkFd, checkUint16, store64, storeOperation } from './fields.js'
+import { checkAddress, checkFd, checkUint16, checkUint32, store64, storeOperation } from './fields.js'
 
 /**
  * Prepares `IORING_OP_PROVIDE_BUFFERS`: adds `count` buffers, one after the other in memory, to a group.
  *
- * CQE `res`: 0 or a negated errno (-E2BIG when the ids run past 65535). Linux 5.7.
+ * CQE `res`: 0 or a negated errno: -E2BIG for no buffers or too many, -EINVAL when the ids run past 65535 (before Linux 6.1
+ * they wrap). Linux 5.7.
  *
  * @param address - Start of the first buffer. The memory is the kernel's until each buffer was used or removed.
  * @param length - Bytes of each buffer.
@@ -29,7 +30,7 @@ export function prepProvideBuffers(
   firstId: BufferId,
 ): Sqe {
   checkAddress('address', address)
-  checkFd('length', length)
+  checkUint32('length', length)
   checkFd('count', count)
   checkUint16('group', group)
   checkUint16('firstId', firstId)

@@ -556,7 +556,7 @@ export const prepCases: readonly PrepCase[] = [
     prep: 'prepProvideBuffers',
     args: [
       address('address', A),
-      int32('length', 4096),
+      uint32('length', 4096),
       int32('count', 16),
       uint16('group', 0xfff0),
       uint16('firstId', 0x8000),
