@@ -1,19 +1,16 @@
 // What a ring is asked to be: the config type, its three presets, its validation. It decides nothing.
 
 import { MAX_CQ_ENTRIES, MAX_SQ_ENTRIES, type Restriction } from '../ring/index.js'
+import { contradiction } from '../ring/setup.js'
 import {
   flagNames,
   IORING_SETUP_ATTACH_WQ,
   IORING_SETUP_CLAMP,
-  IORING_SETUP_COOP_TASKRUN,
   IORING_SETUP_CQSIZE,
-  IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_R_DISABLED,
-  IORING_SETUP_SINGLE_ISSUER,
   IORING_SETUP_SQ_AFF,
   IORING_SETUP_SQ_REWIND,
   IORING_SETUP_SQPOLL,
-  IORING_SETUP_TASKRUN_FLAG,
 } from '../syscalls/abi/index.js'
 import {
   checkBoolean,
@@ -127,7 +124,7 @@ function isPowerOfTwo(value: number): boolean {
   return value > 0 && (value & (value - 1)) === 0
 }
 
-function checkSetupFlags(flags: unknown): number {
+function checkSetupFlags(flags: unknown): void {
   checkInteger('config.setupFlags', flags, 0, MAX_U32)
   const bits = flags as number
   for (const [flag, text] of GOVERNED) {
@@ -135,17 +132,8 @@ function checkSetupFlags(flags: unknown): number {
   }
   const unknown = flagNames('IORING_SETUP_', bits).find((name) => name.startsWith('0x'))
   if (unknown !== undefined) throw invalidValue('config.setupFlags', bits, `has the unknown bits ${unknown}`)
-  const task = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN
-  if (bits & IORING_SETUP_TASKRUN_FLAG && !(bits & task)) {
-    const text =
-      'has IORING_SETUP_TASKRUN_FLAG, which needs IORING_SETUP_COOP_TASKRUN or IORING_SETUP_DEFER_TASKRUN'
-    throw invalidValue('config.setupFlags', bits, text)
-  }
-  if (bits & IORING_SETUP_DEFER_TASKRUN && !(bits & IORING_SETUP_SINGLE_ISSUER)) {
-    const text = 'has IORING_SETUP_DEFER_TASKRUN, which needs IORING_SETUP_SINGLE_ISSUER'
-    throw invalidValue('config.setupFlags', bits, text)
-  }
-  return bits
+  const text = contradiction(bits)
+  if (text !== null) throw invalidValue('config.setupFlags', bits, text)
 }
 
 function checkRestrictions(restrictions: unknown): void {

@@ -147,6 +147,17 @@ const NEEDS: readonly Need[] = [
   [IORING_SETUP_SQ_REWIND, IORING_SETUP_NO_SQARRAY, 'IORING_SETUP_SQ_REWIND needs IORING_SETUP_NO_SQARRAY'],
 ]
 
+/** Why io_uring_setup(2) never takes these flags together; null when it may. */
+export function contradiction(flags: number): string | null {
+  for (const [having, forbidden, text] of CONFLICTS) {
+    if (flags & having && flags & forbidden) return `is contradictory: ${text}`
+  }
+  for (const [having, needed, text] of NEEDS) {
+    if (flags & having && !(flags & needed)) return `is incomplete: ${text}`
+  }
+  return null
+}
+
 /** The setup flags that `options` ask for, explicit and implied. @throws as `Ring.open` does for bad options. */
 function requestedFlags(options: RingOptions): number {
   let flags = options.flags ?? 0
@@ -163,14 +174,8 @@ function requestedFlags(options: RingOptions): number {
   if (options.cqEntries !== undefined) flags |= IORING_SETUP_CQSIZE
   if (options.sqThreadCpu !== undefined) flags |= IORING_SETUP_SQ_AFF
   if (options.attachTo !== undefined) flags |= IORING_SETUP_ATTACH_WQ
-  for (const [having, forbidden, text] of CONFLICTS) {
-    if (flags & having && flags & forbidden)
-      throw invalidValue('options.flags', flags, `is contradictory: ${text}`)
-  }
-  for (const [having, needed, text] of NEEDS) {
-    if (flags & having && !(flags & needed))
-      throw invalidValue('options.flags', flags, `is incomplete: ${text}`)
-  }
+  const text = contradiction(flags)
+  if (text !== null) throw invalidValue('options.flags', flags, text)
   return flags
 }
 

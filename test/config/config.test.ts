@@ -8,10 +8,16 @@ import {
 } from '../../src/config/index.js'
 import {
   IORING_SETUP_COOP_TASKRUN,
+  IORING_SETUP_CQE_MIXED,
+  IORING_SETUP_CQE32,
   IORING_SETUP_CQSIZE,
   IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_HYBRID_IOPOLL,
   IORING_SETUP_IOPOLL,
+  IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SQE_MIXED,
+  IORING_SETUP_SQE128,
   IORING_SETUP_SQPOLL,
   IORING_SETUP_TASKRUN_FLAG,
 } from '../../src/syscalls/abi/index.js'
@@ -132,6 +138,30 @@ test('validateConfig() names the member, the value and the bound', () => {
     [{ setupFlags: 0x4000_0000 }, 'ERR_INVALID_ARG_VALUE', 'config.setupFlags', '0x40000000'],
     [{ setupFlags: IORING_SETUP_DEFER_TASKRUN }, 'ERR_INVALID_ARG_VALUE', 'IORING_SETUP_SINGLE_ISSUER'],
     [{ setupFlags: IORING_SETUP_TASKRUN_FLAG }, 'ERR_INVALID_ARG_VALUE', 'IORING_SETUP_COOP_TASKRUN'],
+    [
+      { setupFlags: IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED },
+      'ERR_INVALID_ARG_VALUE',
+      'config.setupFlags',
+      'IORING_SETUP_CQE32 excludes IORING_SETUP_CQE_MIXED',
+    ],
+    [
+      { setupFlags: IORING_SETUP_SQE128 | IORING_SETUP_SQE_MIXED },
+      'ERR_INVALID_ARG_VALUE',
+      'config.setupFlags',
+      'IORING_SETUP_SQE128 excludes IORING_SETUP_SQE_MIXED',
+    ],
+    [
+      { setupFlags: IORING_SETUP_HYBRID_IOPOLL },
+      'ERR_INVALID_ARG_VALUE',
+      'config.setupFlags',
+      'needs IORING_SETUP_IOPOLL',
+    ],
+    [
+      { setupFlags: IORING_SETUP_REGISTERED_FD_ONLY },
+      'ERR_INVALID_ARG_VALUE',
+      'config.setupFlags',
+      'needs IORING_SETUP_NO_MMAP',
+    ],
     [{ sqPoll: true }, 'ERR_INVALID_ARG_VALUE', 'config.sqPoll', "did you mean 'sqpoll'"],
     [{ depth: 8 }, 'ERR_INVALID_ARG_VALUE', 'config.depth', 'known: sqEntries'],
   ]
