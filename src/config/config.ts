@@ -167,8 +167,10 @@ export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteCon
     setupFlags: DEFAULT_SETUP_FLAGS,
     restrictions: undefined,
   }
-  checkMembers('config', config, Object.keys(standard))
-  const given = Object.entries(config).filter(([, value]) => value !== undefined)
+  const names = Object.keys(standard) as (keyof IoUringConfig)[]
+  checkMembers('config', config, names)
+  // By name, each once: a member may be inherited, or a getter.
+  const given = names.map((name) => [name, config[name]] as const).filter(([, value]) => value !== undefined)
   const whole: CompleteConfig = { ...standard, ...(Object.fromEntries(given) as Partial<CompleteConfig>) }
 
   const { sqEntries, bufferSize, registeredBufferCount, zeroCopyPolicy, cqEntries } = whole

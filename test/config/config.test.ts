@@ -178,6 +178,21 @@ test('validateConfig() names the member, the value and the bound', () => {
   }
 })
 
+test('validateConfig() reads inherited members, and each member once', () => {
+  let reads = 0
+  class Wishes {
+    get sqEntries(): number {
+      reads++
+      return 8
+    }
+  }
+  assert.is(validateConfig(new Wishes()).sqEntries, 8)
+  assert.is(reads, 1)
+  assert.is(validateConfig(Object.create({ sqpoll: true }) as Partial<IoUringConfig>).sqpoll, true)
+  const inherited = Object.create({ sqEntries: '8' }) as Partial<IoUringConfig>
+  assert.throws(() => validateConfig(inherited), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test('validateConfig() refuses what is no object', () => {
   for (const config of [null, 3, 'fast', [], true]) {
     assert.throws(
