@@ -3,12 +3,15 @@
 
 import type { Machine } from './machine.js'
 
+const CAP_IPC_LOCK = 14n
 const CAP_SYS_ADMIN = 21n
 
 /** Fields of /proc/self/status. */
 export interface ProcessStatus {
   /** Effective capability CAP_SYS_ADMIN (in this process's own user namespace). */
   readonly sysAdmin: boolean
+  /** Effective capability CAP_IPC_LOCK (likewise). */
+  readonly ipcLock: boolean
   /** A seccomp filter is in force. */
   readonly seccompFilter: boolean
   /** Effective and supplementary group ids. */
@@ -22,9 +25,11 @@ export function processStatus(machine: Machine): ProcessStatus | null {
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1] ?? ''
   const numbers = (list: string): number[] => list.split(/\s+/).filter(Boolean).map(Number)
   const capabilities = /^[0-9a-f]+$/i.test(field('CapEff')) ? BigInt(`0x${field('CapEff')}`) : 0n
+  const hasCapability = (bit: bigint): boolean => ((capabilities >> bit) & 1n) === 1n
   const effectiveGroup = numbers(field('Gid')).slice(1, 2)
   return {
-    sysAdmin: ((capabilities >> CAP_SYS_ADMIN) & 1n) === 1n,
+    sysAdmin: hasCapability(CAP_SYS_ADMIN),
+    ipcLock: hasCapability(CAP_IPC_LOCK),
     seccompFilter: field('Seccomp') === '2',
     groups: [...effectiveGroup, ...numbers(field('Groups'))],
   }

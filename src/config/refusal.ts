@@ -129,17 +129,31 @@ function explainNotPermitted(errno: number, mode: 'sqpoll' | 'regular', machine:
 function isExempt(machine: Machine, group: number | null): boolean {
   const status = processStatus(machine)
   if (status === null) return false
-  // In another user namespace a capability does not count here.
-  const firstNamespace = /^\s*0\s+0\s+4294967295\s*$/.test(machine.readFile('/proc/self/uid_map') ?? '')
-  if (status.sysAdmin && firstNamespace) return true
+  if (status.sysAdmin && isFirstNamespace(machine)) return true
   return group !== null && group >= 0 && status.groups.includes(group)
+}
+
+/** In another user namespace a capability does not count for what is looked at here. */
+function isFirstNamespace(machine: Machine): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(machine.readFile('/proc/self/uid_map') ?? '')
+}
+
+/** Why RLIMIT_MEMLOCK cannot be what a ring has met; null where it can. */
+function memlockIsNotIt(limit: number | null, machine: Machine): string | null {
+  if (limit === Number.POSITIVE_INFINITY) return 'RLIMIT_MEMLOCK is unlimited'
+  if (processStatus(machine)?.ipcLock && isFirstNamespace(machine))
+    return 'RLIMIT_MEMLOCK does not hold for CAP_IPC_LOCK'
+  const version = parseKernelRelease(machine.release)
+  if (version !== null && isAtLeast(version, '5.12') && !isAtLeast(version, '6.14'))
+    return `kernel ${machine.release} does not count rings against RLIMIT_MEMLOCK`
+  return null
 }
 
 function explainNoMemory(machine: Machine): Refusal {
   const limit = memlockLimitBytes(machine)
-  if (limit === Number.POSITIVE_INFINITY) {
-    const text =
-      'the kernel is short of memory, or the memory limit of the cgroup is reached: RLIMIT_MEMLOCK is unlimited'
+  const otherwise = memlockIsNotIt(limit, machine)
+  if (otherwise !== null) {
+    const text = `the kernel is short of memory, or the memory limit of the cgroup is reached: ${otherwise}`
     return { cause: 'other', text, memlockLimitBytes: limit }
   }
   const value = limit === null ? 'of unknown size' : `of ${limit} bytes`

@@ -264,6 +264,24 @@ test('availability() gives the limit for ENOMEM and says what to raise', () => {
   assert.match(unknown.reason, /RLIMIT_MEMLOCK of unknown size/)
 })
 
+test('availability() does not blame RLIMIT_MEMLOCK for ENOMEM where rings are not counted against it', () => {
+  const files = {
+    [LIMITS]: limitsFile('Max locked memory', 8192),
+    [STATUS]: statusFile({ capEff: '0000000000004000' }),
+    [MAP]: IDENTITY_MAP,
+  }
+  const capable = refused(ENOMEM, files)
+  assert.is(capable.cause, 'other')
+  assert.is(capable.memlockLimitBytes, 8192)
+  assert.match(capable.reason, /short of memory.*cgroup.*CAP_IPC_LOCK$/)
+  assert.is(refused(ENOMEM, { ...files, [MAP]: '0 1000 1\n' }).cause, 'memlock-limit')
+  const limited = { [LIMITS]: limitsFile('Max locked memory', 8192) }
+  for (const release of ['5.11.0', '6.14.0', ''])
+    assert.is(refused(ENOMEM, limited, release).cause, 'memlock-limit', release)
+  for (const release of ['5.12.0', '6.13.9'])
+    assert.match(refused(ENOMEM, limited, release).reason, `kernel ${release} does not count rings`)
+})
+
 test('availability() names the descriptor limits', () => {
   assert.match(
     refused(EMFILE, { [LIMITS]: limitsFile('Max open files', 64) }).reason,
