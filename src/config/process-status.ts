@@ -22,7 +22,8 @@ export interface ProcessStatus {
 export function processStatus(machine: Machine): ProcessStatus | null {
   const text = machine.readFile('/proc/self/status')
   if (text === null) return null
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1] ?? ''
+  // A list may be empty, and the next line is another field's.
+  const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1] ?? ''
   const numbers = (list: string): number[] => list.split(/\s+/).filter(Boolean).map(Number)
   const capabilities = /^[0-9a-f]+$/i.test(field('CapEff')) ? BigInt(`0x${field('CapEff')}`) : 0n
   const hasCapability = (bit: bigint): boolean => ((capabilities >> bit) & 1n) === 1n

@@ -221,6 +221,9 @@ test('availability() blames the sysctl when io_uring_disabled is 1 and this proc
   }
   assert.is(refused(EPERM, namespaced).cause, 'sysctl')
   assert.is(refused(EPERM, { [SYSCTL]: '1\n' }).cause, 'sysctl', 'nothing known of this process')
+  // A process in no further group is not in the group of its own number, which is on the next line.
+  const lonely = `Gid:\t100\t100\t100\t100\nGroups:\t \nNStgid:\t995\n`
+  assert.is(refused(EPERM, { ...unprivileged, [GROUP]: '995\n', [STATUS]: lonely }).cause, 'sysctl')
 })
 
 test('availability() does not blame io_uring_disabled 1 when this process is exempt from it', () => {
