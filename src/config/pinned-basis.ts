@@ -47,7 +47,7 @@ interface Span {
 
 // Locks do not nest: one munlock(2) undoes every mlock(2) of a page. Windows of one basis overlap at block boundaries, so
 // what is still wanted by others is known here and left alone.
-const live = new Set<Span>()
+const live = new Map<Span, PinnableRegion>()
 
 const DOWNGRADES: readonly string[] = ['EAGAIN', 'EPERM', 'ENOMEM']
 
@@ -64,7 +64,9 @@ function wholePage(): number {
 /** The parts of `span` that no live window covers, in ascending order. */
 function uncovered(span: Span): Span[] {
   let parts: Span[] = [span]
-  for (const other of live) {
+  for (const [other, region] of live) {
+    // Unmapped: its pages are unpinned, and these may be another region's at the same place.
+    if (!region.mapped) continue
     if (other.end <= span.start || other.start >= span.end) continue
     parts = parts.flatMap(({ start, end }) => [
       ...(start < other.start ? [{ start, end: Math.min(end, other.start) }] : []),
@@ -102,7 +104,7 @@ export class PinnedWindow {
     this.#span = span
     this.#region = region
     this.#calls = calls
-    live.add(span)
+    live.set(span, region)
   }
 
   /**

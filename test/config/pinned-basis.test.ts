@@ -273,4 +273,15 @@ test('release() leaves an unmapped region alone, and pinWindow() refuses one', (
   )
 })
 
+test('a window of an unmapped region does not keep pinned what was mapped at the same place since', () => {
+  resetProcessPolicyForTests()
+  const locks = fakeLocks()
+  const gone = { ...region, mapped: true }
+  using late = window(pinWindow(gone, 0, PAGE, locks))
+  gone.mapped = false
+  window(pinWindow(region, 0, 2 * PAGE, locks)).release()
+  assert.equal(locks.asked.at(-1), ['munlock', BASE, 2 * PAGE])
+  assert.is(late.length, PAGE)
+})
+
 test.run()
