@@ -147,6 +147,32 @@ function checkRestrictions(restrictions: unknown): void {
   }
 }
 
+function completePreset(): CompleteConfig {
+  return {
+    ...defaultConfig(),
+    pinMmapBasis: false,
+    cqEntries: undefined,
+    setupFlags: DEFAULT_SETUP_FLAGS,
+    restrictions: undefined,
+  }
+}
+
+/**
+ * The members that `config` has a value for, which is not checked yet.
+ *
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for what is no object, `ERR_INVALID_ARG_VALUE` for an unknown member.
+ */
+export function givenMembers(config: Partial<IoUringConfig>): Partial<IoUringConfig> {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw invalidType('config', 'an object', config)
+  }
+  const names = Object.keys(completePreset()) as (keyof IoUringConfig)[]
+  checkMembers('config', config, names)
+  // By name, each once: a member may be inherited, or a getter.
+  const given = names.map((name) => [name, config[name]] as const).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given) as Partial<IoUringConfig>
+}
+
 /**
  * Checks a config as a whole and fills in the default for each member that is missing or undefined. Nothing has been
  * asked of the kernel by then.
@@ -157,21 +183,7 @@ function checkRestrictions(restrictions: unknown): void {
  *   gives the member, the value and the bound.
  */
 export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteConfig {
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw invalidType('config', 'an object', config)
-  }
-  const standard = {
-    ...defaultConfig(),
-    pinMmapBasis: false,
-    cqEntries: undefined,
-    setupFlags: DEFAULT_SETUP_FLAGS,
-    restrictions: undefined,
-  }
-  const names = Object.keys(standard) as (keyof IoUringConfig)[]
-  checkMembers('config', config, names)
-  // By name, each once: a member may be inherited, or a getter.
-  const given = names.map((name) => [name, config[name]] as const).filter(([, value]) => value !== undefined)
-  const whole: CompleteConfig = { ...standard, ...(Object.fromEntries(given) as Partial<CompleteConfig>) }
+  const whole: CompleteConfig = { ...completePreset(), ...(givenMembers(config) as Partial<CompleteConfig>) }
 
   const { sqEntries, bufferSize, registeredBufferCount, zeroCopyPolicy, cqEntries } = whole
   checkInteger('config.sqEntries', sqEntries, 1, MAX_SQ_ENTRIES)

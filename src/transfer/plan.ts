@@ -1,5 +1,6 @@
 // What a transfer runs on: whether a mapped basis is live, what that means for SQPOLL, and the ring.
 
+import { givenMembers } from '../config/config.js'
 import {
   type Availability,
   decideSqpoll,
@@ -67,12 +68,13 @@ const READER_REASONS: Readonly<Record<BasisReport['reason'], string>> = {
 export function planTransfer(options: PlanOptions = {}): TransferPlan {
   checkMembers('options', options, ['basis', 'writer', 'config'])
   const { basis, config = {} } = options
+  const given = givenMembers(config)
   const bases: readonly Basis[] = basis === undefined || basis === null ? [] : [basis].flat()
   const writer = options.writer ?? bases[0]?.report.writer ?? 'ring'
   checkWriter('options.writer', writer)
   const hasMapping = bases.some(({ kind, closed }) => kind === 'mapped' && !closed)
-  const mmapBasisActive = hasMapping || config.mmapBasisActive === true
-  const whole: IoUringConfig = { ...forLargeFiles(), ...config, mmapBasisActive }
+  const mmapBasisActive = hasMapping || (given.mmapBasisActive ?? false)
+  const whole: IoUringConfig = { ...forLargeFiles(), ...given, mmapBasisActive }
   const complete = validateConfig(whole)
 
   const decision = decideSqpoll(complete, probe(), policyState())

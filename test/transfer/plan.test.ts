@@ -1,7 +1,7 @@
 // The policy end to end: what a mapped basis does to a ring that was to have SQPOLL, in plans and in patches.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availability, disableSqpoll, sqpollFellBack } from '../../src/config/index.js'
+import { availability, disableSqpoll, forLargeFiles, sqpollFellBack } from '../../src/config/index.js'
 import { resetProcessPolicyForTests } from '../../src/config/process-policy.js'
 import { Uring } from '../../src/index.js'
 import { IORING_SETUP_SQPOLL, prepWrite } from '../../src/ring/index.js'
@@ -52,9 +52,17 @@ test('planTransfer() sees by itself whether a mapped basis is live', async () =>
   assert.is(planTransfer({ basis: mapped }).mmapBasisActive, false)
 })
 
+test('planTransfer() keeps the preset for a member that is undefined', () => {
+  const { config } = planTransfer({ config: { sqEntries: undefined, bufferSize: undefined } as object })
+  assert.equal(config, forLargeFiles())
+})
+
 test('planTransfer() refuses bad options', () => {
   assert.throws(() => planTransfer({ writer: 'none' as 'ring' }), { code: 'ERR_INVALID_ARG_VALUE' })
   assert.throws(() => planTransfer({ config: { sqEntries: 3 } }), { code: 'ERR_OUT_OF_RANGE' })
+  const wrongType = { code: 'ERR_INVALID_ARG_TYPE' }
+  assert.throws(() => planTransfer({ config: { mmapBasisActive: 'yes' as never } }), wrongType)
+  assert.throws(() => planTransfer({ config: null as never }), wrongType)
   assert.throws(() => planTransfer({ bases: [] } as object), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
