@@ -102,6 +102,8 @@ async function tryAddress(
   const { localAddress, localPort = 0, signal } = options
   const place = placeOf(address)
   const fd = openSocket(address, 'connect')
+  // At once: the worker may be terminated while it connects, and the other end would wait for ever.
+  announced?.taken(fd)
   try {
     if (localAddress !== undefined || localPort !== 0) {
       const from = localAddress ?? (address.family === 'IPv6' ? '::' : '0.0.0.0')
@@ -113,6 +115,7 @@ async function tryAddress(
     return fd
   } catch (error) {
     // The operation is over, so the number can be given back.
+    announced?.closing(fd)
     close(fd)
     const { code, errno } = error as NetError
     if (code === 'ABORT_ERR' || errno === undefined) throw error
