@@ -365,4 +365,32 @@ test(
   }),
 )
 
+test(
+  'a worker that is terminated while it connects leaves no socket',
+  needs(onRing, () => {
+    const result = run(`
+      const server = createServer({}, async (socket) => { for await (const _ of socket); })
+      await server.listen({ port: 0, host: '127.0.0.1' })
+      const { port } = server.address()
+      const code = \`
+        import { connect } from '\${new URL('./dist/net/index.js', import.meta.url).href}'
+        import { parentPort, workerData } from 'node:worker_threads'
+        await (await connect({ port: workerData.port, host: '127.0.0.1' })).end()
+        connect({ port: workerData.port, host: '127.0.0.1' })
+        for (let step = 0; step < workerData.steps; step++) await null
+        parentPort.postMessage('on its way')
+        for (;;);\`
+      // Somewhere among these it has the socket, and no connection yet.
+      for (let steps = 0; steps < 24; steps += 2) {
+        const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(code)), { workerData: { port, steps } })
+        await new Promise((resolve) => worker.once('message', resolve))
+        await worker.terminate()
+      }
+      await until(() => server.connections === 0)
+      await server.close()
+      console.log(JSON.stringify({ ended: true }))`)
+    assert.equal(result, { ended: true })
+  }),
+)
+
 test.run()
