@@ -93,7 +93,7 @@ async function run(given: Given, surroundings: Surroundings): Promise<void> {
         note: pair.isDirectory ? `${entries} of ${totalEntries} entries` : '',
       })
     }
-    let lines: string[]
+    let lines: readonly string[] = []
     try {
       const done = await copyOne(pair, given, { ...options, onProgress }, write)
       outcomes.push(done.outcome)
@@ -103,7 +103,6 @@ async function run(given: Given, surroundings: Surroundings): Promise<void> {
       // The other sources are copied all the same.
       if (pairs.length === 1 || signal.aborted || !(error instanceof Error)) throw error
       failures.push(error)
-      lines = []
     } finally {
       display.end()
     }

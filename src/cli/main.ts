@@ -52,12 +52,12 @@ async function run(args: readonly string[], interruption: Interruption): Promise
   })
 }
 
-let outputError: NodeJS.ErrnoException | null = null
+let hasOutputFailed = false
 
 // A reader that has gone (`uring doctor | head -1`) is no failure of ours, and what is being done is done to its end.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE' || outputError !== null) return
-  outputError = error
+  if (error.code === 'EPIPE' || hasOutputFailed) return
+  hasOutputFailed = true
   warn(`uring: standard output: ${error.message}`)
   process.exitCode = 1
 })

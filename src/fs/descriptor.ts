@@ -11,7 +11,6 @@ const { O_DIRECT = 0 } = fs.constants
 const SEEK_CUR = 1
 const EINTR = -4
 const ESPIPE = -29
-const ECANCELED = -125
 
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {
@@ -23,8 +22,7 @@ export function closeFd(fd: number): Promise<void> {
     const onCqe = (res: number): void => {
       // Interrupted, it is closed all the same, as Node sees it too.
       if (res >= 0 || res === EINTR) resolve()
-      // The ring was closed first. (Of one that has failed nobody knows, and the number may be another file's by now.)
-      else if (res === ECANCELED && !driver.hasFailed) closeByNode(fd).then(resolve, reject)
+      else if (driver.wasLeftUndone(res)) closeByNode(fd).then(resolve, reject)
       else reject(callError(uring, res, 'close'))
     }
     try {

@@ -266,9 +266,7 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   readonly #onClosed = (res: number): void => {
-    // The ring was closed first, with all that it had to do. (Of one that has failed nobody knows, and the number may be another
-    // file's by now.)
-    if (res === ECANCELED && !this.request.uring.driver.hasFailed) closeQuietly(this.fd)
+    if (this.request.uring.driver.wasLeftUndone(res)) closeQuietly(this.fd)
     this.fd = -1
     // The kernel has let go of the descriptor whatever else it answers. An interruption is no error to Node either.
     if (res < 0 && res !== ECANCELED && res !== EINTR && !this.#aborted) {

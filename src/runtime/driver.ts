@@ -142,6 +142,14 @@ export class Driver {
     return this.#failure !== null
   }
 
+  /**
+   * Whether an operation that ended with `res` was not carried out because the ring was closed first. Of a ring that has failed
+   * nobody knows: a descriptor that was to be closed must be left alone, for its number may be another file's by now.
+   */
+  wasLeftUndone(res: number): boolean {
+    return res === ECANCELED && !this.hasFailed
+  }
+
   get mappedBuffers(): MappedBufferPolicy {
     return this.#guard.policy
   }

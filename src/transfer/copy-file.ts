@@ -183,7 +183,7 @@ async function fill(
       await readable.close()
     }
   }
-  const target = Buffer.from(output.temporary).toString('latin1')
+  const target = output.temporaryLatin1
   // The output has its permissions; those that a change of owner takes away are given once more.
   const mode = preserved.owner && preserved.mode ? modeOf(stat, preserved) : null
   applyAttributes({ source: source.latin1, target, stat, preserved, mode, followsSource: true })

@@ -56,6 +56,8 @@ export class OutputFile {
   readonly target: string
   /** What it is called until then. */
   readonly temporary: string
+  /** The same, a character a byte. */
+  readonly temporaryLatin1: string
   readonly fd: number
   readonly #handle: fs.promises.FileHandle
   #settled = false
@@ -63,6 +65,8 @@ export class OutputFile {
   private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
     this.target = target
     this.temporary = temporary
+    this.temporaryLatin1 = Buffer.from(temporary).toString('latin1')
+    beginUnfinished(this.temporaryLatin1)
     this.#handle = handle
     this.fd = handle.fd
   }
@@ -87,7 +91,6 @@ export class OutputFile {
       'wx',
       mode === null ? (options.newMode ?? DEFAULT_MODE) : mode & 0o600,
     )
-    beginUnfinished(latin1Of(temporary))
     const output = new OutputFile(target, temporary, handle)
     try {
       if (mode !== null) await adopt(handle, old, mode)
@@ -119,7 +122,7 @@ export class OutputFile {
       await this.discard()
       throw named(error, this.target)
     }
-    endUnfinished(latin1Of(this.temporary))
+    endUnfinished(this.temporaryLatin1)
     if (!fsync) return
     const folder = await open(dirname(this.target), 'r')
     try {
@@ -148,9 +151,9 @@ export class OutputFile {
   /** Closes and removes the file. Never throws; does nothing after `commit`. */
   async discard(): Promise<void> {
     await this.#close().catch(() => {})
-    if (!isUnfinished(latin1Of(this.temporary))) return
+    if (!isUnfinished(this.temporaryLatin1)) return
     await unlink(this.temporary).catch(() => {})
-    endUnfinished(latin1Of(this.temporary))
+    endUnfinished(this.temporaryLatin1)
   }
 
   async #close(): Promise<void> {
@@ -158,10 +161,6 @@ export class OutputFile {
     this.#settled = true
     await this.#handle.close()
   }
-}
-
-function latin1Of(path: string): string {
-  return Buffer.from(path).toString('latin1')
 }
 
 /** Has an error of a system call that names no file say which one it was. */

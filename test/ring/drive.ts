@@ -75,6 +75,26 @@ export interface SpiedCalls extends UringCalls {
   readonly counts: { setup: number; enter: number; register: number }
 }
 
+/** An array whose length reads as `lengths`, one after the other, before it reads as what it is. */
+export function changingLength<T>(values: T[], lengths: number[]): T[] {
+  return new Proxy(values, {
+    get: (target, key) =>
+      key === 'length' && lengths.length > 0 ? lengths.shift() : Reflect.get(target, key, target),
+  })
+}
+
+/** The kernel's calls, and the counts that were registered with that opcode. */
+export function countingRegister(opcode: number): { readonly calls: UringCalls; readonly counts: number[] } {
+  const counts: number[] = []
+  const calls = spied({
+    register(fd, called, address, count) {
+      if (called === opcode) counts.push(count)
+      return kernelCalls.register(fd, called, address, count)
+    },
+  })
+  return { calls, counts }
+}
+
 /** The kernel's calls with some replaced, and the number of each made. */
 export function spied(replacement: Partial<UringCalls> = {}): SpiedCalls {
   const counts = { setup: 0, enter: 0, register: 0 }

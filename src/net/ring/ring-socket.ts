@@ -27,7 +27,6 @@ import { sendFile } from './send-file.js'
 import { Sender, type SenderHost } from './sender.js'
 
 const NO_ADDRESS: EndpointAddress = {}
-const ECANCELED = -125
 
 let closedFd = -1
 function prepareClose(sqe: Sqe): void {
@@ -391,9 +390,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     }
     closedFd = this.#fd
     const onCqe = (res: number): void => {
-      // The ring was closed before it came to that. (Of one that has failed nobody knows, and the number may be another
-      // file's by now.)
-      if (res === ECANCELED && !driver.hasFailed) close(this.#fd)
+      if (driver.wasLeftUndone(res)) close(this.#fd)
       this.#over()
     }
     driver.submitMultishot(prepareClose, onCqe, 'close', null)

@@ -11,7 +11,7 @@ import { checkInteger, checkMembers, invalidType } from '../../syscalls/argument
 import { defineStruct, Struct } from '../../syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
-import { type Addressed, callForTask, callRegister, checkRegister } from './call.js'
+import { type Addressed, callForTask, callRegister, checkedCopy, checkRegister } from './call.js'
 
 const SOCK_FILTER = defineStruct('sock_filter', 8, {
   code: [0, 'u16'],
@@ -51,11 +51,7 @@ interface FilterRequest {
 function filterRequest(filter: BpfFilter): FilterRequest {
   if (typeof filter !== 'object' || filter === null) throw invalidType('filter', 'an object', filter)
   checkMembers('filter', filter, ['opcode', 'program', 'payloadBytes', 'flags'])
-  const given = filter.program
-  if (!Array.isArray(given)) throw invalidType('filter.program', 'an array', given)
-  // A copy: a member may be a getter that makes the array longer.
-  const instructions: readonly BpfInstruction[] = [...given]
-  checkInteger('filter.program.length', instructions.length, 1, MAX_INSTRUCTIONS)
+  const instructions = checkedCopy('filter.program', filter.program, MAX_INSTRUCTIONS)
   const program = Struct.alloc(SOCK_FILTER, instructions.length)
   instructions.forEach((instruction, index) => {
     const name = `filter.program[${index}]`

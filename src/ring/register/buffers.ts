@@ -28,7 +28,7 @@ import { addressOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Ring } from '../ring.js'
-import { callRegister, checkRegister, checkTags, type Hints, type Tag, words64 } from './call.js'
+import { callRegister, checkedCopy, checkRegister, checkTags, type Hints, type Tag, words64 } from './call.js'
 import { dropBuffers, heldMemory, holdBuffers, releaseRetired } from './held-buffers.js'
 
 /** Slots of a buffer table. Before Linux 5.13 the kernel's bound was 1024. */
@@ -71,10 +71,7 @@ interface Vectors {
 }
 
 function checkBuffers(given: readonly RegisterableBuffer[], room: number): Vectors {
-  if (!Array.isArray(given)) throw invalidType('buffers', 'an array', given)
-  // A copy, for the array of a proxy or a getter may grow: the kernel would be told of more than there is memory for.
-  const buffers: RegisterableBuffer[] = [...given]
-  checkInteger('buffers.length', buffers.length, 1, room)
+  const buffers = checkedCopy('buffers', given, room)
   const iovecs = Struct.alloc(IOVEC, buffers.length)
   const memory = buffers.map((buffer: RegisterableBuffer, index) => {
     if (buffer === null) return undefined

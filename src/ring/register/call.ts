@@ -135,6 +135,17 @@ function softLimit(name: string): string | null {
   }
 }
 
+/**
+ * Throws unless `given` is an array of 1 to `most` entries; returns a copy, in which a hole is undefined. A proxy or a getter may
+ * make the array longer while it is read: the kernel would be told of more than there is memory for.
+ */
+export function checkedCopy<T>(name: string, given: readonly T[], most: number): T[] {
+  if (!Array.isArray(given)) throw invalidType(name, 'an array', given)
+  const copy: T[] = [...given]
+  checkInteger(`${name}.length`, copy.length, 1, most)
+  return copy
+}
+
 /** An array of C ints. */
 export function ints(values: readonly number[]): Struct<'value'> {
   const array = Struct.alloc(INT, values.length)

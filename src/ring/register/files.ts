@@ -15,13 +15,14 @@ import {
   IORING_RSRC_REGISTER_SPARSE,
   IORING_UNREGISTER_FILES,
 } from '../../syscalls/abi/index.js'
-import { checkInteger, checkMembers, invalidType, invalidValue } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkMembers, invalidValue } from '../../syscalls/argument-errors.js'
 import type { Fd } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Ring } from '../ring.js'
 import {
   callRegister,
   checkDescriptor,
+  checkedCopy,
   checkRegister,
   checkTags,
   type Hints,
@@ -50,11 +51,9 @@ const HINTS: Hints = {
   ENXIO: 'no files are registered',
 }
 
-/** @returns A copy, for the array of a proxy or a getter may grow: the kernel would be told of more than there is memory for. */
+/** @returns A copy. */
 function checkFds(given: readonly Fd[], room: number, least: number): readonly Fd[] {
-  if (!Array.isArray(given)) throw invalidType('fds', 'an array', given)
-  const fds: Fd[] = [...given]
-  checkInteger('fds.length', fds.length, 1, room)
+  const fds = checkedCopy('fds', given, room)
   for (let index = 0; index < fds.length; index++) checkDescriptor(`fds[${index}]`, fds[index]!, least)
   return fds
 }

@@ -8,10 +8,10 @@ import {
   IORING_REGISTER_IOWQ_MAX_WORKERS,
   IORING_UNREGISTER_IOWQ_AFF,
 } from '../../syscalls/abi/index.js'
-import { checkInteger, checkMembers, invalidType } from '../../syscalls/argument-errors.js'
+import { checkInteger, checkMembers } from '../../syscalls/argument-errors.js'
 import { addressOf } from '../../syscalls/memory.js'
 import type { Ring } from '../ring.js'
-import { callRegister, checkRegister, ints } from './call.js'
+import { callRegister, checkedCopy, checkRegister, ints } from './call.js'
 
 /** The most processors that a kernel can be built for. */
 const MAX_CPUS = 8192
@@ -43,14 +43,13 @@ export interface IowqWorkers {
  * @see io_uring_register_iowq_aff(3), sched_setaffinity(2)
  */
 export function registerIowqAff(ring: Ring, cpus: readonly number[]): void {
-  if (!Array.isArray(cpus)) throw invalidType('cpus', 'an array', cpus)
-  checkInteger('cpus.length', cpus.length, 1, MAX_CPUS)
+  const wanted = checkedCopy('cpus', cpus, MAX_CPUS)
   // The kernel cuts a mask that is too long: a processor that is not there would be an empty mask, and no error.
   const last = possibleCpus() - 1
-  for (let index = 0; index < cpus.length; index++) checkInteger(`cpus[${index}]`, cpus[index], 0, last)
+  for (const [index, cpu] of wanted.entries()) checkInteger(`cpus[${index}]`, cpu, 0, last)
   // A cpu_set_t is an array of unsigned longs; in little-endian memory, bit n of it is bit n % 8 of byte n / 8.
-  const mask = new Uint8Array(new ArrayBuffer((Math.floor(Math.max(...cpus) / 64) + 1) * 8))
-  for (const cpu of cpus) mask[cpu >>> 3] = mask[cpu >>> 3]! | (1 << (cpu & 7))
+  const mask = new Uint8Array(new ArrayBuffer((Math.floor(Math.max(...wanted) / 64) + 1) * 8))
+  for (const cpu of wanted) mask[cpu >>> 3] = mask[cpu >>> 3]! | (1 << (cpu & 7))
   const argument = { address: addressOf(mask), mask }
   checkRegister(
     callRegister(ring, IORING_REGISTER_IOWQ_AFF, argument, mask.length),

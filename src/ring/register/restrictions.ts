@@ -14,7 +14,7 @@ import { addressOf } from '../../syscalls/memory.js'
 import { Struct } from '../../syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
-import { callForTask, callRegister, checkRegister } from './call.js'
+import { callForTask, callRegister, checkedCopy, checkRegister } from './call.js'
 
 /** One line of the allowlist. What no line allows is answered with -EACCES. */
 export type Restriction =
@@ -33,6 +33,9 @@ const KINDS: Readonly<Record<string, number>> = {
   sqeFlagsAllowed: IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
   sqeFlagsRequired: IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
 }
+
+/** The kernel counts them in 16 bits. */
+const MAX_LINES = 0xffff
 
 function fill(
   entries: Struct<keyof typeof IO_URING_RESTRICTION.fields>,
@@ -53,14 +56,6 @@ function fill(
   })
 }
 
-/** A copy: a member may be a getter that makes the array longer. A hole becomes undefined, and is refused as such. */
-function copyList(restrictions: readonly Restriction[]): Restriction[] {
-  if (!Array.isArray(restrictions)) throw invalidType('restrictions', 'an array', restrictions)
-  const lines = [...restrictions]
-  checkInteger('restrictions.length', lines.length, 1, 0xffff)
-  return lines
-}
-
 /**
  * Restricts a ring that was set up with R_DISABLED; the list takes effect with `Ring.enable`, and is final. Linux 5.10.
  *
@@ -71,7 +66,7 @@ function copyList(restrictions: readonly Restriction[]): Restriction[] {
  * @see io_uring_register_restrictions(3)
  */
 export function registerRestrictions(ring: Ring, restrictions: readonly Restriction[]): void {
-  const lines = copyList(restrictions)
+  const lines = checkedCopy('restrictions', restrictions, MAX_LINES)
   const entries = Struct.alloc(IO_URING_RESTRICTION, lines.length)
   fill(entries, lines)
   const result = callRegister(ring, IORING_REGISTER_RESTRICTIONS, entries, lines.length)
@@ -94,7 +89,7 @@ export function registerTaskRestrictions(
   restrictions: readonly Restriction[],
   calls: UringCalls = kernelCalls,
 ): void {
-  const lines = copyList(restrictions)
+  const lines = checkedCopy('restrictions', restrictions, MAX_LINES)
   const headBytes = IO_URING_TASK_RESTRICTION.size
   const memory = new Uint8Array(new ArrayBuffer(headBytes + lines.length * IO_URING_RESTRICTION.size))
   new Struct(IO_URING_TASK_RESTRICTION, memory).set('nr_res', lines.length)

@@ -13,6 +13,7 @@ import {
 } from '../../../src/ring/register/index.js'
 import { Ring } from '../../../src/ring/ring.js'
 import {
+  IORING_REGISTER_BUFFERS,
   IORING_REGISTER_DST_REPLACE,
   IORING_SETUP_NO_MMAP,
   IORING_SETUP_REGISTERED_FD_ONLY,
@@ -20,10 +21,9 @@ import {
 } from '../../../src/syscalls/abi/index.js'
 import { addressOf, MappedRegion } from '../../../src/syscalls/memory.js'
 import type { UringCalls } from '../../../src/syscalls/uring-calls.js'
-import { kernelCalls } from '../../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
 import { PATIENCE } from '../../patience.js'
-import { nextSqe, openPipe, spied } from '../drive.js'
+import { changingLength, countingRegister, nextSqe, openPipe, spied } from '../drive.js'
 import { collectGarbage, completions, fileWith, isQuiet, memory, result, text } from './fixture.js'
 
 const SYSCALL = 'io_uring_register'
@@ -482,20 +482,9 @@ test(
 test(
   'an array that grows while it is read: the kernel is told of as many buffers as there is memory for',
   needs({ ring: true }, () => {
-    const counts: number[] = []
-    const calls = {
-      ...kernelCalls,
-      register(fd: number, opcode: number, address: number, count: number) {
-        counts.push(count)
-        return kernelCalls.register(fd, opcode, address, count)
-      },
-    }
+    const { calls, counts } = countingRegister(IORING_REGISTER_BUFFERS)
     using ring = Ring.open({ entries: 8 }, calls)
-    const lengths = [1, 1, 3]
-    const growing = new Proxy<null[]>([null, null, null], {
-      get: (target, key) =>
-        key === 'length' && lengths.length > 0 ? lengths.shift() : Reflect.get(target, key, target),
-    })
+    const growing = changingLength<null>([null, null, null], [1, 1, 3])
     registerBuffers(ring, growing)
     // The third reading of its length was the count, and the memory was that of one.
     assert.is(counts[0], 1)

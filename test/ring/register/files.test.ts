@@ -16,9 +16,8 @@ import {
   IOSQE_FIXED_FILE,
 } from '../../../src/syscalls/abi/index.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
-import { kernelCalls } from '../../../src/syscalls/uring-calls.js'
 import { assert, kernelIsAtLeast, needs, test } from '../../harness.js'
-import { nextSqe, openPipe, spied } from '../drive.js'
+import { changingLength, countingRegister, nextSqe, openPipe, spied } from '../drive.js'
 import { completions, fileWith, isQuiet, memory, result, temporary, text } from './fixture.js'
 
 const SYSCALL = 'io_uring_register'
@@ -202,20 +201,9 @@ test(
 test(
   'an array that grows while it is read: the kernel is told of as many files as there is memory for',
   needs({ ring: true }, () => {
-    const counts: number[] = []
-    const calls = {
-      ...kernelCalls,
-      register(fd: number, opcode: number, address: number, count: number) {
-        if (opcode === IORING_REGISTER_FILES) counts.push(count)
-        return kernelCalls.register(fd, opcode, address, count)
-      },
-    }
+    const { calls, counts } = countingRegister(IORING_REGISTER_FILES)
     using ring = Ring.open({ entries: 8 }, calls)
-    const lengths = [1, 1, 3, 3, 3, 3]
-    const growing = new Proxy([-1, -1, -1], {
-      get: (target, key) =>
-        key === 'length' && lengths.length > 0 ? lengths.shift() : Reflect.get(target, key, target),
-    })
+    const growing = changingLength([-1, -1, -1], [1, 1, 3, 3, 3, 3])
     registerFiles(ring, growing)
     assert.equal(counts, [1])
     unregisterFiles(ring)
