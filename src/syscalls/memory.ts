@@ -55,6 +55,40 @@ function detach(buffer: ArrayBuffer): void {
 // Asking koffi costs a call and a BigInt; the memory of an ArrayBuffer never moves, so its base is asked for once.
 const bases = new WeakMap<ArrayBuffer, Address>()
 
+type View = ArrayBufferView | ArrayBuffer
+
+// A subclass or a property of its own can make a view tell another length than it has, and the kernel would be told so and write
+// beyond its memory. These ask the engine itself.
+function getterOf<T = number>(prototype: object, name: string): (this: View) => T {
+  return Object.getOwnPropertyDescriptor(prototype, name)!.get as (this: View) => T
+}
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object
+const typedByteLength = getterOf(typedArray, 'byteLength')
+const typedByteOffset = getterOf(typedArray, 'byteOffset')
+const typedBuffer = getterOf<ArrayBufferLike>(typedArray, 'buffer')
+const dataByteLength = getterOf(DataView.prototype, 'byteLength')
+const dataByteOffset = getterOf(DataView.prototype, 'byteOffset')
+const dataBuffer = getterOf<ArrayBufferLike>(DataView.prototype, 'buffer')
+const ownByteLength = getterOf(ArrayBuffer.prototype, 'byteLength')
+
+/**
+ * The bytes that `memory` has.
+ *
+ * @throws TypeError `ERR_INVALID_ARG_VALUE` where it tells another length.
+ */
+export function byteLengthOf(memory: View): number {
+  const byteLength = intrinsicByteLength(memory)
+  const isBytes = memory instanceof Uint8Array
+  if (memory.byteLength === byteLength && (!isBytes || memory.length === byteLength)) return byteLength
+  const told = isBytes && memory.length !== byteLength ? memory.length : memory.byteLength
+  throw invalidValue('memory.length', told, `is not what the memory has, ${byteLength} bytes`)
+}
+
+function intrinsicByteLength(memory: View): number {
+  if (!ArrayBuffer.isView(memory)) return ownByteLength.call(memory)
+  return (memory instanceof DataView ? dataByteLength : typedByteLength).call(memory)
+}
+
 function isDetached(buffer: ArrayBuffer): boolean {
   if (buffer.byteLength !== 0) return false
   try {
@@ -72,23 +106,26 @@ function isDetached(buffer: ArrayBuffer): boolean {
  * @param minBytes - How many bytes the kernel may touch; a shorter buffer is refused.
  * @returns The address, or 0 for an empty buffer.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for anything else (a SharedArrayBuffer has no address to be had);
- *   TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer; RangeError `ERR_OUT_OF_RANGE` for one too short.
+ *   TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer, and for one whose `byteLength` or `length` was overridden with another
+ *   than it has; RangeError `ERR_OUT_OF_RANGE` for one too short.
  */
 export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): Address {
   if (typeof minBytes !== 'number') throw invalidType('minBytes', 'of type number', minBytes)
   const isView = ArrayBuffer.isView(memory)
   // The buffer of a small typed array moves off the JavaScript heap when `.buffer` is first touched; only then is
   // its address stable.
-  const buffer = isView ? memory.buffer : memory
+  const isTyped = isView && !(memory instanceof DataView)
+  const buffer = isView ? (isTyped ? typedBuffer : dataBuffer).call(memory) : memory
   if (!(buffer instanceof ArrayBuffer)) {
     throw invalidType('memory', 'an ArrayBuffer, Buffer, TypedArray or DataView', memory)
   }
+  const byteLength = byteLengthOf(memory)
   // So that NaN is refused as well.
-  const isLongEnough = memory.byteLength >= minBytes
+  const isLongEnough = byteLength >= minBytes
   if (!isLongEnough || buffer.byteLength === 0) {
     if (isDetached(buffer)) throw invalidValue('memory', memory, 'is detached')
     if (!isLongEnough) {
-      throw outOfRange('memory.byteLength', `>= ${minBytes}`, memory.byteLength)
+      throw outOfRange('memory.byteLength', `>= ${minBytes}`, byteLength)
     }
     return 0
   }
@@ -98,7 +135,7 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
     bases.set(buffer, base)
   }
   if (!isView) return base
-  const address = base + memory.byteOffset
+  const address = base + (isTyped ? typedByteOffset : dataByteOffset).call(memory)
   if (memory instanceof Uint8Array) makeKnown(memory, address)
   return address
 }

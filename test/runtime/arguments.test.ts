@@ -26,6 +26,11 @@ function detached(): Uint8Array {
   return view
 }
 
+/** Memory that would have the kernel write beyond it. */
+function longerThanItIs(): Uint8Array {
+  return Object.defineProperty(new Uint8Array(8), 'length', { value: 1000 })
+}
+
 const TYPE = 'ERR_INVALID_ARG_TYPE'
 const VALUE = 'ERR_INVALID_ARG_VALUE'
 const RANGE = 'ERR_OUT_OF_RANGE'
@@ -47,6 +52,7 @@ const TRANSFERS: readonly (readonly [fd: Anything, buffer: Anything, options: An
   [file, new Uint8Array(new SharedArrayBuffer(8)), {}, TYPE],
   [file, detached(), {}, VALUE],
   [file, detached().buffer, {}, VALUE],
+  [file, longerThanItIs(), {}, VALUE],
   [file, new Uint8Array(8), { length: 9 }, RANGE],
   [file, new Uint8Array(8), { length: -1 }, RANGE],
   [file, new Uint8Array(8), { length: 1.5 }, RANGE],

@@ -113,6 +113,35 @@ test('addressOf() refuses a detached buffer, also one whose address it gave befo
   assert.throws(() => addressOf(bytes.buffer), { code: 'ERR_INVALID_ARG_VALUE' })
 })
 
+test('addressOf() refuses memory whose length was overridden', () => {
+  class Longer extends Uint8Array<ArrayBuffer> {
+    override get length(): number {
+      return 1 << 20
+    }
+  }
+  const own = Buffer.allocUnsafeSlow(16)
+  Object.defineProperty(own, 'length', { value: 1 << 20 })
+  const others: (ArrayBuffer | ArrayBufferView)[] = [
+    new Uint8Array(8),
+    new Float64Array(8),
+    new DataView(new ArrayBuffer(8)),
+    new ArrayBuffer(8),
+  ]
+  for (const memory of others) Object.defineProperty(memory, 'byteLength', { value: 1 << 20 })
+  for (const memory of [new Longer(new ArrayBuffer(8)), own, ...others]) {
+    assert.is(knownAddressOf(memory as Uint8Array<ArrayBuffer>), 0)
+    assert.throws(() => addressOf(memory as Uint8Array), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /is not what the memory has/,
+    })
+  }
+  const moved = new Uint8Array(new ArrayBuffer(64), 8, 8)
+  const address = addressOf(moved)
+  Object.defineProperty(moved, 'byteOffset', { value: 1 << 20 })
+  Object.defineProperty(moved, 'buffer', { value: new ArrayBuffer(8) })
+  assert.is(addressOf(moved), address)
+})
+
 test(
   'knownAddressOf() is the address of a view that was asked for before, until its memory is transferred',
   needs(onLinux, () => {

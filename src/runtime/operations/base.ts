@@ -12,6 +12,7 @@ import {
   type Sqe,
 } from '../../ring/index.js'
 import { checkInteger, invalidType, invalidValue, outOfRange } from '../../syscalls/argument-errors.js'
+import { byteLengthOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
 import type { Driver } from '../driver.js'
 import { isMappedFile } from '../move-bytes.js'
@@ -105,11 +106,13 @@ export abstract class Operations {
    * @internal Whether the data of `buffer` goes through a block. Memory of the driver, such as a pool's, need not; a
    * mapping of a file must not, and is the driver's guard's business.
    *
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory, before there is a block that it could cost.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory, `ERR_INVALID_ARG_VALUE` for memory that tells another length
+   *   than it has, before there is a block that it could cost.
    */
   copied(buffer: Bytes): boolean {
     if (!this.copies) return false
     if (ArrayBuffer.isView(buffer) && !(buffer.buffer instanceof ArrayBuffer)) throw noBytes(buffer)
+    byteLengthOf(buffer)
     return !this.driver.arena.owns(buffer) && !isMappedFile(buffer)
   }
 
@@ -196,13 +199,14 @@ export function pathText(path: PathLike): string {
  * Checks a buffer and the part of it to use.
  *
  * @returns The length, in bytes.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` (shared memory included), `ERR_INVALID_ARG_VALUE` for a detached buffer;
- *   RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` (shared memory included), `ERR_INVALID_ARG_VALUE` for a detached buffer
+ *   or one that tells another length than it has; RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
  */
 export function checkedLength(buffer: Bytes, length: number | undefined, name = 'length'): number {
   const isView = ArrayBuffer.isView(buffer)
   if (!isView && !(buffer instanceof ArrayBuffer)) throw noBytes(buffer)
   // Not `byteLength` where `length` says the same: V8 has the one in place, the other is a call in Node 20.
+  // Whether that is the length it has, `addressOf` finds, or `copied`.
   const byteLength = buffer instanceof Uint8Array ? buffer.length : buffer.byteLength
   // Only what is empty can be detached.
   if (byteLength === 0) addressOf(buffer)
@@ -219,7 +223,7 @@ export function asBytes(buffer: Bytes): Uint8Array<ArrayBuffer> {
   if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer)
   const memory = buffer.buffer
   if (!(memory instanceof ArrayBuffer)) throw noBytes(buffer)
-  return new Uint8Array(memory, buffer.byteOffset, buffer.byteLength)
+  return new Uint8Array(memory, buffer.byteOffset, byteLengthOf(buffer))
 }
 
 /** The directory that a relative path starts at. */
