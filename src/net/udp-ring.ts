@@ -20,6 +20,7 @@ import { close as closeNow } from '../syscalls/libc.js'
 import { ipAddress, placeOf } from './address.js'
 import { localName, makeBlocking, peerName } from './descriptor.js'
 import { netError } from './errors.js'
+import { announced } from './ring/announced.js'
 import type { Data } from './socket.js'
 import type { UdpAddress, UdpDestination, UdpMessage, UdpOptions, UdpSocket } from './udp.js'
 import * as descriptor from './udp-descriptor.js'
@@ -58,6 +59,7 @@ export async function bindOnRing(uring: Uring, options: UdpOptions): Promise<Udp
   const address = fd === undefined ? await resolveForUdp(host, type, lookup) : host
   checkNotAborted(options.signal)
   const own = fd ?? descriptor.openUdp(type, address, port, options)
+  announced?.taken(own)
   makeBlocking(own)
   const socket = new RingUdpSocket(uring, own, options)
   try {
@@ -276,6 +278,7 @@ class RingUdpSocket implements UdpSocket {
       if (!uring.closed) await uring.cancelFd(this.#fd).catch(() => 0)
       await sent
     }
+    announced?.closing(this.#fd)
     closeNow(this.#fd)
   }
 

@@ -120,11 +120,16 @@ export class Arena {
     } else this.#unmap(region)
   }
 
-  /** Unmaps everything; blocks still held turn empty. Only once the kernel has let go of all of them. */
-  close(): void {
+  /**
+   * Unmaps everything; blocks still held turn empty.
+   *
+   * @param isUnused - False where the kernel may not have let go of all of them: then they stay mapped for good, rather than have
+   *   it write into what would be mapped there next.
+   */
+  close(isUnused = true): void {
     if (this.#closed) return
     this.#closed = true
-    for (const region of this.#regions) this.#unmap(region)
+    if (isUnused) for (const region of this.#regions) this.#unmap(region)
     for (const list of this.#free) list.length = 0
     this.#current = null
     this.#blocksInUse = 0

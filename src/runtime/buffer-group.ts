@@ -293,7 +293,7 @@ export class BufferGroup {
     this.#freed = true
     this.#supply.close(() => {
       returnGroupId(this.#driver, this.id)
-      this.#driver.arena.free(this.#block)
+      this.#driver.freeLent(this.#block)
     })
   }
 }

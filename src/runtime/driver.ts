@@ -20,6 +20,7 @@ import type { Arena, Block } from './arena.js'
 import { CancelQueue } from './cancel-queue.js'
 import { log } from './diagnostics.js'
 import { InFlight } from './in-flight.js'
+import { LentBlocks } from './lent-blocks.js'
 import { closeAtExit, forgetAtExit } from './lifetime.js'
 import { MappedBufferGuard, type MappedBufferOptions, type MappedBufferPolicy } from './mapped-buffers.js'
 import type { Bounce } from './mapped-entry.js'
@@ -76,6 +77,7 @@ export class Driver {
   /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
   readonly onClose = new Set<() => void>()
   readonly #inFlight: InFlight
+  readonly #lent: LentBlocks
   readonly #submission: Submission
   readonly #settlement: Settlement
   readonly #cancels: CancelQueue
@@ -112,6 +114,7 @@ export class Driver {
       },
     })
     this.#inFlight = inFlight
+    this.#lent = new LentBlocks(inFlight.slots, arena)
     this.#submission = submission
     this.#guard = new MappedBufferGuard(mapped, submission.isSqpoll, arena)
     this.#watched = this.#guard.watched
@@ -525,6 +528,11 @@ export class Driver {
     this.#dispose()
   }
 
+  /** Frees a block that the program had a view of, once no operation has been given that view and is not over. */
+  freeLent(block: Block): void {
+    this.#lent.free(block)
+  }
+
   /** Why the driver takes no more operations. */
   closedError(syscall: string): Error {
     return this.#failure ?? systemError(EBADF, syscall, { hint: 'the ring is closed' })
@@ -532,6 +540,7 @@ export class Driver {
 
   #roundEnded(): void {
     this.#updateRef()
+    this.#lent.freeUnused()
     if (this.#inFlight.active > 0) return
     if (this.#closing !== null) this.#finishClose()
     else if (this.#closeOnIdle) void this.close()
@@ -551,8 +560,7 @@ export class Driver {
     if (this.ring.closed) return
     const hasLetGo = this.ring.close()
     this.#pump.close()
-    // Else it may still write there: better to lose the memory than to have another mapping in its place.
-    if (hasLetGo) this.arena.close()
+    this.arena.close(hasLetGo)
   }
 
   /** The ring is of no use any more: it is closed, and every operation rejects. */

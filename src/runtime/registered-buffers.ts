@@ -237,7 +237,7 @@ export class BufferPool {
     if (!this.#closed || this.#free.length < this.count) return
     this.#free.length = 0
     if (!this.#driver.ring.closed) this.#table.remove(this.#firstIndex, this.count)
-    this.#driver.arena.free(this.#block)
+    this.#driver.freeLent(this.#block)
   }
 }
 

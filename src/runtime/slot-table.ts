@@ -36,6 +36,11 @@ export class SlotTable {
     return this.#slots.filter((slot) => slot.remaining > 0)
   }
 
+  /** Whether an operation holds memory that `test` is true of; those that wait for room included. */
+  someMemory(test: (memory: unknown) => boolean): boolean {
+    return this.#slots.some(({ memory }) => memory !== null && test(memory))
+  }
+
   #make(): Slot {
     const index = this.#slots.length
     if (index >= MAX_SLOTS) throw new RangeError(`More than ${MAX_SLOTS - 1} operations at once`)

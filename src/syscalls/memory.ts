@@ -74,7 +74,7 @@ const ownByteLength = getterOf(ArrayBuffer.prototype, 'byteLength')
 /**
  * The bytes that `memory` has.
  *
- * @throws TypeError `ERR_INVALID_ARG_VALUE` where it tells another length.
+ * @throws TypeError `ERR_INVALID_ARG_VALUE` where it tells another length; for a DataView that is detached.
  */
 export function byteLengthOf(memory: View): number {
   const byteLength = intrinsicByteLength(memory)
@@ -86,10 +86,13 @@ export function byteLengthOf(memory: View): number {
 
 function intrinsicByteLength(memory: View): number {
   if (!ArrayBuffer.isView(memory)) return ownByteLength.call(memory)
-  return (memory instanceof DataView ? dataByteLength : typedByteLength).call(memory)
+  if (!(memory instanceof DataView)) return typedByteLength.call(memory)
+  // This view alone throws when it is asked for its length then.
+  if (isDetached(dataBuffer.call(memory))) throw invalidValue('memory', {}, 'is detached')
+  return dataByteLength.call(memory)
 }
 
-function isDetached(buffer: ArrayBuffer): boolean {
+function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength !== 0) return false
   try {
     new Uint8Array(buffer)

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Uring } from '../../src/index.js'
 import { connect, createServer } from '../../src/net/index.js'
 import { assert, needs, test } from '../harness.js'
 import {
@@ -324,5 +325,29 @@ test('a connected descriptor becomes a connection, and a bound one a server', as
   await adopted.close()
   await assert.rejects(connect({ fd: 0x7fff_fff0 }), (error) => typeof error.code === 'string')
 })
+
+test(
+  'without memory to receive into there is no connection, and none of its descriptors',
+  needs({ ring: true }, async () => {
+    const peer = await serveNode((socket) => socket.on('error', () => {}))
+    await using uring = Uring.open()
+    const shortage = Object.assign(new Error('no memory'), { code: 'ENOMEM' })
+    uring.createBufferGroup = () => {
+      throw shortage
+    }
+    const errors: unknown[] = []
+    const { server, port } = await serve(echo, { uring, onError: (error) => errors.push(error) })
+    const before = await settledDescriptorCount()
+    await assert.rejects(connect({ host: '127.0.0.1', port: peer.port, uring }), { code: 'ENOMEM' })
+    const client = net.connect({ host: '127.0.0.1', port })
+    client.on('error', () => {})
+    await once(client, 'close')
+    assert.equal(errors, [shortage])
+    assert.is(server.connections, 0)
+    assert.is(await settledDescriptorCount(), before)
+    await server.close()
+    await peer.close()
+  }),
+)
 
 test.run()

@@ -82,6 +82,16 @@ test('the methods of a connection refuse bad arguments and leave it as it was', 
   const { ours, theirs, close } = await pair()
   assert.throws(() => ours.write(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.write(['a', null] as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  const detached = [new DataView(new ArrayBuffer(8)), new Float64Array(8), new ArrayBuffer(8)]
+  const buffers = detached.map(
+    (memory) => (ArrayBuffer.isView(memory) ? memory.buffer : memory) as ArrayBuffer,
+  )
+  structuredClone(buffers, { transfer: buffers })
+  for (const memory of detached) {
+    assert.throws(() => ours.write(['a', memory]), { code: 'ERR_INVALID_ARG_VALUE' })
+    assert.throws(() => ours.write(memory), { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+  assert.equal([ours.bytesWritten, ours.pendingBytes], [0, 0])
   assert.throws(() => ours.setTimeout(-1), { code: 'ERR_OUT_OF_RANGE' })
   assert.throws(() => ours.setTimeout('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.setTimeout(1, 5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
@@ -90,6 +100,7 @@ test('the methods of a connection refuse bad arguments and leave it as it was', 
   await assert.rejects(ours.sendFile('/etc/hostname', { offset: -1 }), { code: 'ERR_OUT_OF_RANGE' })
   await assert.rejects(ours.sendFile({} as never), { code: 'ERR_INVALID_ARG_TYPE' })
   ours.write('still here')
+  await ours.flush()
   const [data] = (await new Promise((resolve) => theirs.once('data', (...args) => resolve(args)))) as [Buffer]
   assert.is(String(data), 'still here')
   await close()

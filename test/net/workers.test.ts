@@ -35,7 +35,7 @@ function run(body: string, env: Record<string, string> = {}): unknown {
     `import assert from 'node:assert'
     import { readdirSync, writeFileSync } from 'node:fs'
     import { Worker } from 'node:worker_threads'
-    import { connect, createServer } from './dist/net/index.js'
+    import { bind, connect, createServer } from './dist/net/index.js'
     import { Uring } from './dist/index.js'
     const handler = new URL('./handler.mjs', import.meta.url)
     const descriptors = () => readdirSync('/proc/self/fd').length
@@ -390,6 +390,27 @@ test(
       await server.close()
       console.log(JSON.stringify({ ended: true }))`)
     assert.equal(result, { ended: true })
+  }),
+)
+
+test(
+  'a worker that is terminated leaves no datagram socket',
+  needs(onRing, () => {
+    const result = run(`
+      const code = \`
+        import { bind } from '\${new URL('./dist/net/index.js', import.meta.url).href}'
+        import { parentPort } from 'node:worker_threads'
+        const socket = await bind({ address: '127.0.0.1' })
+        const { port } = socket.address()
+        await socket.send('one', { port })
+        for await (const { data } of socket) parentPort.postMessage({ port, data: String(data) })\`
+      const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(code)))
+      const { port, data } = await new Promise((resolve) => worker.once('message', resolve))
+      await worker.terminate()
+      const socket = await bind({ address: '127.0.0.1', port })
+      await socket.close()
+      console.log(JSON.stringify({ data }))`)
+    assert.equal(result, { data: 'one' })
   }),
 )
 

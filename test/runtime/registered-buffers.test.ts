@@ -3,9 +3,10 @@
 import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { IORING_REGISTER_BUFFERS, IORING_REGISTER_BUFFERS2, kernelCalls } from '../../src/ring/index.js'
-import { close } from '../../src/syscalls/libc.js'
+import { close, write } from '../../src/syscalls/libc.js'
+import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
-import { TestRing, temporaryFolder, turns, withCalls } from './fixture.js'
+import { pipe, TestRing, temporaryFolder, turns, withCalls } from './fixture.js'
 import { openUring } from './open-uring.js'
 
 const here = needs.bind(null, { ring: true } as const)
@@ -161,6 +162,45 @@ test(
     const fd = openSync('/proc/self/stat', 'r')
     await assert.rejects(uring.read(fd, Buffer.alloc(8), { bufferIndex: 1023 }), { code: 'EFAULT' })
     close(fd)
+  }),
+)
+
+test(
+  'memory that was returned while an operation writes it serves nobody else before that has ended',
+  here(async () => {
+    await using uring = new TestRing()
+    const { arena } = uring
+    // A large block is unmapped when it is freed, a small one is used again.
+    for (const size of [4096, 1 << 25]) {
+      const [readEnd, writeEnd] = pipe()
+      const pool = uring.registerBufferPool({ count: 1, size })
+      const lent = pool.tryAcquire()!
+      const { bytes } = lent
+      const readings = [
+        uring.read(readEnd, bytes.subarray(64, 72)),
+        uring.readv(readEnd, [bytes.subarray(8, 16)]),
+      ]
+      await turns(2)
+      lent.release()
+      pool.close()
+      assert.is(arena.blocksInUse, 2, 'that of the pool, and the vectors')
+      const other = arena.alloc(size)
+      assert.is.not(other.address, addressOf(bytes))
+      arena.free(other)
+      write(writeEnd, addressOf(Buffer.from('12345678abcdefgh')), 16)
+      assert.equal(await Promise.all(readings), [8, 8])
+      // The large one is unmapped by now.
+      if (size === 4096)
+        assert.equal([String(bytes.subarray(64, 72)), String(bytes.subarray(8, 16))].sort(), [
+          '12345678',
+          'abcdefgh',
+        ])
+      else assert.is(bytes.length, 0)
+      await turns(1)
+      assert.is(arena.blocksInUse, 0)
+      close(readEnd)
+      close(writeEnd)
+    }
   }),
 )
 

@@ -1,7 +1,7 @@
 // The sending half of a connection over node:net: writes, files and the end, in the order in which they were asked for.
 
 import type { Socket as NetSocket } from 'node:net'
-import { invalidType } from '../../syscalls/argument-errors.js'
+import { dataOf } from '../data.js'
 import type { Data } from '../socket.js'
 
 /** Longer pieces the ring sends without a copy. */
@@ -177,13 +177,6 @@ function piecesOf(data: Data | readonly Data[]): Uint8Array[] {
 }
 
 function bytesOf(data: Data): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data)
-  if (data instanceof Uint8Array) return data
-  if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) {
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  }
-  const expected =
-    'of type string or an instance of Buffer, ArrayBuffer, TypedArray, DataView or an array of these'
-  throw invalidType('data', expected, data)
+  const textOrBytes = dataOf(data)
+  return typeof textOrBytes === 'string' ? Buffer.from(textOrBytes) : textOrBytes
 }

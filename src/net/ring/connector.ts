@@ -20,7 +20,7 @@ export async function connectThroughRing(hub: Hub, options: ConnectOptions): Pro
   if (signal?.aborted) throw new AbortError(signal.reason)
   const connected = fd === undefined ? await open(hub, options) : adopt(fd)
   announced?.taken(connected)
-  const socket = new RingSocket(hub, connected, options, announced)
+  const socket = RingSocket.over(hub, connected, options, announced)
   if (signal !== undefined) watch(socket, signal)
   return socket
 }

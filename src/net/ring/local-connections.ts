@@ -55,7 +55,14 @@ export class LocalConnections implements ConnectionTarget, ConnectionKeeper {
 
   take(fd: number): void {
     this.#ledger?.taken?.(fd)
-    const socket = new RingSocket(this.#hub, fd, this.#options, this)
+    let socket: RingSocket
+    try {
+      socket = RingSocket.over(this.#hub, fd, this.#options, this)
+    } catch (error) {
+      this.#ledger?.closed()
+      this.onClosed?.()
+      throw error
+    }
     this.#sockets.add(socket)
     runHandler(this.#handler, socket as Socket<Buffer> | Socket<Lease>, this.#options.onError)
   }

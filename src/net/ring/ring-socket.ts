@@ -63,8 +63,22 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   #onTimeout: (() => void) | null = null
   #stream: Duplex | null = null
 
-  /** @param fd - Connected, blocking; the connection's from here on. */
-  constructor(hub: Hub, fd: number, settings: SocketSettings, keeper: ConnectionKeeper | null) {
+  /**
+   * A connection over `fd`, which is connected and blocking, and the connection's from here on.
+   *
+   * @throws What the buffers to receive into could not be made for; the descriptor is closed then.
+   */
+  static over(hub: Hub, fd: number, settings: SocketSettings, keeper: ConnectionKeeper | null): RingSocket {
+    try {
+      return new RingSocket(hub, fd, settings, keeper)
+    } catch (error) {
+      keeper?.closing(fd)
+      close(fd)
+      throw error
+    }
+  }
+
+  private constructor(hub: Hub, fd: number, settings: SocketSettings, keeper: ConnectionKeeper | null) {
     const { highWaterMark = DEFAULT_HIGH_WATER_MARK, allowHalfOpen = false, chunks } = settings
     this.#hub = hub
     this.#fd = fd
