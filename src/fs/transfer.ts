@@ -13,7 +13,7 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import type { Uring } from '../runtime/index.js'
-import { knownAddressOf } from '../syscalls/memory.js'
+import { byteLengthOf, knownAddressOf } from '../syscalls/memory.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
 import { type Descriptor, positionOf } from './descriptor.js'
 import { outOfBounds } from './node-errors.js'
@@ -277,6 +277,10 @@ export function transfer(
 ): Promise<TransferResult> {
   const uring = ringFor(kind)
   if (uring === null) return withoutRing(kind, descriptor, view, offset, length, position, given)
+  const known = uring.copies ? 0 : knownAddressOf(view)
+  const inPlace = known !== 0 || isInPlace(uring, view)
+  const address = known || (inPlace ? addressOf(view) : 0)
+  if (!inPlace) byteLengthOf(view)
   const one = idle.pop() ?? new Transfer()
   one.uring = uring
   one.descriptor = descriptor
@@ -286,9 +290,8 @@ export function transfer(
   one.length = Math.min(length, MAX_TRANSFER)
   one.target = view
   one.viewOffset = offset
-  const known = uring.copies ? 0 : knownAddressOf(view)
-  if (known !== 0 || isInPlace(uring, view)) {
-    one.address = (known || addressOf(view)) + offset
+  if (inPlace) {
+    one.address = address + offset
     one.memory = view
   } else {
     const block = uring.driver.arena.alloc(one.length)
@@ -323,6 +326,10 @@ export function transferVectors(
   }
   const { arena } = uring.driver
   const used = views.length > MAX_VECTORS ? views.slice(0, MAX_VECTORS) : views
+  const inPlace = used.every((view) => isInPlace(uring, view))
+  // What is wrong with one of them is found before anything is taken.
+  const addresses = used.map((view) => (inPlace ? addressOf(view) : 0))
+  const total = inPlace ? 0 : used.reduce((sum, view) => sum + byteLengthOf(view), 0)
   const one = idle.pop() ?? new Transfer()
   one.uring = uring
   one.descriptor = descriptor
@@ -335,17 +342,16 @@ export function transferVectors(
   one.length = used.length
   one.target = used
   one.viewOffset = 0
-  const inPlace = used.every((view) => isInPlace(uring, view))
   if (inPlace) one.memory = used
   else {
     one.views = used
-    one.dataBlock = arena.alloc(used.reduce((sum, view) => sum + view.byteLength, 1))
+    one.dataBlock = arena.alloc(total + 1)
   }
   let at = 0
   for (const [index, view] of used.entries()) {
     const { byteLength } = view
     if (!inPlace && kind === 'writev') one.dataBlock!.bytes.set(bytesOf(view), at)
-    const address = inPlace ? addressOf(view) : one.dataBlock!.address + at
+    const address = inPlace ? addresses[index]! : one.dataBlock!.address + at
     block.view.setBigUint64(index * IOVEC_BYTES, BigInt(address), true)
     block.view.setBigUint64(index * IOVEC_BYTES + 8, BigInt(byteLength), true)
     at += byteLength

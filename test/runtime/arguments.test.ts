@@ -143,6 +143,31 @@ for (const copies of [false, true]) {
 }
 
 test(
+  'options are asked once, and a getter that throws costs nothing',
+  here(async () => {
+    await using uring = new TestRing()
+    const thrown = new Error('not now')
+    for (const name of ['signal', 'timeoutMs', 'personality', 'async', 'drain', 'fixedFile']) {
+      const options = Object.defineProperty({}, name, {
+        get() {
+          throw thrown
+        },
+      })
+      assert.throws(() => uring.statx(path, options), thrown)
+      assert.throws(() => uring.rename(path, path, options), thrown)
+    }
+    let asked = 0
+    const options = {
+      get signal(): Anything {
+        return asked++ === 0 ? undefined : 'no signal'
+      },
+    }
+    assert.is(Number((await uring.statx(path, options)).size), 1000)
+    assert.equal([uring.arena.blocksInUse, uring.driver.inFlight], [0, 0])
+  }),
+)
+
+test(
   'a position of -1, the default, is the file’s own, which moves',
   here(async () => {
     await using uring = new TestRing()

@@ -42,36 +42,36 @@ export type Bytes = ArrayBuffer | ArrayBufferView
 
 export const MAX_TRANSFER = 0x7fff_f000
 
-/** The `IOSQE_*` bits that `options` ask for. */
-function entryFlags(options: OperationOptions): number {
+/** What the options say, each asked for once: a getter may answer something else the next time. */
+interface CommonOptions extends Pick<OperationOptions, 'timeoutMs' | 'signal' | 'personality'> {
+  /** `IOSQE_*` bits. */
+  readonly flags: number
+}
+
+/** @throws TypeError, RangeError; what a getter throws. */
+function commonOptions(options: OperationOptions): CommonOptions {
+  if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  const { timeoutMs, signal, personality } = options
+  if (timeoutMs !== undefined && typeof timeoutMs !== 'number') {
+    throw invalidType('options.timeoutMs', 'of type number', timeoutMs)
+  }
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 0xffff_ffff)) {
+    throw outOfRange('options.timeoutMs', '>= 0 and <= 4294967295', timeoutMs)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
+  }
+  if (personality !== undefined && typeof personality !== 'number') {
+    throw invalidType('options.personality', 'of type number', personality)
+  }
+  if (personality !== undefined && (personality & 0xffff) !== personality) {
+    throw outOfRange('options.personality', 'an integer >= 0 and <= 65535', personality)
+  }
   let flags = 0
   if (options.fixedFile) flags |= IOSQE_FIXED_FILE
   if (options.async) flags |= IOSQE_ASYNC
   if (options.drain) flags |= IOSQE_IO_DRAIN
-  return flags
-}
-
-/** What is wrong with `options`, or null. */
-function optionsMistake(options: OperationOptions): Error | null {
-  if (typeof options !== 'object' || options === null)
-    return invalidType('options', 'of type object', options)
-  const { timeoutMs, signal, personality } = options
-  if (timeoutMs !== undefined && typeof timeoutMs !== 'number') {
-    return invalidType('options.timeoutMs', 'of type number', timeoutMs)
-  }
-  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 0xffff_ffff)) {
-    return outOfRange('options.timeoutMs', '>= 0 and <= 4294967295', timeoutMs)
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    return invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
-  if (personality !== undefined && typeof personality !== 'number') {
-    return invalidType('options.personality', 'of type number', personality)
-  }
-  if (personality !== undefined && (personality & 0xffff) !== personality) {
-    return outOfRange('options.personality', 'an integer >= 0 and <= 65535', personality)
-  }
-  return null
+  return { timeoutMs, signal, personality, flags }
 }
 
 interface StartDetails<T> {
@@ -128,14 +128,15 @@ export abstract class Operations {
     details: StartDetails<T> = NO_DETAILS,
   ): Promise<T> {
     const { block, block2 } = details
-    const mistake = optionsMistake(options)
-    if (mistake !== null) {
+    let common: CommonOptions
+    try {
+      common = commonOptions(options)
+    } catch (error) {
       this.free(block)
       this.free(block2)
-      throw mistake
+      throw error
     }
-    const { timeoutMs, signal, personality } = options
-    const flags = entryFlags(options)
+    const { timeoutMs, signal, personality, flags } = common
     const decorated =
       flags === 0 && personality === undefined
         ? prepare
@@ -176,13 +177,14 @@ export abstract class Operations {
       return block
     }
     if (path instanceof Uint8Array) {
+      const length = byteLengthOf(path)
       // Only what is empty can be detached.
-      if (path.byteLength === 0) addressOf(path)
+      if (length === 0) addressOf(path)
       if (path.includes(0))
         throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
-      const block = arena.alloc(path.length + 1)
+      const block = arena.alloc(length + 1)
       block.bytes.set(path)
-      block.bytes[path.length] = 0
+      block.bytes[length] = 0
       return block
     }
     throw invalidType(name, 'of type string or an instance of Buffer or URL', path)
