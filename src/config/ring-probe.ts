@@ -94,7 +94,14 @@ function supportedOpcodes(ring: Ring): number[] | number {
 }
 
 function takesPbufRing(ring: Ring): boolean {
-  const memory = MappedRegion.anonymous(PAGE_BYTES)
+  let memory: MappedRegion
+  try {
+    memory = MappedRegion.anonymous(PAGE_BYTES)
+  } catch (error) {
+    // Without a page to spare it is of no use either.
+    if (error instanceof SystemError) return false
+    throw error
+  }
   try {
     const group = Struct.alloc(IO_URING_BUF_REG).assign({ ring_addr: memory.address, ring_entries: 1 })
     if (callRegister(ring, IORING_REGISTER_PBUF_RING, group, 1, memory) < 0) return false

@@ -96,7 +96,9 @@ export function readDirectly(
     const size = await sizeOf(uring, fd)
     if (size > MAX_FILE_BYTES) throw fileTooLarge(size)
     const data =
-      size <= 0 ? await readUnsized(uring, fd, direct, signal) : await readSized(uring, fd, size, signal)
+      size <= 0
+        ? await readUnsized(uring, fd, direct, signal)
+        : await readSized(uring, fd, size, direct, signal)
     return encoding === undefined ? data : data.toString(encoding)
   })
 }
@@ -130,6 +132,7 @@ async function readSized(
   uring: Uring,
   fd: number,
   size: number,
+  direct: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
   const whole = allocateLarge(size)
@@ -141,8 +144,12 @@ async function readSized(
       const offset = next
       next += CHUNK_BYTES
       const part = whole.subarray(offset, Math.min(offset + CHUNK_BYTES, size))
-      const count = await readChunk(uring, fd, part, offset)
-      // The file has shrunk: a direct read is short at the end of a file only.
+      let count = await readChunk(uring, fd, part, offset)
+      // A direct read is short at the end of a file only, and no other may begin where it ended.
+      for (let more = count; !direct && more > 0 && count < part.length; count += more) {
+        more = await readChunk(uring, fd, part.subarray(count), offset + count)
+      }
+      // The file has shrunk.
       if (count < part.length) end = Math.min(end, offset + count)
     }
   }

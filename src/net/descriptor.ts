@@ -49,14 +49,17 @@ const LENGTH_AT = SOCKADDR_STORAGE.size
 
 type NameCall = (fd: Fd, address: Address, length: Address) => number
 
+const KNOWN_FAMILIES: ReadonlySet<number> = new Set([AF_INET, AF_INET6, AF_UNIX])
+
 function nameOf(fd: Fd, call: NameCall): SocketAddress | null {
   scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
   if (call(fd, scratchAddress, scratchAddress + LENGTH_AT) < 0) return null
   const length = Math.min(scratch.getUint32(LENGTH_AT, true), SOCKADDR_STORAGE.size)
+  if (length >= 2 && !KNOWN_FAMILIES.has(scratch.getUint16(0, true))) return null
   return decodeSocketAddress(scratchBytes, length)
 }
 
-/** The local address, or null when the descriptor is no socket's. */
+/** The local address, or null when the descriptor is no socket's, or one's of another family than IPv4, IPv6 and Unix. */
 export function localName(fd: Fd): SocketAddress | null {
   return nameOf(fd, getsockname)
 }

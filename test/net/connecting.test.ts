@@ -7,7 +7,10 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Uring } from '../../src/index.js'
 import { connect, createServer } from '../../src/net/index.js'
+import { SOCK_DGRAM } from '../../src/ring/index.js'
+import * as libc from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
+import { plainSocket } from '../plain-sockets.js'
 import {
   descriptorCount,
   dial,
@@ -325,6 +328,16 @@ test('a connected descriptor becomes a connection, and a bound one a server', as
   await adopted.close()
   await assert.rejects(connect({ fd: 0x7fff_fff0 }), (error) => typeof error.code === 'string')
 })
+
+test(
+  'a socket of a family that is neither IP nor Unix is refused, and stays open',
+  needs({ ring: true }, async () => {
+    const AF_NETLINK = 16
+    const fd = plainSocket(AF_NETLINK, SOCK_DGRAM)
+    await assert.rejects(connect({ fd }), { code: 'EINVAL', syscall: 'open' })
+    assert.is(libc.close(fd), 0)
+  }),
+)
 
 test(
   'without memory to receive into there is no connection, and none of its descriptors',
