@@ -3,8 +3,8 @@
 import { IORING_RW_ATTR_FLAG_PI } from '../../syscalls/abi/index.js'
 import type { Address } from '../../syscalls/numbers.js'
 import type { Sqe } from '../sqe.js'
-import { WORD_ADDR3, WORD_ATTR, WORD_OP_FLAGS } from '../sqe.js'
-import { checkAddress, checkFlags, checkUint64, store64, storeAny64 } from './fields.js'
+import { WORD_ADDR3, WORD_ATTR, WORD_FILE_INDEX, WORD_LEN, WORD_OFF, WORD_OP_FLAGS } from '../sqe.js'
+import { checkAddress, checkFlags, checkUint32, checkUint64, store64, storeAny64 } from './fields.js'
 
 /**
  * Replaces the flags of the operation itself (`rw_flags` and its other names): `RWF_*` for reads and writes that have no
@@ -36,5 +36,34 @@ export function setReadWriteAttributes(
   const words = sqe.words
   store64(words, WORD_ADDR3, attributes)
   storeAny64(words, WORD_ATTR, mask)
+  return sqe
+}
+
+/**
+ * Has `prepFsync` flush a part of the file, where the file system can. Linux 5.1.
+ *
+ * @param offset - Bytes from the start.
+ * @param length - Bytes, 32 bits; with an offset of 0 as well, 0 is the whole file.
+ * @returns `sqe`, so that setters chain.
+ */
+export function setFsyncRange(sqe: Sqe, offset: number | bigint, length: number): Sqe {
+  checkUint64('offset', offset)
+  checkUint32('length', length)
+  const words = sqe.words
+  storeAny64(words, WORD_OFF, offset)
+  words[WORD_LEN] = length
+  return sqe
+}
+
+/**
+ * Has `prepRecvMultishot` end, without `IORING_CQE_F_MORE`, with the CQE by which that many bytes have come in all. A buffer is
+ * filled all the same: it may bring more than was left (seen on 6.18). Linux 6.17.
+ *
+ * @param bytes - 32 bits; 0 for no limit.
+ * @returns `sqe`, so that setters chain.
+ */
+export function setReceiveLimit(sqe: Sqe, bytes: number): Sqe {
+  checkUint32('bytes', bytes)
+  sqe.words[WORD_FILE_INDEX] = bytes
   return sqe
 }

@@ -9,6 +9,7 @@ import {
   prepMadvise64,
   prepPipe,
   prepSyncFileRange,
+  setFsyncRange,
 } from '../../../src/ring/prep/index.js'
 import {
   FALLOC_FL_KEEP_SIZE,
@@ -35,7 +36,7 @@ function file(name: string, content: string): { fd: number; path: string; [Symbo
 }
 
 test(
-  'prepFsync() flushes, whole or data only',
+  'prepFsync() flushes, whole, data only or a part',
   needs({ opcode: 'IORING_OP_FSYNC' }, () => {
     using ring = openRing()
     using target = file('fsync', 'content')
@@ -45,6 +46,10 @@ test(
     )
     assert.is(
       must(ring, (sqe) => prepFsync(sqe, target.fd, IORING_FSYNC_DATASYNC)),
+      0,
+    )
+    assert.is(
+      must(ring, (sqe) => setFsyncRange(prepFsync(sqe, target.fd), 2, 3)),
       0,
     )
   }),

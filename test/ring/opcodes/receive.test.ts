@@ -10,6 +10,7 @@ import {
   prepSendmsg,
   prepSendto,
   prepShutdown,
+  setReceiveLimit,
 } from '../../../src/ring/prep/index.js'
 import type { Ring } from '../../../src/ring/ring.js'
 import {
@@ -180,6 +181,27 @@ test(
     const [first, second] = complete(ring, 2)
     assert.equal([first!.res, first!.flags & IORING_CQE_F_MORE], [4, IORING_CQE_F_MORE])
     assert.equal([named(second!.res), second!.flags & IORING_CQE_F_MORE], ['ENOBUFS', 0])
+  }),
+)
+
+test(
+  'setReceiveLimit() ends a multishot receive with the buffer that reaches it',
+  needs({ opcode: 'IORING_OP_RECV', linux: '6.17' }, () => {
+    using ring = openRing()
+    using pair = socketPair(ring)
+    const buffers = provideRing(ring, 7, 4, 4)
+    sendText(ring, pair.a, 'abcdefghij')
+    setReceiveLimit(prepRecvMultishot(next(ring), pair.b, 0, 0), 6)
+      .setFlags(IOSQE_BUFFER_SELECT)
+      .setBufferGroup(7)
+    const parts = complete(ring, 2).map(({ res, flags }) => [
+      text(buffers[bufferIdOf(flags)]!, res),
+      flags & IORING_CQE_F_MORE,
+    ])
+    assert.equal(parts, [
+      ['abcd', IORING_CQE_F_MORE],
+      ['efgh', 0],
+    ])
   }),
 )
 

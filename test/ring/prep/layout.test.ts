@@ -105,6 +105,18 @@ test('setReadWriteAttributes() stores pointer and mask', () => {
   assert.equal(bytesOf(sqe), encode({ ...fields, attr_type_mask: IORING_RW_ATTR_FLAG_PI }))
 })
 
+test('setFsyncRange() and setReceiveLimit() store what they are given, and nothing else', () => {
+  const fsync = preps.setFsyncRange(preps.prepFsync(emptySqe(), 3), 2n ** 40n + 5n, 0xffff_ffff)
+  assert.equal(bytesOf(fsync), encode({ opcode: 3, fd: 3, off: 2 ** 40 + 5, len: 0xffff_ffff }))
+  const receive = preps.setReceiveLimit(preps.prepRecvMultishot(emptySqe(), 3, 0, 0), 0x8000_0001)
+  assert.equal(bytesOf(receive), encode({ opcode: 27, fd: 3, ioprio: 2, file_index: 0x8000_0001 }))
+  for (const bad of [-1, 0.5, 2 ** 32, Number.NaN]) {
+    assert.throws(() => preps.setFsyncRange(fsync, 0, bad), { code: 'ERR_OUT_OF_RANGE' })
+    assert.throws(() => preps.setReceiveLimit(receive, bad), { code: 'ERR_OUT_OF_RANGE' })
+  }
+  assert.throws(() => preps.setFsyncRange(fsync, -1, 0), { code: 'ERR_OUT_OF_RANGE' })
+})
+
 test('prep functions write nothing through an entry whose ring is closed', () => {
   const sqe = emptySqe()
   sqe.drop()
