@@ -36,7 +36,7 @@ node --import tsx src/cli/main.ts doctor --json >/results/doctor.json
 # Changing these is nobody else's business here.
 export TEST_SYSCTL=1 TEST_ENVIRONMENTS=few TEST_TIMEOUT_MS=${timeoutMs} TEST_JOBS=${jobs}
 { ${tests}; echo "exit $?" >/results/exit; } 2>&1 | tee /results/tests.log
-dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|RCU stall|hung task' >/results/kernel-complaints
+dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|RCU stall|hung task|segfault|traps:|[Oo]ut of memory' >/results/kernel-complaints
 sync
 tar -cf /dev/vdc -C /results .
 sync

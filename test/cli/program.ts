@@ -45,6 +45,7 @@ export function uring(args: readonly string[], env: NodeJS.ProcessEnv = {}): Out
     encoding: 'utf8',
     env: { ...process.env, ...env },
   })
+  if (run.status === null) throw new Error(`uring ${args.join(' ')} ended with ${run.signal}: ${run.stderr}`)
   return { code: run.status, out: run.stdout, err: run.stderr }
 }
 

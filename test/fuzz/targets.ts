@@ -101,6 +101,8 @@ export const UNCHECKED: ReadonlySet<string> = new Set([
   'ring.sinceOf',
   'ring.setOperationFlags',
   'ring.setReadWriteAttributes',
+  'ring.setFsyncRange',
+  'ring.setReceiveLimit',
   'ring.systemError',
   'ring.queryKernel',
   'ring.cloneBuffers',
