@@ -5,6 +5,10 @@ import fs from 'node:fs'
 /** Paths, a character a byte. */
 const paths = new Set<string>()
 
+/** How long an exit waits for what is about to be made. */
+const LATE_MS = 50
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
 /** @param path - What is about to be made, a character a byte. */
 export function beginUnfinished(path: string): void {
   // Added last, after the listener that takes the rings down: these write no more then.
@@ -25,22 +29,32 @@ export function isUnfinished(path: string): boolean {
 }
 
 function removeAll(): void {
-  for (const path of paths) {
-    try {
-      remove(path)
-    } catch {
-      // The process ends, and there is nobody to tell.
-    }
+  let missing = [...paths].filter(isMissing)
+  // Without a ring a thread of libuv's pool may be about to make it: they run on while the process exits.
+  const deadline = performance.now() + LATE_MS
+  while (missing.length > 0 && performance.now() < deadline) {
+    Atomics.wait(pause, 0, 0, 1)
+    missing = missing.filter(isMissing)
   }
 }
 
-function remove(path: string): void {
+/** Removes what has that name. @returns Whether there was nothing. */
+function isMissing(path: string): boolean {
   const bytes = Buffer.from(path, 'latin1')
   try {
     fs.unlinkSync(bytes)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EISDIR' && code !== 'EPERM') return
-    fs.rmSync(bytes.toString(), { recursive: true, force: true })
+    if (code === 'ENOENT') return true
+    if (code === 'EISDIR' || code === 'EPERM') removeTree(bytes.toString())
+  }
+  return false
+}
+
+function removeTree(path: string): void {
+  try {
+    fs.rmSync(path, { recursive: true, force: true })
+  } catch {
+    // The process ends, and there is nobody to tell.
   }
 }
