@@ -3,11 +3,9 @@
 
 import { chmodSync, statSync } from 'node:fs'
 import {
-  AF_INET,
   AF_INET6,
   AF_UNIX,
   addressOf,
-  decodeSocketAddress,
   F_GETFL,
   F_SETFL,
   IPPROTO_IPV6,
@@ -27,6 +25,7 @@ import {
   TCP_KEEPIDLE,
   TCP_NODELAY,
 } from '../ring/index.js'
+import { decodeSender } from '../runtime/message-block.js'
 import { bind, close, fcntl, getpeername, getsockname, listen, setsockopt, socket } from '../syscalls/libc.js'
 import type { Address, Fd } from '../syscalls/numbers.js'
 import { ipAddress, placeOf, shownAddress, unixAddress } from './address.js'
@@ -49,14 +48,10 @@ const LENGTH_AT = SOCKADDR_STORAGE.size
 
 type NameCall = (fd: Fd, address: Address, length: Address) => number
 
-const KNOWN_FAMILIES: ReadonlySet<number> = new Set([AF_INET, AF_INET6, AF_UNIX])
-
 function nameOf(fd: Fd, call: NameCall): SocketAddress | null {
   scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
   if (call(fd, scratchAddress, scratchAddress + LENGTH_AT) < 0) return null
-  const length = Math.min(scratch.getUint32(LENGTH_AT, true), SOCKADDR_STORAGE.size)
-  if (length >= 2 && !KNOWN_FAMILIES.has(scratch.getUint16(0, true))) return null
-  return decodeSocketAddress(scratchBytes, length)
+  return decodeSender(scratchBytes, scratch.getUint32(LENGTH_AT, true))
 }
 
 /** The local address, or null when the descriptor is no socket's, or one's of another family than IPv4, IPv6 and Unix. */
@@ -67,11 +62,6 @@ export function localName(fd: Fd): SocketAddress | null {
 /** Where a connected socket is connected to, or null when it is not. */
 export function peerName(fd: Fd): SocketAddress | null {
   return nameOf(fd, getpeername)
-}
-
-/** The family of a socket, `AF_*`, or -1 when the descriptor is no socket's. */
-export function familyOf(fd: Fd): number {
-  return localName(fd) === null ? -1 : scratch.getUint16(0, true)
 }
 
 function setNumber(fd: Fd, level: number, name: number, value: number): number {
@@ -221,8 +211,7 @@ export function listeningAddress(fd: Fd): EndpointAddress | string | null {
 
 /** Whether the descriptor is of a connected stream socket. @returns 0, or a negated errno. */
 export function connectedState(fd: Fd): number {
-  const family = familyOf(fd)
-  if (family !== AF_INET && family !== AF_INET6 && family !== AF_UNIX) return EINVAL
+  if (localName(fd) === null) return EINVAL
   scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
   const result = getpeername(fd, scratchAddress, scratchAddress + LENGTH_AT)
   return result < 0 ? result || ENOTCONN : 0

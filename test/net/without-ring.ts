@@ -43,10 +43,6 @@ const HEAVY: ReadonlySet<string> = new Set(
   ['endings', 'pressure', 'traffic', 'workers', 'fuzz'].map((name) => `${name}.test.ts`),
 )
 
-/** What goes on for long says nothing of io_uring here, and an emulated processor takes minutes for it. */
-const isRun = (isHeavy: boolean): true | string =>
-  !isHeavy || !IS_EMULATED || 'needs a processor that is not emulated'
-
 /** Registers a test for each file of one kind. */
 export function testWithoutRing(isHeavy: boolean): void {
   const files = readdirSync(folder).filter(
@@ -73,7 +69,8 @@ export function testWithoutRing(isHeavy: boolean): void {
     }
   }
 
-  const when = (): true | string => isRun(isHeavy)
+  // What goes on for long says nothing of io_uring here, and an emulated processor takes minutes for it.
+  const when = (): true | string => !isHeavy || !IS_EMULATED || 'needs a processor that is not emulated'
   if (when() === true) for (let job = 0; job < JOBS; job++) startNext()
   for (const name of files) {
     test(
