@@ -3,7 +3,9 @@
 import { isIP, type LookupFunction } from 'node:net'
 import { AbortError, Uring } from '../runtime/index.js'
 import { checkBoolean, checkInteger, checkMembers, invalidType } from '../syscalls/argument-errors.js'
+import { byteLengthOf } from '../syscalls/memory.js'
 import { addressesOf } from './address.js'
+import { dataOf } from './data.js'
 import type { Data } from './socket.js'
 import type { UdpDestination, UdpOptions } from './udp.js'
 import { badPort } from './udp-errors.js'
@@ -106,19 +108,16 @@ export async function resolveForUdp(
   return first!
 }
 
-/** One datagram of what `send` was given. @throws TypeError `ERR_INVALID_ARG_TYPE`. */
+/** One datagram of what `send` was given. @throws as `dataOf`. */
 export function datagramOf(data: Data | readonly Data[]): Uint8Array<ArrayBuffer> {
   if (Array.isArray(data)) return Buffer.concat((data as readonly Data[]).map(bytesOf))
   return bytesOf(data as Data)
 }
 
 function bytesOf(data: Data): Uint8Array<ArrayBuffer> {
-  if (typeof data === 'string') return Buffer.from(data)
-  if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) {
-    return data instanceof Uint8Array
-      ? (data as Uint8Array<ArrayBuffer>)
-      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  }
-  throw invalidType('data', 'of type string or an instance of Buffer, TypedArray, DataView or Array', data)
+  const checked = dataOf(data)
+  if (typeof checked === 'string') return Buffer.from(checked)
+  byteLengthOf(checked)
+  // Memory that is shared has no address to be had, so it is copied.
+  return checked.buffer instanceof ArrayBuffer ? (checked as Uint8Array<ArrayBuffer>) : Buffer.from(checked)
 }

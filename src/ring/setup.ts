@@ -71,6 +71,8 @@ export interface RingOptions {
   readonly attachTo?: { readonly fd: Fd } | Fd | undefined
 }
 
+const OPTION_NAMES = ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'] as const
+
 /** Where things lie in the mapped memory, in 32-bit word indices, and what the kernel granted. */
 export interface RingLayout {
   readonly fd: Fd
@@ -185,42 +187,31 @@ function attachedFd(attachTo: RingOptions['attachTo']): Fd {
 }
 
 /** A `struct io_uring_params` for `options`. @throws TypeError, RangeError with Node's codes for bad options. */
-export function setupParams(options: RingOptions): SetupParams {
-  if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options)
-  checkMembers('options', options, [
-    'entries',
-    'cqEntries',
-    'flags',
-    'sqThreadIdleMs',
-    'sqThreadCpu',
-    'attachTo',
-  ])
+export function setupParams(given: RingOptions): SetupParams {
+  if (typeof given !== 'object' || given === null) throw invalidType('options', 'an object', given)
+  checkMembers('options', given, OPTION_NAMES)
+  // Each is read once: an option may be a getter, and what is checked is to be what counts.
+  const { entries: wanted, cqEntries, flags: bits, sqThreadIdleMs, sqThreadCpu, attachTo } = given
+  const options = { entries: wanted, cqEntries, flags: bits, sqThreadIdleMs, sqThreadCpu, attachTo }
   const flags = requestedFlags(options)
   const clamp = (flags & IORING_SETUP_CLAMP) !== 0
-  const entries = checkInteger('options.entries', options.entries, 1, clamp ? 0xffff_ffff : MAX_SQ_ENTRIES)
-  // What was checked is what counts: an option may be a getter, which can give another value when it is read again.
+  const entries = checkInteger('options.entries', wanted, 1, clamp ? 0xffff_ffff : MAX_SQ_ENTRIES)
   const params = Struct.alloc(IO_URING_PARAMS).set('sq_entries', entries)
-  if (options.cqEntries !== undefined) {
+  if (cqEntries !== undefined) {
     const least = nextPowerOfTwo(Math.min(entries, MAX_SQ_ENTRIES))
     const most = clamp ? 0xffff_ffff : MAX_CQ_ENTRIES
-    const cqEntries = checkInteger('options.cqEntries', options.cqEntries, 1, most)
+    checkInteger('options.cqEntries', cqEntries, 1, most)
     if (nextPowerOfTwo(cqEntries) < least) throw outOfRange('options.cqEntries', `>= ${least}`, cqEntries)
     params.set('cq_entries', cqEntries)
   }
-  if (!(flags & IORING_SETUP_SQPOLL) && options.sqThreadIdleMs !== undefined) {
-    throw invalidValue(
-      'options.sqThreadIdleMs',
-      options.sqThreadIdleMs,
-      'has a meaning with IORING_SETUP_SQPOLL only',
-    )
+  if (!(flags & IORING_SETUP_SQPOLL) && sqThreadIdleMs !== undefined) {
+    const text = 'has a meaning with IORING_SETUP_SQPOLL only'
+    throw invalidValue('options.sqThreadIdleMs', sqThreadIdleMs, text)
   }
   params.set('flags', flags)
-  params.set(
-    'sq_thread_idle',
-    checkInteger('options.sqThreadIdleMs', options.sqThreadIdleMs ?? 0, 0, 0xffff_ffff),
-  )
-  params.set('sq_thread_cpu', checkInteger('options.sqThreadCpu', options.sqThreadCpu ?? 0, 0, 0xffff_ffff))
-  if (options.attachTo !== undefined) params.set('wq_fd', attachedFd(options.attachTo))
+  params.set('sq_thread_idle', checkInteger('options.sqThreadIdleMs', sqThreadIdleMs ?? 0, 0, 0xffff_ffff))
+  params.set('sq_thread_cpu', checkInteger('options.sqThreadCpu', sqThreadCpu ?? 0, 0, 0xffff_ffff))
+  if (attachTo !== undefined) params.set('wq_fd', attachedFd(attachTo))
   return params
 }
 

@@ -352,6 +352,24 @@ test('what is wrong with the arguments is said before anything is opened', async
   await assert.rejects(socket.send('x', { port: 1, address: 1 as never }), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
+test('memory that is detached, or tells another length than it has, is refused; memory that is shared is sent', async () => {
+  await using receiver = await bind({ address: LOCALHOST })
+  await using sender = await bind({ address: LOCALHOST })
+  const to = { port: receiver.address().port, address: LOCALHOST }
+  const detached = new DataView(new ArrayBuffer(4))
+  structuredClone(detached.buffer, { transfer: [detached.buffer] })
+  const longer = Object.defineProperty(new Uint8Array(4), 'length', { value: 4096 })
+  for (const data of [detached, longer, ['x', detached], [longer]]) {
+    await assert.rejects(sender.send(data, to), { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+  const shared = new Uint8Array(new SharedArrayBuffer(3)).fill(7)
+  assert.is(await sender.send(shared, to), 3)
+  for await (const { data } of receiver) {
+    assert.equal([...data], [7, 7, 7])
+    break
+  }
+})
+
 test('a slow loop loses nothing that the system has room for', async () => {
   await using sender = await bind({ address: LOCALHOST })
   await using receiver = await bind({ address: LOCALHOST, highWaterMark: 2 })

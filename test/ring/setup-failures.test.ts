@@ -9,6 +9,7 @@ import {
   IORING_SETUP_NO_MMAP,
   IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SINGLE_ISSUER,
+  IORING_SETUP_SQPOLL,
 } from '../../src/syscalls/abi/index.js'
 import { systemError } from '../../src/syscalls/errno.js'
 import { close, viewMemory } from '../../src/syscalls/libc.js'
@@ -201,6 +202,26 @@ test('options that change while they are read: the kernel is asked for what was 
   thrown(() => Ring.open(changing([8, 2 ** 20], [64], 0), calls))
   thrown(() => Ring.open(changing([8, 8, 8, -1], [64], own), calls))
   assert.equal(asked, [8, 64, 8, 64])
+})
+
+test('every option is read once', () => {
+  const read: string[] = []
+  const values = {
+    entries: 8,
+    cqEntries: 16,
+    flags: IORING_SETUP_SQPOLL,
+    sqThreadIdleMs: 1,
+    sqThreadCpu: 0,
+    attachTo: 1,
+  }
+  const options = new Proxy(values, {
+    get(target, name, receiver) {
+      read.push(name as string)
+      return Reflect.get(target, name, receiver)
+    },
+  })
+  thrown(() => Ring.open(options, spied({ setup: () => -12 })))
+  assert.equal(read.sort(), Object.keys(values).sort())
 })
 
 test(
