@@ -4,7 +4,8 @@ const UNITS = ['KiB', 'MiB', 'GiB', 'TiB'] as const
 
 /** `'12 bytes'`, `'3.4 MiB'`. */
 export function sizeText(bytes: number): string {
-  if (bytes < 1024) return count(bytes, 'byte')
+  const whole = Math.round(bytes)
+  if (whole < 1024) return count(whole, 'byte')
   let value = bytes / 1024
   let unit = 0
   // What would be shown as 1024 of a unit is 1 of the next.

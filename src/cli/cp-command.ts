@@ -79,29 +79,27 @@ async function run(given: Given, surroundings: Surroundings): Promise<void> {
   const { write, warn, signal } = surroundings
   const isRecursive = given.has('recursive') || given.has('archive')
   const options = copyOptions(given, signal)
-  const pairs = await pairsOf(given.operands, isRecursive)
+  const sources = given.operands.slice(0, -1)
+  const target = await targetOf(given.operands.at(-1)!, sources.length)
   const isQuiet = given.has('quiet') || given.has('json')
   const outcomes: Outcome[] = []
   const failures: Error[] = []
-  for (const pair of pairs) {
-    const display = new ProgressDisplay(basename(pair.source), !isQuiet && !given.has('dry-run'))
-    const onProgress = (progress: CopyProgress): void => {
-      const { bytes, totalBytes, entries, totalEntries } = progress
-      display.show({
-        bytes,
-        totalBytes,
-        note: pair.isDirectory ? `${entries} of ${totalEntries} entries` : '',
-      })
-    }
+  for (const source of sources) {
+    const display = new ProgressDisplay(basename(source), !isQuiet && !given.has('dry-run'))
     let lines: readonly string[] = []
     try {
+      const pair = await pairOf(source, target, isRecursive)
+      const onProgress = ({ bytes, totalBytes, entries, totalEntries }: CopyProgress): void => {
+        const note = pair.isDirectory ? `${entries} of ${totalEntries} entries` : ''
+        display.show({ bytes, totalBytes, note })
+      }
       const done = await copyOne(pair, given, { ...options, onProgress }, write)
       outcomes.push(done.outcome)
       failures.push(...done.errors)
       lines = done.lines
     } catch (error) {
       // The other sources are copied all the same.
-      if (pairs.length === 1 || signal.aborted || !(error instanceof Error)) throw error
+      if (sources.length === 1 || signal.aborted || !(error instanceof Error)) throw error
       failures.push(error)
     } finally {
       display.end()
@@ -155,36 +153,40 @@ function listOf<T extends string>(
 }
 
 /** @throws UsageError; SystemError of a source that is not there. */
-async function pairsOf(operands: readonly string[], isRecursive: boolean): Promise<Pair[]> {
-  const sources = operands.slice(0, -1)
-  const target = operands.at(-1)!
-  const old = await stat(target).catch((error: NodeJS.ErrnoException) => {
+interface Target {
+  readonly path: string
+  /** A directory, into which sources go. */
+  readonly isInto: boolean
+}
+
+async function targetOf(path: string, sources: number): Promise<Target> {
+  const old = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
     throw error
   })
   const isInto = old?.isDirectory() ?? false
-  if (sources.length > 1 && !isInto)
-    throw new CopyError('ERR_COPY_KIND', 'The target of several sources is not a directory', target)
-  const pairs: Pair[] = []
-  for (const source of sources) {
-    const own = await lstat(source)
-    // As `cp -r` does: a symlink that is named is copied as one, and without -r what it points to.
-    const isSymlink = isRecursive && own.isSymbolicLink()
-    const seen = isSymlink ? own : await stat(source)
-    if (seen.isDirectory() && !isRecursive) {
-      throw new CopyError('ERR_COPY_KIND', 'The source is a directory, which -r copies', source)
-    }
-    const name = basename(source)
-    pairs.push({
-      source,
-      // As `cp` does: what is in `a/..` goes into the target, and not into what that lies in.
-      target: isInto && name !== '..' ? join(target, name) : target,
-      isDirectory: seen.isDirectory(),
-      isSymlink,
-      bytes: seen.size,
-    })
+  if (sources > 1 && !isInto)
+    throw new CopyError('ERR_COPY_KIND', 'The target of several sources is not a directory', path)
+  return { path, isInto }
+}
+
+async function pairOf(source: string, { path, isInto }: Target, isRecursive: boolean): Promise<Pair> {
+  const own = await lstat(source)
+  // As `cp -r` does: a symlink that is named is copied as one, and without -r what it points to.
+  const isSymlink = isRecursive && own.isSymbolicLink()
+  const seen = isSymlink ? own : await stat(source)
+  if (seen.isDirectory() && !isRecursive) {
+    throw new CopyError('ERR_COPY_KIND', 'The source is a directory, which -r copies', source)
   }
-  return pairs
+  const name = basename(source)
+  return {
+    source,
+    // As `cp` does: what is in `a/..` goes into the target, and not into what that lies in.
+    target: isInto && name !== '..' ? join(path, name) : path,
+    isDirectory: seen.isDirectory(),
+    isSymlink,
+    bytes: seen.size,
+  }
 }
 
 interface Done {

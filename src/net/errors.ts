@@ -71,6 +71,13 @@ export function socketDestroyed(method: string): Error {
   return coded(new Error(`Cannot call ${method} after a stream was destroyed`), 'ERR_STREAM_DESTROYED')
 }
 
+/** A rejection that nobody has to look at: the connection tells of its error, too. */
+export function refusal(error: Error): Promise<never> {
+  const refused = Promise.reject(error)
+  refused.catch(() => {})
+  return refused
+}
+
 /** `close()` of a server that does not listen. */
 export function notRunning(): Error {
   return coded(new Error('Server is not running.'), 'ERR_SERVER_NOT_RUNNING')

@@ -133,9 +133,15 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
    *   `destroy()` with `ERR_STREAM_DESTROYED`.
    */
   write(data: Data | readonly Data[]): true | Promise<void>
-  /** Resolves when the kernel has all that was written. Rejects when the connection breaks before. */
+  /**
+   * Resolves when the kernel has all that was written. Rejects when the connection breaks before, or is destroyed with data
+   * left; not looking at that is no unhandled rejection.
+   */
   flush(): Promise<void>
-  /** Writes `data`, if any, then tells the peer that nothing more comes. Resolves when the kernel has taken that. */
+  /**
+   * Writes `data`, if any, then tells the peer that nothing more comes. Resolves when the kernel has taken that; rejects as
+   * `flush` does.
+   */
   end(data?: Data | readonly Data[]): Promise<void>
   /** Ends directions now: `'write'` (default) after what was written before, as `end()` does; `'read'` drops what comes. */
   shutdown(how?: 'read' | 'write' | 'both'): Promise<void>

@@ -236,6 +236,14 @@ test('uring cp goes on with the other sources: past what is there with -n, and p
       assert.is(some.code, 1)
       assert.match(some.err, /^uring: EISDIR[^\n]+\nuring: 1 entry could not be copied\n$/)
       assert.is(fs.readFileSync(at('into/a'), 'utf8'), 'new a')
+      fs.rmSync(at('into/a'))
+      const others = uring(['cp', at('nothing'), at('into/c'), at('a'), at('into')], env)
+      assert.is(others.code, 1)
+      assert.match(
+        others.err,
+        /^uring: ENOENT[^\n]+\nuring: The source is a directory[^\n]+\nuring: 2 entries could not be copied\n$/,
+      )
+      assert.is(fs.readFileSync(at('into/a'), 'utf8'), 'new a')
       fs.rmSync(at('into'), { recursive: true })
     }
   }))

@@ -237,16 +237,30 @@ test('setTimeout() tells of silence, and destroys without a listener', async () 
   await close()
 })
 
-test('flush() settles after an empty write, and after the destruction of what is being sent', async () => {
+test('flush() and end() after destroy() say whether all has gone', async () => {
   const { ours, theirs, close } = await pair()
   theirs.pause()
   ours.write('')
   await ours.flush()
-  void Promise.resolve(ours.write(pattern(32 << 20))).catch(() => {})
+  void ours.write(pattern(32 << 20))
   await delay(30)
   ours.destroy()
-  await ours.flush()
+  // Nobody looks at these.
+  void ours.flush()
+  void ours.end()
+  await assert.rejects(ours.flush(), { code: 'ERR_STREAM_DESTROYED' })
+  await assert.rejects(ours.end(), { code: 'ERR_STREAM_DESTROYED' })
+  await ours.closed
+  await assert.rejects(ours.flush(), { code: 'ERR_STREAM_DESTROYED' })
   await close()
+
+  const other = await pair()
+  await other.ours.write('all of it')
+  await other.ours.flush()
+  other.ours.destroy()
+  await other.ours.flush()
+  await other.ours.end()
+  await other.close()
 })
 
 test(

@@ -4,7 +4,7 @@
 import type { Socket as NetSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { invalidType } from '../../syscalls/argument-errors.js'
-import { endedByPeer, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
+import { endedByPeer, refusal, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
 import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import type {
   Data,
@@ -134,24 +134,20 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
 
   write(data: Data | readonly Data[]): true | Promise<void> {
     const mistake = this.#writeMistake()
-    if (mistake === null) return this.#writer.write(data)
-    const refused = Promise.reject(mistake)
-    refused.catch(nothing)
-    return refused
+    return mistake === null ? this.#writer.write(data) : refusal(mistake)
   }
 
   flush(): Promise<void> {
-    if (!this.#isDestroyed) return this.#writer.flush()
-    return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    return this.#isDestroyed ? this.#whatBecame() : this.#writer.flush()
   }
 
   end(data?: Data | readonly Data[]): Promise<void> {
     if (data !== undefined) {
       const mistake = this.#writeMistake()
-      if (mistake !== null) return Promise.reject(mistake)
+      if (mistake !== null) return refusal(mistake)
       this.#writer.write(data)
     }
-    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    if (this.#isDestroyed) return this.#whatBecame()
     return this.#writer.end()
   }
 
@@ -251,7 +247,7 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
     setImmediate(() => {
       if (this.#isDestroyed || this.writableEnded) return
       this.#endedByPeer = true
-      this.#writer.end().catch(nothing)
+      void this.#writer.end()
     })
   }
 
@@ -279,6 +275,12 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
     this.#socket.destroy()
   }
 
+  /** What a wait for the data to be gone comes to when the connection is gone itself. */
+  #whatBecame(): Promise<void> {
+    const error = this.error ?? this.#writer.cutOffBy
+    return error === null ? Promise.resolve() : refusal(error)
+  }
+
   #writeMistake(): Error | null {
     if (this.#isDestroyed) return this.error ?? socketDestroyed('write')
     if (!this.writableEnded) return null
@@ -292,5 +294,3 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
     this.#writer.stop()
   }
 }
-
-function nothing(): void {}

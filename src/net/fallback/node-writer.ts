@@ -14,6 +14,8 @@ export class NodeWriter {
   /** `end` was called. */
   ending = false
   finished = false
+  /** Why some of the data has not gone, if that is so. */
+  cutOffBy: Error | null = null
   /** Bytes taken. */
   bytes = 0
   /** Of these, the ones that wait behind a task. */
@@ -95,8 +97,9 @@ export class NodeWriter {
   /** Rejects all who wait. */
   stop(): void {
     if (this.#isStopped) return
-    this.#isStopped = true
     const error = this.#whyStopped()
+    if (this.#line !== null || this.pending > 0) this.cutOffBy = error
+    this.#isStopped = true
     for (const wait of this.#waiting.splice(0)) wait.reject(error)
     if (!this.finished) this.#ended?.reject(error)
   }

@@ -7,7 +7,7 @@ import { invalidType } from '../../syscalls/argument-errors.js'
 import { close } from '../../syscalls/libc.js'
 import { shownAddress } from '../address.js'
 import { localName, peerName, resetOnClose, setKeepAlive, setNoDelay } from '../descriptor.js'
-import { endedByPeer, netError, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
+import { endedByPeer, netError, refusal, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
 import { IdleTimer } from '../idle-timer.js'
 import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import type {
@@ -176,24 +176,21 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
 
   write(data: Data | readonly Data[]): true | Promise<void> {
     const mistake = this.#writeMistake()
-    if (mistake === null) return this.#writer().write(data)
-    const refused = Promise.reject(mistake)
-    refused.catch(nothing)
-    return refused
+    return mistake === null ? this.#writer().write(data) : refusal(mistake)
   }
 
   flush(): Promise<void> {
-    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    if (this.#isDestroyed) return this.#whatBecame()
     return this.#sender?.flush() ?? Promise.resolve()
   }
 
   end(data?: Data | readonly Data[]): Promise<void> {
     if (data !== undefined) {
       const mistake = this.#writeMistake()
-      if (mistake !== null) return Promise.reject(mistake)
+      if (mistake !== null) return refusal(mistake)
       this.#writer().write(data)
     }
-    if (this.#isDestroyed) return this.error === null ? Promise.resolve() : Promise.reject(this.error)
+    if (this.#isDestroyed) return this.#whatBecame()
     return this.#writer().end()
   }
 
@@ -376,6 +373,12 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     return this.#sender
   }
 
+  /** What a wait for the data to be gone comes to when the connection is gone itself. */
+  #whatBecame(): Promise<void> {
+    const error = this.error ?? this.#sender?.cutOffBy ?? null
+    return error === null ? Promise.resolve() : refusal(error)
+  }
+
   #writeMistake(): Error | null {
     if (this.#isDestroyed) return this.error ?? socketDestroyed('write')
     if (!this.writableEnded) return null
@@ -445,5 +448,3 @@ class Chunks<Chunk> implements AsyncIterableIterator<Chunk, undefined, undefined
 function shown(address: SocketAddress | null): EndpointAddress {
   return address === null ? NO_ADDRESS : shownAddress(address)
 }
-
-function nothing(): void {}

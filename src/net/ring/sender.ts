@@ -122,6 +122,8 @@ export class Sender implements TurnMember {
   pending = 0
   /** `end` was called. */
   ending = false
+  /** Why some of the data has not gone, if that is so. */
+  cutOffBy: Error | null = null
   readonly #hub: Hub
   readonly #host: SenderHost
   readonly #highWaterMark: number
@@ -214,6 +216,7 @@ export class Sender implements TurnMember {
   stop(error: Error): void {
     if (this.#stopError !== null) return
     this.#stopError = error
+    if (this.#isBusy || this.#outgoing.length > 0) this.cutOffBy = error
     if (this.#slot !== null) this.#hub.driver.cancel(this.#slot)
     this.#task?.abort(error)
     for (const item of this.#outgoing.takeAll()) {
