@@ -125,7 +125,7 @@ export const patchCommand: Command = {
 
 interface Wishes {
   readonly signal: AbortSignal
-  readonly fsync: boolean
+  readonly durable: boolean
   readonly onProgress: (progress: TransferProgress) => void
   readonly depth?: number
   readonly uring?: NonNullable<ReturnType<typeof openRing>>
@@ -158,7 +158,7 @@ async function transfer(
   try {
     done = await work({
       signal,
-      fsync: given.has('durable'),
+      durable: given.has('durable'),
       onProgress,
       ...(depth !== undefined && { depth }),
       ...(uring !== null && { uring }),

@@ -122,16 +122,22 @@ export function requireNoOwnOptions(options: unknown): void {
   throw wrongValue('options.durable', durable, reason)
 }
 
-/**
- * To be called with the options of what keeps no limit on paths: Node's own functions, and a file that is open already.
- *
- * @throws TypeError when there is one.
- */
-export function requireNoLimit(options: unknown): void {
+const UNKEPT = 'cannot be kept by this function'
+
+/** To be called with options of a file that is open already. @throws TypeError when they limit where a path may lead. */
+export function refuseLimit(options: unknown): void {
   if (typeof options !== 'object' || options === null) return
   const { resolve } = options as OwnOptions
   if (resolve === undefined || resolve === null || resolve === 0) return
-  throw wrongValue('options.resolve', resolve, 'cannot be kept by this function')
+  throw wrongValue('options.resolve', resolve, UNKEPT)
+}
+
+/** To be called with the options of what has none of this module's own. @throws TypeError when one of them is asked for. */
+export function refuseOwnOptions(options: unknown): void {
+  refuseLimit(options)
+  if (typeof options !== 'object' || options === null) return
+  const { durable } = options as OwnOptions
+  if (durable === true) throw wrongValue('options.durable', durable, UNKEPT)
 }
 
 /** The path as an error shows it. */

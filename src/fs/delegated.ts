@@ -2,7 +2,7 @@
 
 import type { PathLike } from 'node:fs'
 import nodeFs from 'node:fs/promises'
-import { modeForNode, requireNoLimit } from './arguments.js'
+import { modeForNode, refuseOwnOptions } from './arguments.js'
 
 export const { access, chown, constants, copyFile, lchmod, lchown, lutimes, utimes } = nodeFs
 
@@ -15,7 +15,7 @@ type Anything = any
  */
 function withoutLimit<F extends (...args: Anything[]) => Promise<unknown>>(call: F): F {
   const checked = async (...args: Anything[]): Promise<unknown> => {
-    args.forEach(requireNoLimit)
+    args.forEach(refuseOwnOptions)
     return call(...args)
   }
   return checked as F
@@ -24,7 +24,7 @@ function withoutLimit<F extends (...args: Anything[]) => Promise<unknown>>(call:
 /** The same of a function that does not return a promise. */
 function iterationWithoutLimit<F extends (...args: Anything[]) => AsyncIterable<unknown>>(call: F): F {
   const checked = (...args: Anything[]): AsyncIterable<unknown> => {
-    args.forEach(requireNoLimit)
+    args.forEach(refuseOwnOptions)
     return call(...args)
   }
   return checked as F

@@ -9,7 +9,7 @@ import type { ReadableStream } from 'node:stream/web'
 import { StringDecoder } from 'node:string_decoder'
 import { AT_EMPTY_PATH, prepFtruncate, prepStatx } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
-import { fileMode, isPieces, modeForNode, plainEncoding, requireNoLimit } from './arguments.js'
+import { fileMode, isPieces, modeForNode, plainEncoding, refuseLimit } from './arguments.js'
 import { call } from './call.js'
 import { closeFd, Descriptor, positionOf } from './descriptor.js'
 import {
@@ -638,7 +638,7 @@ function checkedOptions(options: unknown): GivenOptions {
   if (typeof given !== 'object') {
     throw wrongType('options', 'one of type string or object', options)
   }
-  requireNoLimit(given)
+  refuseLimit(given)
   const { encoding, signal } = given
   if (encoding !== 'buffer' && plainEncoding(encoding) === null) {
     throw wrongValue('encoding', encoding, 'is invalid encoding')

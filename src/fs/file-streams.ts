@@ -7,7 +7,7 @@ import {
   type UnderlyingByteSource,
   type UnderlyingSource,
 } from 'node:stream/web'
-import { requireNoLimit } from './arguments.js'
+import { refuseOwnOptions } from './arguments.js'
 import type { Descriptor } from './descriptor.js'
 import { requireBoolean, wrongType } from './node-errors.js'
 import { ALWAYS_BYTES } from './node-version.js'
@@ -103,7 +103,7 @@ function streamOver<S extends ReadStream | WriteStream>(
   descriptor: Descriptor,
   options: object | undefined,
 ): S {
-  requireNoLimit(options)
+  refuseOwnOptions(options)
   let held = false
   const release = (): void => {
     if (held) descriptor.unref()

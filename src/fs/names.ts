@@ -15,7 +15,7 @@ import {
   type Sqe,
 } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
-import { fileMode, modeForNode, pathText, plainPath, requireNoLimit } from './arguments.js'
+import { fileMode, modeForNode, pathText, plainPath, refuseOwnOptions } from './arguments.js'
 import { tracedCall } from './call.js'
 import { wrongType } from './node-errors.js'
 import { open } from './open.js'
@@ -158,7 +158,7 @@ export async function unlink(path: PathLike): Promise<void> {
 
 /** Removes an empty directory. @see unlinkat(2) */
 export async function rmdir(path: PathLike, options?: RmdirOptions): Promise<void> {
-  requireNoLimit(options)
+  refuseOwnOptions(options)
   const plain = plainPath(path)
   const uring = ringFor('unlink')
   if (uring === null || plain === null || options !== undefined) return nodeFs.rmdir(path, options)
@@ -167,7 +167,7 @@ export async function rmdir(path: PathLike, options?: RmdirOptions): Promise<voi
 
 /** Removes a file, or with `recursive` a whole tree. */
 export async function rm(path: PathLike, options?: RmOptions): Promise<void> {
-  requireNoLimit(options)
+  refuseOwnOptions(options)
   const plain = plainPath(path)
   const uring = ringFor('unlink')
   if (uring === null || plain === null || !isPlainRm(options)) return nodeFs.rm(path, options)
@@ -202,7 +202,7 @@ export async function mkdir(
   path: PathLike,
   options?: MkdirOptions | number | string | null,
 ): Promise<string | undefined> {
-  requireNoLimit(options)
+  refuseOwnOptions(options)
   const node = (): Promise<string | undefined> =>
     nodeFs.mkdir(path, optionsForNode(options) as { recursive: true })
   const plain = plainPath(path)
@@ -271,7 +271,7 @@ function describe(
   options: unknown,
   flags: number,
 ): Promise<Stats | BigIntStats> | null {
-  requireNoLimit(options)
+  refuseOwnOptions(options)
   // Node reads a property of it, and has an error without a code.
   if (options === null) throw wrongType('options', 'of type object', options)
   const plain = plainPath(path)

@@ -36,9 +36,9 @@ export interface ServerOptions extends SocketSettings {
   readonly uring?: Uring | undefined
 }
 
-/** Where to listen. */
+/** Where to listen: `port`, `path` or `fd` is needed. */
 export interface ListenOptions {
-  /** Default 0: the system chooses. */
+  /** 0 to 65535; 0 lets the system choose. */
   readonly port?: number | undefined
   /** Address or host name. Default: every address, IPv6 and IPv4 where there is IPv6. */
   readonly host?: string | undefined

@@ -46,7 +46,7 @@ const SETUP_FLAGS: number =
   IORING_SETUP_NO_SQARRAY
 
 /**
- * Entries of the two queues by default, and what is tried where RLIMIT_MEMLOCK (Linux 5.11 and older) has no room for
+ * Entries of the two queues by default, and what is tried where RLIMIT_MEMLOCK (Linux before 5.12 and from 6.14 on) has no room for
  * them. A batch is submitted when the submission queue is full; operations beyond the completion queue wait in line.
  */
 const SIZES: readonly (readonly [sqEntries: number, cqEntries: number])[] = [

@@ -109,12 +109,12 @@ export class OutputFile {
   /**
    * Closes the file and gives it its name.
    *
-   * @param fsync - The file and its directory are durable afterwards.
+   * @param durable - The file and its directory are durable afterwards.
    * @param replaces - Whether what has that name by now is replaced; else EEXIST.
    */
-  async commit(path: DataPath, fsync: boolean, replaces = true): Promise<void> {
+  async commit(path: DataPath, durable: boolean, replaces = true): Promise<void> {
     try {
-      if (fsync) await path.fsync(this.fd)
+      if (durable) await path.fsync(this.fd)
       await this.#close()
       if (replaces) await rename(this.temporary, this.target)
       else await this.#takeName()
@@ -123,7 +123,7 @@ export class OutputFile {
       throw named(error, this.target)
     }
     endUnfinished(this.temporaryLatin1)
-    if (!fsync) return
+    if (!durable) return
     const folder = await open(dirname(this.target), 'r')
     try {
       await folder.sync()

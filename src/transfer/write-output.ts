@@ -23,7 +23,7 @@ export interface OutputWishes {
   /** Called now and then with what is written so far. What it throws ends the transfer. */
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined
   /** Make file and directory durable before the promise resolves. Default false. */
-  readonly fsync?: boolean | undefined
+  readonly durable?: boolean | undefined
   /** Permission bits of the output. Default: those of the old target, else 0o666 less the umask. */
   readonly mode?: number | undefined
   /** Writes in flight, 1 to 64. Default 8. */
@@ -76,7 +76,7 @@ const DEFAULT_DEPTH = 8
 const MAX_DEPTH = 64
 
 /** @internal */
-export const OUTPUT_WISHES = ['signal', 'onProgress', 'fsync', 'mode', 'depth', 'uring'] as const
+export const OUTPUT_WISHES = ['signal', 'onProgress', 'durable', 'mode', 'depth', 'uring'] as const
 /** @internal */
 export const APPLY_WISHES = [
   ...OUTPUT_WISHES,
@@ -90,7 +90,7 @@ export const APPLY_WISHES = [
 
 /** @internal Throws for what no transfer can use. */
 export function checkWishes(wishes: ApplyWishes): void {
-  const { signal, onProgress, fsync, mode, depth, sparse, share, hash, expectedDigest, maxOutputBytes } =
+  const { signal, onProgress, durable, mode, depth, sparse, share, hash, expectedDigest, maxOutputBytes } =
     wishes
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidType('options.signal', 'an instance of AbortSignal', signal)
@@ -98,7 +98,7 @@ export function checkWishes(wishes: ApplyWishes): void {
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('options.onProgress', 'of type function', onProgress)
   }
-  if (fsync !== undefined) checkBoolean('options.fsync', fsync)
+  if (durable !== undefined) checkBoolean('options.durable', durable)
   if (sparse !== undefined) checkBoolean('options.sparse', sparse)
   if (share !== undefined) checkBoolean('options.share', share)
   if (mode !== undefined) checkInteger('options.mode', mode, 0, 0o7777)
@@ -144,7 +144,7 @@ export async function writeOutput(
   produce: (assembler: OutputAssembler) => Promise<void>,
 ): Promise<WrittenOutput> {
   const { wishes, basis, input } = job
-  const { signal, onProgress, fsync = false, sparse = false, hash, expectedDigest } = wishes
+  const { signal, onProgress, durable = false, sparse = false, hash, expectedDigest } = wishes
   const writing = wishes.writer === 'standard' ? standardPath : job.data
   const output = await OutputFile.open(job.output, { sources: job.sources, mode: wishes.mode })
   const hasher = hash === undefined ? null : createHash(hash)
@@ -179,7 +179,7 @@ export async function writeOutput(
       const text = `The output has the ${hash} digest ${digest} instead of ${expectedDigest}`
       throw new TransferError('ERR_DIGEST_MISMATCH', text, { path: pathOf(job.output) })
     }
-    await output.commit(writing, fsync)
+    await output.commit(writing, durable)
     return {
       bytesWritten: assembler.position,
       sharedBytes: assembler.sharedBytes,

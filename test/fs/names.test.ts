@@ -249,8 +249,9 @@ test('open() with resolve is refused where there is no openat2', async () => {
   }
 })
 
-test('a limit on paths is refused where it cannot be kept', async () => {
+test('a limit on paths, and durability, are refused where they cannot be kept', async () => {
   const beneath = { resolve: 'beneath' } as object
+  const durable = { durable: true } as object
   const file = scratch('without a limit')
   nodeSync.writeFileSync(file, 'x')
   const handle = await open(file, 'r+')
@@ -282,6 +283,9 @@ test('a limit on paths is refused where it cannot be kept', async () => {
     () => promises.statfs(file, beneath),
     () => promises.watch(file, beneath),
     () => readFiles([handle as unknown as string], beneath).next(),
+    () => handle.createWriteStream(durable),
+    () => rm(file, durable),
+    () => promises.cp(file, `${file} copy`, durable),
   ]
   try {
     for (const call of refused) {

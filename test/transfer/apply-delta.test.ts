@@ -147,7 +147,7 @@ test('bad tokens and options are refused', async () => {
   await assert.rejects(bad(range(0, -1)), outside)
   for (const [options, expected] of [
     [{ depth: 0 }, outside],
-    [{ fsync: 1 }, type],
+    [{ durable: 1 }, type],
     [{ hash: 'no' }, value],
     [{ expectedDigest: 'ab' }, value],
     [{ blockSize: 1 }, value],
@@ -234,7 +234,7 @@ test('the output keeps the permissions of the old target, follows a symlink, and
   chmodSync(target, 0o640)
   symlinkSync(target, scratch('link'))
   linkSync(target, scratch('other name'))
-  await applyDelta(basis, [range(0, 5)], scratch('link'), { fsync: true })
+  await applyDelta(basis, [range(0, 5)], scratch('link'), { durable: true })
   assert.is(statSync(target).mode & 0o777, 0o640)
   assert.ok(readFileSync(target).equals(CONTENT.subarray(0, 5)))
   assert.is(readFileSync(scratch('other name'), 'utf8'), 'old')

@@ -75,7 +75,7 @@ test(
       { basis: 'mmap' },
       { hash: 'sha256' },
       { sparse: true },
-      { fsync: true, writer: 'standard' },
+      { durable: true, writer: 'standard' },
     ] as const) {
       await assert.rejects(patchFile(old, delta, target, options), { code: 'ENOSPC', path: target })
       assert.is(readFileSync(target, 'utf8'), 'old')

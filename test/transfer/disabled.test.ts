@@ -37,7 +37,7 @@ test('signature, delta and patch are byte for byte those of a ring', async () =>
     const made = [
       await signatureFile(old, signature),
       await deltaFile(signature, fresh, delta),
-      await patchFile(old, delta, target, { basis: 'buffered', share: false, hash: 'sha1', fsync: true }),
+      await patchFile(old, delta, target, { basis: 'buffered', share: false, hash: 'sha1', durable: true }),
     ]
     const backend = Uring.available.available ? 'io_uring' : 'node:fs'
     assert.ok(made.every((result) => result.backend === backend))
