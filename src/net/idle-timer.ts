@@ -22,14 +22,12 @@ export class IdleTimer {
 
   /** @param milliseconds - Above 0. */
   start(milliseconds: number): void {
-    this.#isRunning = true
-    if (this.#timer !== null && this.#timerMs === milliseconds) {
-      this.#timer.refresh()
-      return
+    if (this.#timer !== null && this.#timerMs === milliseconds) this.#timer.refresh()
+    else {
+      this.close()
+      this.#timerMs = milliseconds
+      this.#timer = setTimeout(onTimer, milliseconds, this).unref()
     }
-    this.close()
-    this.#timerMs = milliseconds
-    this.#timer = setTimeout(onTimer, milliseconds, this).unref()
     this.#isRunning = true
   }
 

@@ -6,6 +6,7 @@ import {
   checkBoolean,
   checkInteger,
   checkMembers,
+  checkSignal,
   invalidType,
   invalidValue,
 } from '../syscalls/argument-errors.js'
@@ -81,12 +82,6 @@ function checkString(name: string, value: unknown): void {
 
 function checkFunction(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'function') throw invalidType(name, 'of type function', value)
-}
-
-function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
 }
 
 function checkOneOf(name: string, value: unknown, allowed: readonly unknown[]): void {

@@ -1,5 +1,6 @@
 // Calls what the user gave for each connection, so that one that fails takes its own connection with it and nothing else.
 
+import { throwLater } from '../runtime/throw-later.js'
 import type { AnyHandler } from './backend.js'
 import type { ServerOptions } from './server.js'
 import type { Lease, Socket } from './socket.js'
@@ -55,11 +56,4 @@ export function report(
       throwLater(thrown)
     }
   }
-}
-
-/** As an uncaught exception, with this turn's other work out of the way. */
-export function throwLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

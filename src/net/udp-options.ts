@@ -2,7 +2,13 @@
 
 import { isIP, type LookupFunction } from 'node:net'
 import { AbortError, Uring } from '../runtime/index.js'
-import { checkBoolean, checkInteger, checkMembers, invalidType } from '../syscalls/argument-errors.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkMembers,
+  checkSignal,
+  invalidType,
+} from '../syscalls/argument-errors.js'
 import { byteLengthOf } from '../syscalls/memory.js'
 import { addressesOf } from './address.js'
 import { dataOf } from './data.js'
@@ -58,12 +64,6 @@ export function checkUdpOptions(options: UdpOptions): void {
   checkSignal(signal)
   if (uring !== undefined && !(uring instanceof Uring)) {
     throw invalidType('options.uring', 'an instance of Uring', uring)
-  }
-}
-
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
   }
 }
 

@@ -15,7 +15,7 @@ import {
 import { announceFallback } from '../runtime/diagnostics.js'
 import { defaultUring, type Uring } from '../runtime/index.js'
 import type { Multishot } from '../runtime/multishot.js'
-import { invalidState } from '../syscalls/argument-errors.js'
+import { checkSignal, invalidState } from '../syscalls/argument-errors.js'
 import { close as closeNow } from '../syscalls/libc.js'
 import { ipAddress, placeOf } from './address.js'
 import { localName, makeBlocking, peerName } from './descriptor.js'
@@ -28,7 +28,6 @@ import { alreadyConnected, badPort, notConnected, notRunning } from './udp-error
 import {
   checkDestination,
   checkNotAborted,
-  checkSignal,
   DEFAULT_WAITING,
   datagramOf,
   defaultAddress,

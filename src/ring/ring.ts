@@ -43,6 +43,7 @@ import {
 import {
   checkInteger,
   checkMembers,
+  checkMilliseconds,
   invalidState,
   invalidType,
   outOfRange,
@@ -60,6 +61,7 @@ import {
   CompletionQueue,
   type CqeVisitor,
 } from './completion-queue.js'
+import { splitMilliseconds } from './memory/times.js'
 import {
   arrayOffset,
   mapRings,
@@ -148,8 +150,8 @@ function unregisterWaits({ features }: RingLayout): boolean {
 function cancelAll({ layout, calls }: Remains): void {
   const cancel = Struct.alloc(IO_URING_SYNC_CANCEL_REG)
   cancel.assign({ fd: -1, flags: IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL })
-  cancel.set('timeout.tv_sec', Math.floor(CLOSE_DRAIN_MS / 1000))
-  cancel.set('timeout.tv_nsec', (CLOSE_DRAIN_MS % 1000) * 1e6)
+  const { sec, nsec } = splitMilliseconds(CLOSE_DRAIN_MS)
+  cancel.set('timeout.tv_sec', sec).set('timeout.tv_nsec', nsec)
   // Refusals are no news here: nothing in flight (ENOENT), a kernel before 6.0 (EINVAL), restrictions (EACCES), a
   // disabled ring (EBADFD), a foreign thread (EEXIST). Closing the descriptor cancels too.
   for (let attempt = 0; attempt < MAX_RETRIES; attempt++) {
@@ -801,8 +803,8 @@ export class Ring {
     if (timeoutMs === undefined) {
       wait.set('ts', 0)
     } else {
-      const seconds = Math.floor(timeoutMs / 1000)
-      this.#waitTime.set('tv_sec', seconds).set('tv_nsec', Math.round((timeoutMs - seconds * 1000) * 1e6))
+      const { sec, nsec } = splitMilliseconds(timeoutMs)
+      this.#waitTime.set('tv_sec', sec).set('tv_nsec', nsec)
       wait.set('ts', this.#waitTime.address)
     }
     let allFlags = flags | IORING_ENTER_EXT_ARG
@@ -876,12 +878,7 @@ function checkCount(name: string, value: unknown, max: number): Error {
 
 /** Throws for a wait that is no wait, or that this kernel cannot do; before the queue is touched. */
 function checkWait(timeoutMs: number | undefined, options: WaitOptions | undefined, features: number): void {
-  if (timeoutMs !== undefined) {
-    if (typeof timeoutMs !== 'number') throw invalidType('timeoutMs', 'of type number', timeoutMs)
-    if (!(timeoutMs >= 0 && timeoutMs <= Number.MAX_SAFE_INTEGER)) {
-      throw outOfRange('timeoutMs', `>= 0 and <= ${Number.MAX_SAFE_INTEGER}`, timeoutMs)
-    }
-  }
+  if (timeoutMs !== undefined) checkMilliseconds('timeoutMs', timeoutMs)
   if (options === undefined) return
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'an object', options)
   checkMembers('options', options, ['minWaitUs', 'absolute', 'noIowait', 'signalMask'])

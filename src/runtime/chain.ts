@@ -7,6 +7,7 @@ import { Sqe } from '../ring/sqe.js'
 import {
   checkBoolean,
   checkMembers,
+  checkSignal,
   invalidState,
   invalidType,
   outOfRange,
@@ -139,9 +140,7 @@ export async function submitLinked<Promises extends readonly Promise<unknown>[]>
   checkMembers('options', options, ['hard', 'signal'])
   const hard = checkBoolean('options.hard', options.hard ?? false)
   const { signal } = options
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
+  checkSignal(signal)
   const { driver } = uring
   const recorder = new Recorder(driver, signal)
   try {

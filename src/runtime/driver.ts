@@ -14,6 +14,7 @@ import {
   type Sqe,
   systemError,
 } from '../ring/index.js'
+import { splitMilliseconds } from '../ring/memory/times.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
 import type { Arena, Block } from './arena.js'
@@ -26,7 +27,7 @@ import { MappedBufferGuard, type MappedBufferOptions, type MappedBufferPolicy } 
 import type { Bounce } from './mapped-entry.js'
 import { ringClosedError } from './operation-errors.js'
 import { Pump } from './pump.js'
-import { callHandler, ECANCELED, Settlement, throwLater } from './settlement.js'
+import { callHandler, ECANCELED, Settlement } from './settlement.js'
 import {
   type CqeHandler,
   type Finish,
@@ -39,6 +40,7 @@ import {
 } from './slot.js'
 import { Submission } from './submission.js'
 import { type ChainMember, type Counters, entriesFor, type SubmitOptions } from './submit-options.js'
+import { throwLater } from './throw-later.js'
 
 export type { ChainMember, Counters, SubmitOptions } from './submit-options.js'
 
@@ -646,9 +648,9 @@ function requireAnswer(image: Int32Array): void {
 /** A `struct __kernel_timespec` of that many milliseconds. */
 export function timespec(arena: Arena, ms: number): Block {
   const block = arena.alloc(16)
-  const seconds = Math.floor(ms / 1000)
-  block.view.setBigInt64(0, BigInt(seconds), true)
-  block.view.setBigInt64(8, BigInt(Math.floor((ms - seconds * 1000) * 1e6)), true)
+  const { sec, nsec } = splitMilliseconds(ms)
+  block.view.setBigInt64(0, BigInt(sec), true)
+  block.view.setBigInt64(8, BigInt(nsec), true)
   return block
 }
 

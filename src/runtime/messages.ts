@@ -16,6 +16,7 @@ import {
 import {
   checkInteger,
   checkMembers,
+  checkSignal,
   invalidState,
   invalidType,
   invalidValue,
@@ -122,9 +123,7 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   ) {
     checkMembers('options', options, ['signal'])
     const { signal } = options
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-    }
+    checkSignal(signal)
     if (mailbox.onMessage !== null) throw invalidState('The messages of this ring are being read already')
     this.#uring = uring
     this.#mailbox = mailbox

@@ -3,7 +3,7 @@
 // business (operations/multishot.ts).
 
 import { IORING_CQE_F_BUFFER, type Sqe, systemError } from '../ring/index.js'
-import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
+import { checkInteger, checkSignal } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
 import type { BufferGroup } from './buffer-group.js'
 import type { Driver } from './driver.js'
@@ -107,9 +107,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
     this.#driver = driver
     this.#source = source
     this.#highWaterMark = checkInteger('options.highWaterMark', highWaterMark, 1, 0xffff)
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-    }
+    checkSignal(signal)
     this.#lowWaterMark = source.merge === undefined ? this.#highWaterMark >>> 1 : 0
     this.#signal = signal
     if (signal?.aborted) this.#onAbort()

@@ -70,11 +70,6 @@ export class Pump {
     if (this.#mutes) ring.eventfdEnabled = false
   }
 
-  /** The eventfd. */
-  get fd(): number {
-    return this.#wakeup.fd
-  }
-
   /** Operations that were complete when their enter returned. */
   get inlineCompletions(): number {
     return this.#inline

@@ -8,7 +8,7 @@ import {
   registerBuffersUpdateTag,
   unregisterBuffers,
 } from '../ring/index.js'
-import { checkInteger, checkMembers, invalidState, invalidType } from '../syscalls/argument-errors.js'
+import { checkInteger, checkMembers, checkSignal, invalidState } from '../syscalls/argument-errors.js'
 import { AbortError } from './abort-error.js'
 import type { Block } from './arena.js'
 import type { Driver } from './driver.js'
@@ -160,9 +160,7 @@ export class BufferPool {
    */
   acquire(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<RegisteredBuffer> {
     const { signal } = options
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-    }
+    checkSignal(signal)
     if (signal?.aborted) return Promise.reject(new AbortError(signal.reason))
     if (this.#closed || this.#driver.closed) return Promise.reject(closedError())
     const slot = this.#free.pop()

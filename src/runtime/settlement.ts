@@ -22,6 +22,7 @@ import {
   SLOT_MASK,
   type Slot,
 } from './slot.js'
+import { throwLater } from './throw-later.js'
 
 const ETIME = -62
 const EALREADY = -114
@@ -274,11 +275,4 @@ export function callHandler(onCqe: CqeHandler, res: number, flags: number, more:
   } catch (error) {
     throwLater(error)
   }
-}
-
-/** Reports what a handler threw as an uncaught exception; the completions behind it are not its victims. */
-export function throwLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

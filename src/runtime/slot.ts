@@ -116,11 +116,6 @@ export class Slot {
     return this.timeoutMs >= 0 ? 2 : 1
   }
 
-  /** The kernel, or the submission queue, has the operation. */
-  get queued(): boolean {
-    return this.remaining > 0
-  }
-
   /** The high word of its user_data. */
   get userDataHigh(): number {
     return this.opens ? this.generation | OPENS : this.generation

@@ -57,6 +57,21 @@ export function checkBoolean(name: string, value: unknown): boolean {
   return value
 }
 
+/** Throws unless `value` is a number of milliseconds from 0 to `max`, fractions allowed; returns it otherwise. */
+export function checkMilliseconds(name: string, value: unknown, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number') throw invalidType(name, 'of type number', value)
+  // NaN is not >= 0.
+  if (!(value >= 0 && value <= max)) throw outOfRange(name, `>= 0 and <= ${max}`, value)
+  return value
+}
+
+/** Throws unless `signal` is undefined or an AbortSignal. */
+export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
+  }
+}
+
 /** Throws unless `options` can have members. */
 export function checkOptions(options: unknown): asserts options is object {
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)

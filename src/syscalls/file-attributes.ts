@@ -17,8 +17,6 @@ const SYS_STATX = IS_ARM ? 291 : 332
 const SYS_MKNODAT = IS_ARM ? 33 : 259
 
 const statxCall = declare('syscall', 'int', ['int', 'int', 'uintptr_t', 'int', 'uint', 'uintptr_t'])
-const lseekCall = declare('lseek', 'int64_t', ['int', 'int64_t', 'int'])
-const fchmodCall = declare('fchmod', 'int', ['int', 'uint'])
 const chmodCall = declare('chmod', 'int', ['uint8_t *', 'uint']) as BytesCall
 const fchownatCall = declare('fchownat', 'int', ['int', 'uint8_t *', 'uint', 'uint', 'int']) as BytesCall
 const utimensatCall = declare('utimensat', 'int', ['int', 'uint8_t *', 'uint8_t *', 'int']) as BytesCall
@@ -57,16 +55,6 @@ export function pathBytes(latin1: string): Buffer {
 /** Both `path` and `result` are addresses. @see statx(2) */
 export function statx(dirFd: Fd, path: Address, flags: number, mask: number, result: Address): number {
   return outcome(statxCall(SYS_STATX, dirFd, path, flags, mask, result))
-}
-
-/** @returns The new position, or a negated errno: ENXIO where there is no more data. @see lseek(2) */
-export function lseek(fd: Fd, offset: number, whence: number): number {
-  return outcome(lseekCall(fd, offset, whence))
-}
-
-/** @see fchmod(2) */
-export function fchmod(fd: Fd, mode: number): number {
-  return outcome(fchmodCall(fd, mode))
 }
 
 /** Follows symlinks: Linux has no permissions of a link. @see chmod(2) */

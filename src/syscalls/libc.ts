@@ -227,7 +227,7 @@ export function write(fd: Fd, address: Address, length: number): number {
   return result < 0 ? -errno() : result
 }
 
-/** @see lseek(2) */
+/** @returns The new position, or a negated errno: ENXIO where there is no more data. @see lseek(2) */
 export function lseek(fd: Fd, offset: number, whence: number): number {
   const result = lseekCall(fd, offset, whence)
   return result < 0 ? -errno() : result

@@ -1,7 +1,7 @@
 // Where the data of a file is: what is left of it to copy, handed out in pieces, holes left out.
 
 import type { Fd } from '../ring/index.js'
-import { lseek } from '../syscalls/file-attributes.js'
+import { lseek } from '../syscalls/libc.js'
 
 const SEEK_DATA = 3
 const SEEK_HOLE = 4

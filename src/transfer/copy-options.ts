@@ -1,7 +1,13 @@
 // What copies of files and of trees are told alike, checked.
 
 import type { PathLike } from '../runtime/index.js'
-import { checkBoolean, checkInteger, invalidType, invalidValue } from '../syscalls/argument-errors.js'
+import {
+  checkBoolean,
+  checkInteger,
+  checkSignal,
+  invalidType,
+  invalidValue,
+} from '../syscalls/argument-errors.js'
 import { type Preserve, type Preserved, preservedBy } from './copy-attributes.js'
 import type { ContentOptions } from './copy-contents.js'
 import { COPY_METHODS, type CopyMethod, DIRECT_UNIT_BYTES } from './copy-job.js'
@@ -84,9 +90,7 @@ export function copySettings(options: CopyOptions): CopySettings {
   if (bufferSize % DIRECT_UNIT_BYTES !== 0) {
     throw invalidValue('options.bufferSize', bufferSize, `must be a multiple of ${DIRECT_UNIT_BYTES}`)
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
+  checkSignal(signal)
   return {
     methods: checkedMethods(options.methods),
     direct: options.direct === 'source' ? 'source' : checkBoolean('options.direct', options.direct ?? false),

@@ -21,7 +21,7 @@ import {
 import type { Block } from '../runtime/arena.js'
 import type { Driver } from '../runtime/driver.js'
 import { closeNoted } from '../syscalls/descriptor-notes.js'
-import { lseek } from '../syscalls/file-attributes.js'
+import { lseek } from '../syscalls/libc.js'
 import { temporaryBeside } from './copy-staging.js'
 import { type FileStat, isRegular, statFd } from './copy-stat.js'
 import {

@@ -5,6 +5,7 @@ import { defaultUring, type PathLike, type Uring } from '../runtime/index.js'
 import {
   checkBoolean,
   checkInteger,
+  checkSignal,
   invalidState,
   invalidType,
   invalidValue,
@@ -92,9 +93,7 @@ export const APPLY_WISHES = [
 export function checkWishes(wishes: ApplyWishes): void {
   const { signal, onProgress, durable, mode, depth, sparse, share, hash, expectedDigest, maxOutputBytes } =
     wishes
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
+  checkSignal(signal)
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('options.onProgress', 'of type function', onProgress)
   }

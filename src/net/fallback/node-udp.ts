@@ -3,14 +3,13 @@
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'node:dgram'
 import { once } from 'node:events'
 import { AbortError } from '../../runtime/index.js'
-import { invalidState } from '../../syscalls/argument-errors.js'
+import { checkSignal, invalidState } from '../../syscalls/argument-errors.js'
 import type { Data } from '../socket.js'
 import type { UdpAddress, UdpDestination, UdpMessage, UdpOptions, UdpSocket } from '../udp.js'
 import { alreadyConnected, badPort, notConnected, notRunning } from '../udp-errors.js'
 import {
   checkDestination,
   checkNotAborted,
-  checkSignal,
   datagramOf,
   defaultAddress,
   resolveForUdp,

@@ -14,8 +14,8 @@ import {
 } from '../../ring/index.js'
 import { BufferLease } from '../../runtime/buffer-lease.js'
 import type { CqeHandler, Slot } from '../../runtime/slot.js'
+import { throwLater } from '../../runtime/throw-later.js'
 import { invalidState } from '../../syscalls/argument-errors.js'
-import { throwLater } from '../run-handler.js'
 import type { SocketSink } from '../socket.js'
 import type { Hub, LeasedBuffers, ReceiveBuffers, TurnMember } from './hub.js'
 
@@ -134,10 +134,6 @@ export class Receiver implements TurnMember {
   /** All data was handed out, and its end. */
   get endDelivered(): boolean {
     return this.#isEndDelivered
-  }
-
-  get hasSink(): boolean {
-    return this.#sink !== null
   }
 
   next(wantsResult: boolean): Promise<unknown> {

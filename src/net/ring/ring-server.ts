@@ -40,11 +40,6 @@ export class RingServer extends ServerLife implements Server, AcceptorHost, Ring
     return this.#fd >= 0 && !this.isClosing
   }
 
-  /** The listening socket, or -1. */
-  get fd(): number {
-    return this.#fd
-  }
-
   address(): AddressInfo | string | null {
     return this.#fd < 0 ? null : (listeningAddress(this.#fd) as AddressInfo | string | null)
   }

@@ -23,14 +23,19 @@ export function timespec(time: number | SecondsAndNanoseconds): Struct<'tv_sec' 
   return Struct.alloc(KERNEL_TIMESPEC).set('tv_sec', sec).set('tv_nsec', nsec)
 }
 
+/** Splits a number of milliseconds, which was checked, into what a timespec has. */
+export function splitMilliseconds(ms: number): Required<SecondsAndNanoseconds> {
+  const sec = Math.floor(ms / 1000)
+  // Rounding may not yield a whole second: the kernel refuses 1000000000 nanoseconds.
+  return { sec, nsec: Math.min(999_999_999, Math.round((ms - sec * 1000) * 1e6)) }
+}
+
 function fromMilliseconds(ms: number): Required<SecondsAndNanoseconds> {
   // NaN fails the first comparison, Infinity the second.
   if (!(ms >= 0) || ms > Number.MAX_SAFE_INTEGER) {
     throw outOfRange('time', `>= 0 and <= ${Number.MAX_SAFE_INTEGER} milliseconds`, ms)
   }
-  const sec = Math.floor(ms / 1000)
-  // Rounding may not yield a whole second: the kernel refuses 1000000000 nanoseconds.
-  return { sec, nsec: Math.min(999_999_999, Math.round((ms - sec * 1000) * 1e6)) }
+  return splitMilliseconds(ms)
 }
 
 function checked(time: SecondsAndNanoseconds): Required<SecondsAndNanoseconds> {

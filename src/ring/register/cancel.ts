@@ -14,12 +14,13 @@ import {
   checkBoolean,
   checkInteger,
   checkMembers,
+  checkMilliseconds,
   invalidType,
   invalidValue,
-  outOfRange,
 } from '../../syscalls/argument-errors.js'
 import type { Fd } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
+import { splitMilliseconds } from '../memory/times.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkRegister } from './call.js'
 
@@ -98,13 +99,8 @@ function setTimeout(request: Request, timeoutMs: number | undefined): void {
     request.set('timeout.tv_sec', -1).set('timeout.tv_nsec', -1)
     return
   }
-  if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'of type number', timeoutMs)
-  if (!(timeoutMs >= 0 && timeoutMs <= Number.MAX_SAFE_INTEGER)) {
-    throw outOfRange('options.timeoutMs', `>= 0 and <= ${Number.MAX_SAFE_INTEGER}`, timeoutMs)
-  }
-  const seconds = Math.floor(timeoutMs / 1000)
-  request.set('timeout.tv_sec', seconds)
-  request.set('timeout.tv_nsec', Math.min(Math.round((timeoutMs - seconds * 1000) * 1e6), 999_999_999))
+  const { sec, nsec } = splitMilliseconds(checkMilliseconds('options.timeoutMs', timeoutMs))
+  request.set('timeout.tv_sec', sec).set('timeout.tv_nsec', nsec)
 }
 
 /**

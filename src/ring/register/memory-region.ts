@@ -14,13 +14,14 @@ import {
   checkBoolean,
   checkInteger,
   checkMembers,
+  checkMilliseconds,
   invalidState,
   invalidType,
-  outOfRange,
 } from '../../syscalls/argument-errors.js'
 import { MappedRegion, NOT_A_FILE } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
+import { splitMilliseconds } from '../memory/times.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkRegister } from './call.js'
 
@@ -163,21 +164,15 @@ export class RegisteredWaits {
     if (typeof wait !== 'object' || wait === null) throw invalidType('wait', 'an object', wait)
     checkMembers('wait', wait, ['timeoutMs', 'minWaitUs', 'signalMask'])
     const { timeoutMs, minWaitUs = 0, signalMask = 0 } = wait
-    const limit = Number.MAX_SAFE_INTEGER
-    if (timeoutMs !== undefined) {
-      if (typeof timeoutMs !== 'number') throw invalidType('wait.timeoutMs', 'of type number', timeoutMs)
-      if (!(timeoutMs >= 0 && timeoutMs <= limit))
-        throw outOfRange('wait.timeoutMs', `>= 0 and <= ${limit}`, timeoutMs)
-    }
+    if (timeoutMs !== undefined) checkMilliseconds('wait.timeoutMs', timeoutMs)
     checkInteger('wait.minWaitUs', minWaitUs, 0, 0xffff_ffff)
-    checkInteger('wait.signalMask', signalMask, 0, limit)
-    const seconds = Math.floor((timeoutMs ?? 0) / 1000)
-    const nanoseconds = Math.min(Math.round(((timeoutMs ?? 0) - seconds * 1000) * 1e6), 999_999_999)
+    checkInteger('wait.signalMask', signalMask, 0, Number.MAX_SAFE_INTEGER)
+    const { sec, nsec } = splitMilliseconds(timeoutMs ?? 0)
     // No barrier: the kernel reads these words inside enter(2), called by this very thread.
     entries.assign(
       {
-        'ts.tv_sec': seconds,
-        'ts.tv_nsec': nanoseconds,
+        'ts.tv_sec': sec,
+        'ts.tv_nsec': nsec,
         min_wait_usec: minWaitUs,
         flags: timeoutMs === undefined ? 0 : IORING_REG_WAIT_TS,
         sigmask: signalMask,

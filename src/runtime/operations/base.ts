@@ -11,7 +11,14 @@ import {
   IOSQE_IO_DRAIN,
   type Sqe,
 } from '../../ring/index.js'
-import { checkInteger, invalidType, invalidValue, outOfRange } from '../../syscalls/argument-errors.js'
+import {
+  checkInteger,
+  checkMilliseconds,
+  checkSignal,
+  invalidType,
+  invalidValue,
+  outOfRange,
+} from '../../syscalls/argument-errors.js'
 import { byteLengthOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
 import type { Driver } from '../driver.js'
@@ -52,15 +59,8 @@ interface CommonOptions extends Pick<OperationOptions, 'timeoutMs' | 'signal' | 
 function commonOptions(options: OperationOptions): CommonOptions {
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
   const { timeoutMs, signal, personality } = options
-  if (timeoutMs !== undefined && typeof timeoutMs !== 'number') {
-    throw invalidType('options.timeoutMs', 'of type number', timeoutMs)
-  }
-  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= 0xffff_ffff)) {
-    throw outOfRange('options.timeoutMs', '>= 0 and <= 4294967295', timeoutMs)
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidType('options.signal', 'an instance of AbortSignal', signal)
-  }
+  if (timeoutMs !== undefined) checkMilliseconds('options.timeoutMs', timeoutMs, 0xffff_ffff)
+  checkSignal(signal)
   if (personality !== undefined && typeof personality !== 'number') {
     throw invalidType('options.personality', 'of type number', personality)
   }

@@ -30,6 +30,7 @@ import {
   type SocketAddress,
   type Sqe,
 } from '../../ring/index.js'
+import { splitMilliseconds } from '../../ring/memory/times.js'
 import {
   checkInteger,
   checkOptions,
@@ -311,9 +312,10 @@ export abstract class MultishotOperations extends SocketOperations {
     if (!(ms > 0 && ms <= Number.MAX_SAFE_INTEGER))
       throw outOfRange('ms', `> 0 and <= ${Number.MAX_SAFE_INTEGER}`, ms)
     const count = checkInteger('options.count', options.count ?? 0, 0, 0x7fff_ffff)
+    // A time of 0 would fire without end.
+    const { sec, nsec } = splitMilliseconds(Math.max(ms, 1e-6))
     const time = this.#memory(KERNEL_TIMESPEC.size, (bytes) =>
-      // A time of 0 would fire without end.
-      new Struct(KERNEL_TIMESPEC, bytes).assign(secondsAndNanoseconds(Math.max(ms, 1e-6))),
+      new Struct(KERNEL_TIMESPEC, bytes).assign({ tv_sec: sec, tv_nsec: nsec }),
     )
     let fired = 0
     return new Multishot<number>(
@@ -421,9 +423,4 @@ function checkedGroup<T extends GroupOptions>(driver: Driver, options: T): T {
   if (!group.belongsTo(driver)) throw invalidValue('options.group', group.id, 'is a group of another ring')
   if (group.closed) throw group.closedError()
   return options
-}
-
-function secondsAndNanoseconds(ms: number): { tv_sec: number; tv_nsec: number } {
-  const seconds = Math.floor(ms / 1000)
-  return { tv_sec: seconds, tv_nsec: Math.min(999_999_999, Math.ceil((ms - seconds * 1000) * 1e6)) }
 }
