@@ -277,9 +277,9 @@ export function transfer(
 ): Promise<TransferResult> {
   const uring = ringFor(kind)
   if (uring === null) return withoutRing(kind, descriptor, view, offset, length, position, given)
-  const known = uring.copies ? 0 : knownAddressOf(view)
+  const known = uring.copies ? 0 : knownAddressOf(view, offset + length)
   const inPlace = known !== 0 || isInPlace(uring, view)
-  const address = known || (inPlace ? addressOf(view) : 0)
+  const address = known || (inPlace ? addressOf(view, offset + length) : 0)
   if (!inPlace) byteLengthOf(view)
   const one = idle.pop() ?? new Transfer()
   one.uring = uring
@@ -329,7 +329,8 @@ export function transferVectors(
   const inPlace = used.every((view) => isInPlace(uring, view))
   // What is wrong with one of them is found before anything is taken.
   const addresses = used.map((view) => (inPlace ? addressOf(view) : 0))
-  const total = inPlace ? 0 : used.reduce((sum, view) => sum + byteLengthOf(view), 0)
+  const lengths = used.map(byteLengthOf)
+  const total = lengths.reduce((sum, length) => sum + length, 0)
   const one = idle.pop() ?? new Transfer()
   one.uring = uring
   one.descriptor = descriptor
@@ -349,7 +350,7 @@ export function transferVectors(
   }
   let at = 0
   for (const [index, view] of used.entries()) {
-    const { byteLength } = view
+    const byteLength = lengths[index]!
     if (!inPlace && kind === 'writev') one.dataBlock!.bytes.set(bytesOf(view), at)
     const address = inPlace ? addresses[index]! : one.dataBlock!.address + at
     block.view.setBigUint64(index * IOVEC_BYTES, BigInt(address), true)

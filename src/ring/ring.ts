@@ -255,6 +255,8 @@ export class Ring {
   readonly #remains: Remains
   /** Operations in flight that the queues of before the last resize counted. */
   #earlier = 0
+  /** Completions come that end no operation of this ring. */
+  #isCountUnsure = false
 
   private constructor(layout: RingLayout, calls: UringCalls) {
     this.#calls = calls
@@ -663,23 +665,40 @@ export class Ring {
    * `ERR_INVALID_STATE`.
    *
    * What cannot be cancelled (block IO) is waited for, at most two seconds; the wait costs some tens of milliseconds,
-   * so reap before you close. On a ring whose registrations are restricted nothing is waited for: keep its memory.
+   * so reap before you close. On a ring whose registrations are restricted nothing is waited for: keep its memory. A
+   * ring that other rings send messages to must have been told so by `expectForeignCqes`.
    *
+   * @param visit - Sees the completions that were not reaped. It must not throw, nor use the ring.
    * @returns False when operations may still be under way: the kernel may write to their memory, which must be kept.
    */
-  close(): boolean {
+  close(visit: CqeVisitor = ignore): boolean {
     if (this.#closed) return this.#hasLetGo
     cancelAll(this.#remains)
-    this.#cq.forEach(ignore)
-    let busy = this.#inFlight() !== 0
+    this.#cq.forEach(visit)
+    let busy = this.#mayBeBusy()
     if (busy) {
       // The completions of what was just cancelled may be held back.
       this.#calls.enter(this.#enterFd, 0, 0, IORING_ENTER_GETEVENTS | this.#enterFlags, 0, 0)
-      this.#cq.forEach(ignore)
-      busy = this.#inFlight() !== 0
+      this.#cq.forEach(visit)
+      busy = this.#mayBeBusy()
     }
     this.#finish(busy)
     return this.#hasLetGo
+  }
+
+  /**
+   * Tells the ring that it gets completions which end none of its own operations: messages of other rings
+   * (IORING_OP_MSG_RING). Registrations with tags tell it by themselves.
+   *
+   * `close` counts completions to find out whether anything is in flight. From now on it does not trust that count: it
+   * waits until the kernel has taken the ring apart, which costs some tens of milliseconds.
+   */
+  expectForeignCqes(): void {
+    this.#isCountUnsure = true
+  }
+
+  #mayBeBusy(): boolean {
+    return this.#isCountUnsure ? this.#sq.takenCount !== 0 : this.#inFlight() !== 0
   }
 
   #finish(busy: boolean): void {

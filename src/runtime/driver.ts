@@ -5,10 +5,13 @@
 import { isMainThread } from 'node:worker_threads'
 import {
   IORING_FEAT_NODROP,
+  IORING_OP_NOP128,
+  IORING_OP_URING_CMD128,
   IORING_SETUP_DEFER_TASKRUN,
   IORING_SETUP_IOPOLL,
   IORING_SETUP_R_DISABLED,
   IOSQE_CQE_SKIP_SUCCESS,
+  IOSQE_IO_HARDLINK,
   IOSQE_IO_LINK,
   type Ring,
   type Sqe,
@@ -16,6 +19,7 @@ import {
 } from '../ring/index.js'
 import { splitMilliseconds } from '../ring/memory/times.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
+import { close } from '../syscalls/libc.js'
 import { AbortError } from './abort-error.js'
 import type { Arena, Block } from './arena.js'
 import { CancelQueue } from './cancel-queue.js'
@@ -31,8 +35,10 @@ import { callHandler, ECANCELED, Settlement } from './settlement.js'
 import {
   type CqeHandler,
   type Finish,
+  MAX_SLOTS,
   type MessageHandler,
   NO_RESULT,
+  OPENS,
   type Prepare,
   ROLE_NOBODY,
   ROLE_OPERATION,
@@ -45,6 +51,8 @@ import { throwLater } from './throw-later.js'
 export type { ChainMember, Counters, SubmitOptions } from './submit-options.js'
 
 const EBADF = -9
+/** Words of an entry of 128 bytes. */
+const WIDE_WORDS = 32
 const EOPNOTSUPP = -95
 
 /** Setup flags of rings that cannot be relied on to wake an event loop. */
@@ -239,7 +247,7 @@ export class Driver {
     let bounce: Bounce | null = null
     try {
       image = submission.images.prepare(prepare)
-      requireAnswer(image)
+      checkEntry(image)
       if (entries > this.ring.sqEntries && !this.ring.closed) throw tooFewEntries(entries)
       if (this.#watched[0] !== 0) bounce = this.#guard.admit(image)
     } catch (error) {
@@ -283,7 +291,7 @@ export class Driver {
       if (this.closed) throw this.closedError('io_uring_enter')
       for (const { prepare, options } of members) {
         const image = this.#submission.images.prepare(prepare).slice()
-        requireAnswer(image)
+        checkEntry(image)
         images.push(image)
         bounces.push(this.#watched[0] === 0 ? null : this.#guard.admit(image))
         entries += entriesFor(options)
@@ -340,8 +348,9 @@ export class Driver {
     standing = false,
     opens = false,
   ): Slot {
+    const wasClosed = this.closed
     const sqe = this.take()
-    if (sqe === null && this.closed) throw this.closedError(syscall)
+    if (sqe === null && this.closed) return this.#endedByFailure(wasClosed, onCqe, syscall)
     const { slots } = this.#inFlight
     const slot = slots.take()
     slot.plain = false
@@ -376,13 +385,22 @@ export class Driver {
     return slot
   }
 
+  /** For an operation that finds the driver closed: an error of its caller, unless the ring failed while it made room. */
+  #endedByFailure(wasClosed: boolean, onCqe: CqeHandler, syscall: string): Slot {
+    if (wasClosed) throw this.closedError(syscall)
+    callHandler(onCqe, ECANCELED, 0, false)
+    return this.#inFlight.slots.nobody
+  }
+
   /**
    * As `submitMultishot`, for an operation with exactly one CQE, which is not drained: cheaper, for its slot is none that
    * must be cleared.
    */
   submitOnce(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown, opens = false): Slot {
     const isPlain = this.#watched[0] === 0 && (!opens || isMainThread)
+    const wasClosed = this.closed
     const sqe = isPlain ? this.take() : null
+    if (sqe === null && this.closed) return this.#endedByFailure(wasClosed, onCqe, syscall)
     if (sqe === null) return this.submitMultishot(prepare, onCqe, syscall, memory, false, opens)
     try {
       prepare(sqe)
@@ -560,9 +578,17 @@ export class Driver {
     forgetAtExit(this)
     this.#cancels.stop()
     if (this.ring.closed) return
-    const hasLetGo = this.ring.close()
+    const hasLetGo = this.ring.close(this.#closeUnclaimed)
     this.#pump.close()
     this.arena.close(hasLetGo)
+  }
+
+  /** In a worker that exits: closes a descriptor whose CQE comes too late for whoever asked for it. */
+  readonly #closeUnclaimed = (low: number, high: number, res: number): void => {
+    if (low >= MAX_SLOTS || (high & OPENS) === 0 || res < 0) return
+    // First the CQE goes, by which another thread would close the descriptor should this one be terminated now.
+    this.ring.giveBack()
+    close(res)
   }
 
   /** The ring is of no use any more: it is closed, and every operation rejects. */
@@ -634,15 +660,22 @@ export class Driver {
   }
 }
 
-/** Without a completion nothing would settle. */
-function requireAnswer(image: Int32Array): void {
+/** Refuses an entry whose operation would never settle, or keep others from it. */
+function checkEntry(image: Int32Array): void {
+  const opcode = image[0]! & 0xff
   const flags = (image[0]! >>> 8) & 0xff
-  if ((flags & IOSQE_CQE_SKIP_SUCCESS) === 0) return
-  throw invalidValue(
-    'sqe.flags',
-    flags,
-    'has IOSQE_CQE_SKIP_SUCCESS: nothing would tell of the end of the operation',
-  )
+  if (flags & IOSQE_CQE_SKIP_SUCCESS) {
+    const text = 'has IOSQE_CQE_SKIP_SUCCESS: nothing would tell of the end of the operation'
+    throw invalidValue('sqe.flags', flags, text)
+  }
+  if (flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)) {
+    // What comes next may be anything, even the cancel of this very operation, which would wait for it.
+    throw invalidValue('sqe.flags', flags, 'links the operation to whatever comes next: use chain() instead')
+  }
+  // The kernel would take the entry behind it for its second half.
+  if (image.length < WIDE_WORDS && (opcode === IORING_OP_NOP128 || opcode === IORING_OP_URING_CMD128)) {
+    throw invalidValue('sqe.opcode', opcode, 'needs a ring with IORING_SETUP_SQE128')
+  }
 }
 
 /** A `struct __kernel_timespec` of that many milliseconds. */

@@ -32,6 +32,7 @@ const DEFAULT_SIZE = 256
 const MAX_SIZE = 2 ** 20
 const EBADF = -9
 const ENFILE = -23
+const EBUSY = -16
 const EINVAL = -22
 
 interface Abandoned {
@@ -115,8 +116,14 @@ export class FileTable {
   #closed = false
   /** It was closed, and the kernel has it still, empty. */
   #isLeft = false
+  /** Operations that are to fill a slot. */
+  #filling = 0
 
-  /** @internal @param previous - The ring's table before, which may have been left to the kernel. */
+  /**
+   * @internal
+   * @param previous - The ring's table before, which may have been left to the kernel.
+   * @throws SystemError EBUSY while it is being opened into.
+   */
   constructor(uring: SocketOperations, options: FileTableOptions = {}, previous: FileTable | null = null) {
     checkMembers('options', options, ['size', 'explicitSlots'])
     this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
@@ -124,6 +131,11 @@ export class FileTable {
     const { driver } = uring
     if (driver.closed) throw driver.closedError('io_uring_register')
     this.#uring = uring
+    // They would fill slots of this one.
+    if (previous !== null && previous.#filling > 0) {
+      const hint = 'operations that open files into the table before this one are under way'
+      throw systemError(EBUSY, 'io_uring_register', { hint })
+    }
     if (previous !== null) previous.#giveUp()
     const kernelChooses = !explicitSlots && registerSparse(uring, this.size)
     if (!kernelChooses) registerFiles(driver.ring, new Array<Fd>(this.size).fill(-1))
@@ -233,6 +245,7 @@ export class FileTable {
     const free = this.#free
     const slot = free === null ? undefined : free.pop()
     if (free !== null && slot === undefined) throw this.#fullError(syscall)
+    this.#filling++
     try {
       const index = await issue(slot ?? true)
       // It was closed meanwhile, and not with this file.
@@ -242,6 +255,8 @@ export class FileTable {
       if (slot !== undefined) free!.push(slot)
       if (free !== null || (error as { errno?: number }).errno !== ENFILE) throw error
       throw this.#fullError(syscall, error)
+    } finally {
+      this.#filling--
     }
   }
 

@@ -89,7 +89,8 @@ export class MappedBufferGuard {
     if (!found) return null
     const { policy } = this
     const opcode = words[0]! & 0xff
-    if (mappedBufferFound.hasSubscribers) mappedBufferFound.publish({ policy, opcode })
+    // Later, for a subscriber may use the ring, and this entry is not finished.
+    if (mappedBufferFound.hasSubscribers) queueMicrotask(() => mappedBufferFound.publish({ policy, opcode }))
     if (policy === 'async') words[0]! |= ASYNC_BIT
     // Provided buffers are used by operations to come: there is nothing that could be copied now.
     else if (policy === 'refuse' || memory.kind.providesBuffers) throw mappedBufferError(opcode)

@@ -6,30 +6,26 @@ import {
   AF_INET6,
   AF_UNIX,
   AF_UNSPEC,
-  addressOf,
   type ControlMessage,
   decodeControlMessages,
   decodeSocketAddress,
   encodeControlMessages,
   IOVEC,
-  MAX_VECTORS,
   MSGHDR,
   SOCKADDR_STORAGE,
   type SocketAddress,
   socketAddress,
 } from '../ring/index.js'
-import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
 import { Struct } from '../syscalls/struct.js'
 import type { Arena, Block } from './arena.js'
-import { moveBytes } from './move-bytes.js'
-import { asBytes, type Bytes, checkedLength } from './operations/base.js'
+import type { Vectors } from './vectors.js'
 
 const CONTROL_ALIGN = 8
 
 /** What a message header is to say. */
 export interface MessageParts {
   /** Where the data is or goes. */
-  readonly buffers: readonly Bytes[]
+  readonly vectors: Vectors
   /** The data is copied through driver memory: `bounce`. */
   readonly copies: boolean
   /** Address to send to. */
@@ -52,42 +48,33 @@ export class MessageBlock {
   readonly #controlAt: number
 
   constructor(arena: Arena, parts: MessageParts) {
-    const { buffers, copies, to, control } = parts
-    if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
-    checkInteger('buffers.length', buffers.length, 0, MAX_VECTORS)
-    // Everything that can be wrong with the data is found before memory is taken.
-    let total = 0
-    const addresses: number[] = []
-    for (const buffer of buffers) {
-      total += checkedLength(buffer, undefined)
-      addresses.push(addressOf(buffer))
-    }
+    const { vectors, copies, to, control } = parts
     const name = to === undefined ? null : socketAddress(to)
     const controlBytes = control === undefined ? null : encodeControlMessages(control)
     const nameBytes = name?.length ?? (parts.nameRoom ? SOCKADDR_STORAGE.size : 0)
     const controlLength = controlBytes?.length ?? parts.controlRoom ?? 0
 
     const vectorsAt = MSGHDR.size
-    this.#nameAt = vectorsAt + buffers.length * IOVEC.size
+    this.#nameAt = vectorsAt + vectors.count * IOVEC.size
     this.#controlAt = align(this.#nameAt + nameBytes)
-    const bounce = copies && total > 0 ? arena.alloc(total) : null
     const block = arena.alloc(this.#controlAt + controlLength)
+    let bounce: Block | null = null
+    try {
+      if (copies && vectors.total > 0) bounce = arena.alloc(vectors.total)
+    } catch (error) {
+      arena.free(block)
+      throw error
+    }
     const { address, bytes } = block
     if (name !== null) bytes.set(name.bytes, this.#nameAt)
     if (controlBytes !== null) bytes.set(controlBytes, this.#controlAt)
-    let at = 0
-    buffers.forEach((buffer: Bytes, index: number) => {
-      const target = bounce === null ? addresses[index]! : bounce.address + at
-      block.view.setBigUint64(vectorsAt + index * IOVEC.size, BigInt(target), true)
-      block.view.setBigUint64(vectorsAt + index * IOVEC.size + 8, BigInt(buffer.byteLength), true)
-      at += buffer.byteLength
-    })
+    vectors.describe(block, vectorsAt, bounce)
     bytes.fill(0, 0, MSGHDR.size)
     this.#header = new Struct(MSGHDR, bytes.subarray(0, MSGHDR.size) as Uint8Array<ArrayBuffer>).assign({
       msg_name: nameBytes === 0 ? 0 : address + this.#nameAt,
       msg_namelen: nameBytes,
       msg_iov: address + vectorsAt,
-      msg_iovlen: buffers.length,
+      msg_iovlen: vectors.count,
       msg_control: controlLength === 0 ? 0 : address + this.#controlAt,
       msg_controllen: controlLength,
     })
@@ -97,26 +84,6 @@ export class MessageBlock {
 
   get address(): number {
     return this.block.address
-  }
-
-  /** Copies the data into driver memory, where that stands for the buffers. */
-  gather(buffers: readonly Bytes[]): void {
-    let at = 0
-    for (const buffer of this.bounce === null ? [] : buffers) {
-      moveBytes(this.bounce!.bytes as Uint8Array<ArrayBuffer>, asBytes(buffer), at)
-      at += buffer.byteLength
-    }
-  }
-
-  /** Copies `length` bytes of what was received to where they belong. */
-  scatter(buffers: readonly Bytes[], length: number): void {
-    let at = 0
-    for (const buffer of this.bounce === null ? [] : buffers) {
-      const part = Math.min(buffer.byteLength, length - at)
-      if (part <= 0) return
-      moveBytes(asBytes(buffer), this.bounce!.bytes.subarray(at, at + part) as Uint8Array<ArrayBuffer>)
-      at += part
-    }
   }
 
   /** `MSG_*` bits that recvmsg has set. */

@@ -145,6 +145,7 @@ export class Settlement {
     const slot = this.#inFlight.slots.at(index)
     if (slot === undefined || index === 0) {
       log(`a completion for nobody: user_data ${low}, ${generation}, res ${res}`)
+      this.#host.ring.endedSilently(-1)
       return
     }
     if (slot.generation !== generation || slot.remaining === 0) {

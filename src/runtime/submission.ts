@@ -104,7 +104,18 @@ export class Submission {
 
   /** Whether that many adjacent entries can be had, if need be after a submit. */
   hasRoom(entries: number): boolean {
-    if (this.#inFlight.outstanding + entries > this.#inFlight.max) return false
+    return this.#inFlight.outstanding + entries <= this.#inFlight.max && this.#hasEntries(entries)
+  }
+
+  /** The same for the head of the line, which may need several entries. */
+  #hasRoomForHead(head: Slot, entries: number): boolean {
+    if (this.hasRoom(entries)) return true
+    // What is in flight may wait for an operation behind this one, so that so much room never comes. It may exceed the bound
+    // then, which loses nothing.
+    return entries > 1 && head.next !== null && this.hasCompletionRoom() && this.#hasEntries(entries)
+  }
+
+  #hasEntries(entries: number): boolean {
     if (this.#ring.sqSpaceLeft >= entries) return true
     this.submitNow()
     this.#wantsSpace = this.#ring.sqSpaceLeft < entries
@@ -201,7 +212,7 @@ export class Submission {
     for (let slot = this.line.first; slot !== null; slot = this.line.first) {
       const { chain } = slot
       const entries = chain === null ? slot.entries : chain.reduce((sum, member) => sum + member.entries, 0)
-      if (!this.hasRoom(entries)) return wasFed
+      if (!this.#hasRoomForHead(slot, entries)) return wasFed
       wasFed = true
       this.line.remove(slot)
       if (chain === null) this.place(slot)

@@ -1,5 +1,6 @@
 // Memory that the kernel sees: addresses of JavaScript buffers, and mapped regions that own every view over them.
 
+import { types } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import {
@@ -15,6 +16,9 @@ import { checkResult } from './errno.js'
 import { type ListedMapping, listFileMapping } from './file-mappings.js'
 import { madvise, mlock, mmap, munlock, munmap, pointerTo, viewMemory } from './libc.js'
 import type { Address, Fd } from './numbers.js'
+
+// By what they are, and not by their class: memory of another realm (node:vm) is memory as well.
+const { isArrayBuffer, isDataView } = types
 
 /** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
 export const PAGE_BYTES = 4096
@@ -86,7 +90,7 @@ export function byteLengthOf(memory: View): number {
 
 function intrinsicByteLength(memory: View): number {
   if (!ArrayBuffer.isView(memory)) return ownByteLength.call(memory)
-  if (!(memory instanceof DataView)) return typedByteLength.call(memory)
+  if (!isDataView(memory)) return typedByteLength.call(memory)
   // This view alone throws when it is asked for its length then.
   if (isDetached(dataBuffer.call(memory))) throw invalidValue('memory', {}, 'is detached')
   return dataByteLength.call(memory)
@@ -117,9 +121,9 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
   const isView = ArrayBuffer.isView(memory)
   // The buffer of a small typed array moves off the JavaScript heap when `.buffer` is first touched; only then is
   // its address stable.
-  const isTyped = isView && !(memory instanceof DataView)
+  const isTyped = isView && !isDataView(memory)
   const buffer = isView ? (isTyped ? typedBuffer : dataBuffer).call(memory) : memory
-  if (!(buffer instanceof ArrayBuffer)) {
+  if (!isArrayBuffer(buffer)) {
     throw invalidType('memory', 'an ArrayBuffer, Buffer, TypedArray or DataView', memory)
   }
   const byteLength = byteLengthOf(memory)
@@ -157,13 +161,14 @@ function makeKnown(view: Uint8Array, address: Address): void {
 }
 
 /**
- * The address of a view that `addressOf` has been asked for before, if it remembers; 0 for every other memory, and for an empty
- * view. For hot paths: a view's `buffer` is a call into C++, and in Node 20 its `byteLength` and `byteOffset` are calls too,
- * all of which takes some 70 ns; to look up the view takes 11 (measured; bench suite `promises`).
+ * The address of a view of at least `minBytes` that `addressOf` has been asked for before, if it remembers; 0 for every other
+ * memory. For hot paths: a view's `buffer` is a call into C++, and in Node 20 its `byteLength` and `byteOffset` are calls too, all
+ * of which takes some 70 ns; to look up the view takes 11 (measured; bench suite `promises`).
  */
-export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView): Address {
-  // A view's length is told in place, and it is 0 when the memory has been transferred.
-  if (!(memory instanceof Uint8Array) || memory.length === 0) return 0
+export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView, minBytes: number): Address {
+  // Whether a view has an element cannot be overridden, as its `length` can, and is false once the memory was transferred. The
+  // element is not loaded: the memory may be a mapping of a file that was cut short.
+  if (!(memory instanceof Uint8Array) || minBytes <= 0 || !(minBytes - 1 in memory)) return 0
   return viewAddresses.get(memory) ?? 0
 }
 

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { prepMsgRing } from '../../src/ring/prep/messages.js'
 import { prepNop } from '../../src/ring/prep/nop.js'
 import { prepPollAdd } from '../../src/ring/prep/poll.js'
 import { prepRead } from '../../src/ring/prep/read-write.js'
@@ -80,7 +81,7 @@ test('a closed ring refuses every call, and makes no system call', () => {
 })
 
 test('every method is among those that a closed ring refuses, but for the ones that are harmless', () => {
-  const harmless = ['constructor', 'close', 'hold', 'held', 'endedSilently', 'giveBack']
+  const harmless = ['constructor', 'close', 'hold', 'held', 'endedSilently', 'expectForeignCqes', 'giveBack']
   const methods = Object.entries(Object.getOwnPropertyDescriptors(Ring.prototype))
     .filter(([, { value }]) => typeof value === 'function')
     .map(([name]) => name)
@@ -219,6 +220,54 @@ for (const [name, options] of [
     )
   }
 }
+
+test(
+  'close() shows the completions that were not reaped',
+  needs({ ring: true }, () => {
+    const ring = Ring.open({ entries: 4 })
+    queueNops(ring, 7, 8)
+    ring.submit()
+    const seen: number[] = []
+    assert.is(
+      ring.close((low) => seen.push(low)),
+      true,
+    )
+    assert.equal(seen, [7, 8])
+  }),
+)
+
+test(
+  'close() of a ring that other rings send messages to: no memory is written afterwards',
+  needs({ opcode: 'IORING_OP_MSG_RING' }, () => {
+    const [count, size] = [16, 1 << 20]
+    const folder = mkdtempSync(join(tmpdir(), 'uring-'))
+    const path = join(folder, 'file')
+    writeFileSync(path, Buffer.alloc(count * size, 0x55), { flush: true })
+    const file = openSync(path, constants.O_RDONLY | constants.O_DIRECT)
+    const memory = MappedRegion.anonymous(count * size)
+    const bytes = new Uint8Array(memory.buffer)
+    for (let round = 0; round < 3; round++) {
+      const sender = Ring.open({ entries: 64 })
+      const ring = Ring.open({ entries: 64 })
+      ring.expectForeignCqes()
+      for (let part = 0; part < count; part++) {
+        prepRead(nextSqe(ring), file, memory.address + part * size, size, part * size)
+      }
+      ring.submit()
+      // As many messages as there are reads, so that the counts agree.
+      for (let message = 0; message < count; message++) prepMsgRing(nextSqe(sender), ring.fd, 0, 1, 0, 0)
+      sender.submitAndWait(count)
+      assert.is(ring.close(), true)
+      const mine = bytes.fill(0xbb)
+      block(30)
+      assert.ok(Buffer.from(mine.buffer).equals(Buffer.alloc(count * size, 0xbb)))
+      sender.close()
+    }
+    memory.unmap()
+    close(file)
+    rmSync(folder, { recursive: true })
+  }),
+)
 
 for (const hasTable of [false, true]) {
   test(

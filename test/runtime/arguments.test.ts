@@ -3,6 +3,7 @@
 import { openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import { Uring } from '../../src/index.js'
 import { prepNop } from '../../src/ring/index.js'
 import { close, write } from '../../src/syscalls/libc.js'
@@ -164,6 +165,76 @@ test(
     }
     assert.is(Number((await uring.statx(path, options)).size), 1000)
     assert.equal([uring.arena.blocksInUse, uring.driver.inFlight], [0, 0])
+  }),
+)
+
+test(
+  'memory that changes while it is looked at is never written beyond its end, nor once it is another’s',
+  here(async () => {
+    await using uring = new TestRing()
+    const { buffer } = new Uint8Array(new ArrayBuffer(4096))
+    const guarded = new Uint8Array(buffer, 0, 64)
+    // A view that is known from earlier reads.
+    for (let round = 0; round < 100; round++) await uring.read(file, guarded, { offset: 0 })
+    Object.defineProperty(guarded, 'length', { value: 1000 })
+    assert.throws(() => uring.read(file, guarded, { offset: 0 }), { code: VALUE })
+    // A length that is told truly once.
+    let asked = 0
+    const fickle = new Uint8Array(buffer, 0, 64)
+    Object.defineProperty(fickle, 'length', { get: () => (asked++ === 0 ? 1000 : 64) })
+    assert.throws(() => uring.read(file, fickle, { offset: 0 }), { code: RANGE })
+    // A list that has another buffer each time.
+    const seen: Uint8Array[] = []
+    const list: Uint8Array[] = []
+    Object.defineProperty(list, 0, {
+      get() {
+        seen.push(new Uint8Array(new ArrayBuffer(32)))
+        return seen.at(-1)
+      },
+    })
+    for (const method of ['readv', 'writev'] as const) await uring[method](file, list, { offset: 0 })
+    assert.is(seen.length, 2)
+    assert.is(seen[0]![31], 'x'.charCodeAt(0))
+    assert.ok(new Uint8Array(buffer, 64).every((byte) => byte === 0))
+    // An option that takes the buffer away when it is asked for.
+    for (const name of ['signal', 'timeoutMs', 'async'] as const) {
+      for (const method of ['read', 'write', 'recv', 'send'] as const) {
+        const own = new Uint8Array(new ArrayBuffer(4096))
+        let taken: ArrayBuffer | null = null
+        const options = {
+          offset: 0,
+          get [name](): undefined {
+            taken ??= structuredClone(own.buffer, { transfer: [own.buffer] })
+            return undefined
+          },
+        }
+        assert.throws(() => uring[method](file, own, options), { code: VALUE }, `${method}, ${name}`)
+        assert.ok(new Uint8Array(taken!).every((byte) => byte === 0))
+      }
+    }
+    assert.equal([uring.arena.blocksInUse, uring.driver.inFlight], [0, 0])
+  }),
+)
+
+test(
+  'memory of another realm is memory, and a detached DataView is an error with a code',
+  here(async () => {
+    await using uring = new TestRing()
+    for (const code of ['new Uint8Array(8)', 'new DataView(new ArrayBuffer(8))', 'new ArrayBuffer(8)']) {
+      const memory = runInNewContext(code) as Uint8Array
+      assert.is(await uring.read(file, memory, { offset: 0 }), 8)
+      assert.is(await uring.readv(file, [memory], { offset: 0 }), 8)
+    }
+    const gone = new DataView(new ArrayBuffer(8))
+    structuredClone(gone.buffer, { transfer: [gone.buffer] })
+    for (const call of [
+      () => uring.read(file, gone),
+      () => uring.readv(file, [gone]),
+      () => uring.send(file, gone),
+      () => uring.sendmsg(file, { buffers: [gone] }),
+    ]) {
+      assert.throws(call, { code: VALUE })
+    }
   }),
 )
 

@@ -1,6 +1,7 @@
 // The table of registered files: allocation, a full table, use after close, moving between the two tables.
 
-import { fstatSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { constants, fstatSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   AF_INET,
@@ -224,6 +225,35 @@ test(
     assert.throws(() => table.add(-2), { code: 'ERR_OUT_OF_RANGE' })
     await assert.rejects(table.add(999_999), { code: 'EBADF', syscall: 'files_update' })
     assert.is(table.used, 0)
+  }),
+)
+
+test(
+  'a table is not replaced while something is being opened into it',
+  needs({ ring: true, command: 'mkfifo' }, async () => {
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    for (const explicitSlots of [false, true]) {
+      await using uring = openUring()
+      const table = uring.registerFileTable({ size: 2, explicitSlots })
+      // Opening waits for a writer.
+      const opening = table.open(fifo, { async: true })
+      await turns(3)
+      table.close()
+      assert.throws(() => uring.registerFileTable({ size: 2 }), {
+        code: 'EBUSY',
+        syscall: 'io_uring_register',
+      })
+      const writer = openSync(fifo, constants.O_RDWR)
+      await opening.catch(() => null)
+      using next = uring.registerFileTable({ size: 2, explicitSlots })
+      const file = await next.open(path)
+      const buffer = Buffer.alloc(4)
+      assert.is(await uring.read(file.index, buffer, { fixedFile: true, offset: 11 }), 4)
+      assert.is(String(buffer), 'file')
+      assert.is(next.used, 1)
+      close(writer)
+    }
   }),
 )
 

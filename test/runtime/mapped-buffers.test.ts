@@ -19,7 +19,7 @@ import { copyThroughPipe, kernelCopy } from '../../src/syscalls/kernel-copy.js'
 import { mmap, munmap } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, test } from '../harness.js'
-import { outcome, TestRing, temporaryFolder } from './fixture.js'
+import { outcome, TestRing, temporaryFolder, turns } from './fixture.js'
 import { connectPair } from './open-uring.js'
 
 const PAGES = 16
@@ -100,6 +100,27 @@ test('kernelCopy() copies as far as it can be loaded, and so does the way throug
   }
   assert.is(kernelCopy(0, addressOf(into), 0), 0)
 })
+
+test(
+  'a subscriber of uring:mapped-buffer may use the ring',
+  here(async () => {
+    using file = mapped()
+    await using uring = new TestRing()
+    const more: Promise<unknown>[] = []
+    const listener = (): void => {
+      more.push(uring.nop())
+      uring.driver.flush()
+    }
+    subscribe('uring:mapped-buffer', listener)
+    try {
+      assert.is(await uring.write(file.targetFd, file.memory, { offset: 0 }), BYTES)
+      await turns(1)
+      assert.equal(await Promise.all(more), [0])
+    } finally {
+      unsubscribe('uring:mapped-buffer', listener)
+    }
+  }),
+)
 
 test('MappedRegion.ofFile() is listed until it is unmapped; memory of a ring is not', () => {
   const before = liveFileMappings[0]!

@@ -7,7 +7,7 @@ import { AT_FDCWD, prepOpenat, type Sqe } from '../../src/ring/index.js'
 import { Uring } from '../../src/runtime/index.js'
 
 const { task, path, count, taken } = workerData as {
-  task: 'open' | 'accept'
+  task: 'open' | 'open-exit' | 'open-throw' | 'accept'
   path: string
   count: number
   /** How many it takes in before it stops. */
@@ -24,7 +24,7 @@ function stopAfterSome(): void {
   }
 }
 
-if (task === 'open') {
+if (task.startsWith('open')) {
   const { driver } = Uring.open()
   const block = driver.arena.alloc(path.length + 1)
   block.bytes.write(`${path}\0`)
@@ -34,6 +34,8 @@ if (task === 'open') {
   for (let index = 0; index < count; index++) {
     driver.submitOnce(prepare, stopAfterSome, 'open', null, true)
   }
+  if (task === 'open-exit') process.exit()
+  if (task === 'open-throw') throw new Error('in the same turn')
 } else {
   const server = createServer({}, stopAfterSome)
   await server.listen({ port: 0, host: '127.0.0.1' })

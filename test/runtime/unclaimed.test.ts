@@ -42,6 +42,18 @@ for (const taken of [1, 2, 25, COUNT]) {
 }
 
 test(
+  'of files that a worker has opened and not taken in when it exits, none is left',
+  needs({ ring: true }, async () => {
+    for (const task of ['open-exit', 'open-throw']) {
+      const worker = startWorker(program, { task, path, count: COUNT, taken: COUNT + 1 })
+      worker.on('error', () => {})
+      await new Promise((resolve) => worker.once('exit', resolve))
+      assert.is(openOnFile(), 0, task)
+    }
+  }),
+)
+
+test(
   'connections that a worker has accepted and not taken in are ended',
   needs({ ring: true }, async () => {
     const worker = startWorker(program, { task: 'accept', path, count: 0, taken: 1 })

@@ -129,7 +129,7 @@ test('addressOf() refuses memory whose length was overridden', () => {
   ]
   for (const memory of others) Object.defineProperty(memory, 'byteLength', { value: 1 << 20 })
   for (const memory of [new Longer(new ArrayBuffer(8)), own, ...others]) {
-    assert.is(knownAddressOf(memory as Uint8Array<ArrayBuffer>), 0)
+    assert.is(knownAddressOf(memory as Uint8Array<ArrayBuffer>, 1), 0)
     assert.throws(() => addressOf(memory as Uint8Array), {
       code: 'ERR_INVALID_ARG_VALUE',
       message: /is not what the memory has/,
@@ -147,17 +147,27 @@ test(
   needs(onLinux, () => {
     const views = Array.from({ length: 4 }, (_, index) => new Uint8Array(new ArrayBuffer(64), index * 8, 8))
     const other = new Float64Array(4)
-    assert.equal(views.map(knownAddressOf), [0, 0, 0, 0])
+    assert.equal(
+      views.map((view) => knownAddressOf(view, 8)),
+      [0, 0, 0, 0],
+    )
     // It remembers a view after some questions, not after the first.
     for (let round = 0; round < 100; round++) {
-      for (const memory of [...views, other]) knownAddressOf(memory) || addressOf(memory)
+      for (const memory of [...views, other]) knownAddressOf(memory, 1) || addressOf(memory)
     }
-    assert.equal(views.map(knownAddressOf), views.map(pointerTo))
-    assert.is(knownAddressOf(other), 0, 'bytes alone are remembered')
-    assert.is(knownAddressOf(views[0]!.subarray(1)), 0, 'another view of the same memory is another view')
-    assert.is(knownAddressOf(new Uint8Array(0)), 0)
+    assert.equal(
+      views.map((view) => knownAddressOf(view, 8)),
+      views.map(pointerTo),
+    )
+    assert.is(knownAddressOf(other, 1), 0, 'bytes alone are remembered')
+    assert.is(knownAddressOf(views[0]!.subarray(1), 1), 0, 'another view of the same memory is another view')
+    assert.is(knownAddressOf(new Uint8Array(0), 0), 0)
     structuredClone(views[0]!.buffer, { transfer: [views[0]!.buffer as ArrayBuffer] })
-    assert.is(knownAddressOf(views[0]!), 0)
+    assert.is(knownAddressOf(views[0]!, 8), 0)
+    const longer = views[1]!
+    Object.defineProperty(longer, 'length', { value: 4096 })
+    assert.is(knownAddressOf(longer, 4096), 0)
+    assert.ok(knownAddressOf(longer, 8) > 0)
     assert.throws(() => addressOf(views[0]!), { code: 'ERR_INVALID_ARG_VALUE' })
   }),
 )

@@ -2,7 +2,7 @@
 
 import { IOVEC } from '../../syscalls/abi/index.js'
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
-import { addressOf } from '../../syscalls/memory.js'
+import { addressOf, byteLengthOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 
@@ -26,8 +26,11 @@ export class IovecArray {
   readonly #struct: Struct<'iov_base' | 'iov_len'>
 
   /** @internal */
-  constructor(buffers: readonly (ArrayBuffer | ArrayBufferView | MemoryRange)[]) {
-    this.buffers = [...buffers]
+  constructor(given: readonly (ArrayBuffer | ArrayBufferView | MemoryRange)[]) {
+    // A copy, for an array may change, and answer something else each time it is asked.
+    const buffers = [...given]
+    if (buffers.length > MAX_VECTORS) throw outOfRange('buffers.length', `<= ${MAX_VECTORS}`, buffers.length)
+    this.buffers = buffers
     this.count = buffers.length
     this.#struct = Struct.alloc(IOVEC, buffers.length)
     let byteLength = 0
@@ -53,19 +56,18 @@ export class IovecArray {
  */
 export function iovecs(buffers: readonly (ArrayBuffer | ArrayBufferView | MemoryRange)[]): IovecArray {
   if (!Array.isArray(buffers)) throw invalidType('buffers', 'an Array', buffers)
-  if (buffers.length > MAX_VECTORS) throw outOfRange('buffers.length', `<= ${MAX_VECTORS}`, buffers.length)
   return new IovecArray(buffers)
 }
 
 function rangeOf(buffer: ArrayBuffer | ArrayBufferView | MemoryRange, index: number): MemoryRange {
   if (buffer instanceof ArrayBuffer || ArrayBuffer.isView(buffer)) {
-    return { address: addressOf(buffer), length: buffer.byteLength }
+    return { address: addressOf(buffer), length: byteLengthOf(buffer) }
   }
   const name = `buffers[${index}]`
   if (typeof buffer !== 'object' || buffer === null) {
     throw invalidType(name, 'an ArrayBuffer, a view of one, or { address, length }', buffer)
   }
-  checkInteger(`${name}.address`, buffer.address, 0, Number.MAX_SAFE_INTEGER)
-  checkInteger(`${name}.length`, buffer.length, 0, Number.MAX_SAFE_INTEGER)
-  return buffer
+  const address = checkInteger(`${name}.address`, buffer.address, 0, Number.MAX_SAFE_INTEGER)
+  const length = checkInteger(`${name}.length`, buffer.length, 0, Number.MAX_SAFE_INTEGER)
+  return { address, length }
 }

@@ -24,7 +24,7 @@ import {
   invalidValue,
   outOfRange,
 } from '../../syscalls/argument-errors.js'
-import { addressOf } from '../../syscalls/memory.js'
+import { addressOf, byteLengthOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Ring } from '../ring.js'
@@ -91,7 +91,7 @@ function rangeOf(
     throw invalidType(name, 'an ArrayBuffer, a view, { address, length } or null', buffer)
   }
   // The bound on a view is checked first: an empty one has no address.
-  const length = isMemory ? buffer.byteLength : buffer.length
+  const length = isMemory ? byteLengthOf(buffer) : buffer.length
   checkInteger(`${name}.${isMemory ? 'byteLength' : 'length'}`, length, 1, MAX_BUFFER_BYTES)
   const address = isMemory ? addressOf(buffer) : buffer.address
   return { address: checkInteger(`${name}.address`, address, 1, Number.MAX_SAFE_INTEGER), length }
@@ -129,6 +129,8 @@ export function registerBuffers(
     checkRegister(result, IORING_REGISTER_BUFFERS, HINTS)
   } else {
     const tagWords = words64(tags)
+    // Each tag comes back as a CQE.
+    ring.expectForeignCqes()
     const request = Struct.alloc(IO_URING_RSRC_REGISTER)
     request.assign({ nr: memory.length, data: iovecs.address, tags: tagWords.address })
     const size = IO_URING_RSRC_REGISTER.size
@@ -176,6 +178,8 @@ export function registerBuffersUpdateTag(
   const { iovecs, memory } = checkBuffers(buffers, MAX_REGISTERED_BUFFERS - offset)
   const words = tags === undefined ? null : checkBufferTags('tags', tags, memory)
   const tagWords = words === null ? null : words64(words)
+  // Each tag comes back as a CQE.
+  if (tagWords !== null) ring.expectForeignCqes()
   const request = Struct.alloc(IO_URING_RSRC_UPDATE2)
   request.assign({ offset, data: iovecs.address, tags: tagWords?.address ?? 0, nr: memory.length })
   const opcode = IORING_REGISTER_BUFFERS_UPDATE

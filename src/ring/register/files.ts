@@ -85,6 +85,8 @@ export function registerFiles(ring: Ring, fds: readonly Fd[], options: RegisterF
     return
   }
   const tags = words64(checkFileTags('options.tags', options.tags, own))
+  // Each tag comes back as a CQE.
+  ring.expectForeignCqes()
   const request = Struct.alloc(IO_URING_RSRC_REGISTER)
   request.assign({ nr: own.length, data: files.address, tags: tags.address })
   const result = callRegister(ring, IORING_REGISTER_FILES2, request, IO_URING_RSRC_REGISTER.size, files, tags)
@@ -142,6 +144,8 @@ export function registerFilesUpdateTag(
   checkInteger('offset', offset, 0, MAX_REGISTERED_FILES - 1)
   const own = checkFds(fds, MAX_REGISTERED_FILES - offset, IORING_REGISTER_FILES_SKIP)
   const tagWords = words64(checkFileTags('tags', tags, own))
+  // Each tag comes back as a CQE.
+  ring.expectForeignCqes()
   const files = ints(own)
   const request = Struct.alloc(IO_URING_RSRC_UPDATE2)
   request.assign({ offset, data: files.address, tags: tagWords.address, nr: own.length })

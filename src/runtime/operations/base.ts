@@ -1,6 +1,7 @@
 // What every family of operations stands on: options, entry flags, paths and buffers as the kernel wants them.
 
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import {
   AT_FDCWD,
@@ -111,7 +112,7 @@ export abstract class Operations {
    */
   copied(buffer: Bytes): boolean {
     if (!this.copies) return false
-    if (ArrayBuffer.isView(buffer) && !(buffer.buffer instanceof ArrayBuffer)) throw noBytes(buffer)
+    if (ArrayBuffer.isView(buffer) && !types.isArrayBuffer(buffer.buffer)) throw noBytes(buffer)
     byteLengthOf(buffer)
     return !this.driver.arena.owns(buffer) && !isMappedFile(buffer)
   }
@@ -205,8 +206,9 @@ export function pathText(path: PathLike): string {
  *   or one that tells another length than it has; RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
  */
 export function checkedLength(buffer: Bytes, length: number | undefined, name = 'length'): number {
-  const isView = ArrayBuffer.isView(buffer)
-  if (!isView && !(buffer instanceof ArrayBuffer)) throw noBytes(buffer)
+  if (!ArrayBuffer.isView(buffer) && !types.isArrayBuffer(buffer)) throw noBytes(buffer)
+  // A detached one would throw at the next line, and without a code.
+  if (types.isDataView(buffer)) byteLengthOf(buffer)
   // Not `byteLength` where `length` says the same: V8 has the one in place, the other is a call in Node 20.
   // Whether that is the length it has, `addressOf` finds, or `copied`.
   const byteLength = buffer instanceof Uint8Array ? buffer.length : buffer.byteLength
@@ -222,9 +224,9 @@ function noBytes(value: unknown): TypeError {
 
 /** The bytes of any view. @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory. */
 export function asBytes(buffer: Bytes): Uint8Array<ArrayBuffer> {
-  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer)
+  if (types.isArrayBuffer(buffer)) return new Uint8Array(buffer)
   const memory = buffer.buffer
-  if (!(memory instanceof ArrayBuffer)) throw noBytes(buffer)
+  if (!types.isArrayBuffer(memory)) throw noBytes(buffer)
   return new Uint8Array(memory, buffer.byteOffset, byteLengthOf(buffer))
 }
 

@@ -21,9 +21,11 @@ import {
   type Sqe,
 } from '../../ring/index.js'
 import { checkInteger, checkOptions, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { byteLengthOf } from '../../syscalls/memory.js'
 import { timespec } from '../driver.js'
 import type { Prepare } from '../slot.js'
 import type { Bytes, OperationOptions } from './base.js'
+import { checkedLength } from './base.js'
 import { PathOperations } from './paths.js'
 
 const NO_OPTIONS: OperationOptions = {}
@@ -126,15 +128,9 @@ export abstract class ControlOperations extends PathOperations {
     value: number,
     options: OperationOptions = NO_OPTIONS,
   ): Promise<number> {
-    const address = addressOf(word, 4)
-    return this.start(
-      'futex_wait',
-      options,
-      (sqe) => prepFutexWait(sqe, address, value >>> 0, FUTEX_MATCH_ANY, FUTEX2, 0),
-      {
-        memory: word,
-      },
-    )
+    const prepare = (sqe: Sqe): Sqe =>
+      prepFutexWait(sqe, addressOf(word, 4), value >>> 0, FUTEX_MATCH_ANY, FUTEX2, 0)
+    return this.start('futex_wait', options, prepare, { memory: word })
   }
 
   /** Wakes at most `count` waiters on a word. Linux 6.7. @see io_uring_prep_futex_wake(3) */
@@ -143,15 +139,9 @@ export abstract class ControlOperations extends PathOperations {
     count: number,
     options: OperationOptions = NO_OPTIONS,
   ): Promise<number> {
-    const address = addressOf(word, 4)
-    return this.start(
-      'futex_wake',
-      options,
-      (sqe) => prepFutexWake(sqe, address, count, FUTEX_MATCH_ANY, FUTEX2, 0),
-      {
-        memory: word,
-      },
-    )
+    const prepare = (sqe: Sqe): Sqe =>
+      prepFutexWake(sqe, addressOf(word, 4), count, FUTEX_MATCH_ANY, FUTEX2, 0)
+    return this.start('futex_wake', options, prepare, { memory: word })
   }
 
   /** Waits for a child process. Linux 6.7. @see io_uring_prep_waitid(3), waitid(2) */
@@ -199,10 +189,10 @@ export abstract class ControlOperations extends PathOperations {
 
   /** Advises on memory of this process. Linux 5.6. @see madvise(2) */
   madvise(memory: Bytes, advice: number, options: OperationOptions = NO_OPTIONS): Promise<number> {
-    const address = addressOf(memory)
-    return this.start('madvise', options, (sqe) => prepMadvise64(sqe, address, memory.byteLength, advice), {
-      memory,
-    })
+    checkedLength(memory, undefined)
+    const length = byteLengthOf(memory)
+    const prepare = (sqe: Sqe): Sqe => prepMadvise64(sqe, addressOf(memory, length), length, advice)
+    return this.start('madvise', options, prepare, { memory })
   }
 
   /** Makes a pipe. Resolves to its two descriptors, the read end first. Linux 6.16. @see pipe2(2) */

@@ -4,6 +4,7 @@ import {
   addressOf,
   type Fd,
   IORING_FSYNC_DATASYNC,
+  IOVEC,
   prepFadvise64,
   prepFallocate,
   prepFsync,
@@ -18,10 +19,10 @@ import {
   prepWriteFixed,
   prepWritev,
 } from '../../ring/index.js'
-import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
+import { checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import { knownAddressOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
-import { moveBytes } from '../move-bytes.js'
+import { Vectors } from '../vectors.js'
 import { asBytes, type Bytes, checkedLength, type OperationOptions, Operations } from './base.js'
 
 /** Where in the file and how much. */
@@ -45,8 +46,6 @@ export interface TransferOptions extends OperationOptions {
 }
 
 const NO_OPTIONS: TransferOptions = {}
-/** IOV_MAX. */
-const MAX_VECTORS = 1024
 
 /** Moving data between memory and descriptors. */
 export abstract class FileDataOperations extends Operations {
@@ -63,8 +62,8 @@ export abstract class FileDataOperations extends Operations {
     const { offset = -1 } = options
     const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copied(buffer)) return this.#readByCopy(fd, buffer, length, offset, options)
-    const address = knownAddressOf(buffer) || addressOf(buffer)
     if (isPlain(options)) {
+      const address = knownAddressOf(buffer, length) || addressOf(buffer, length)
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -81,8 +80,8 @@ export abstract class FileDataOperations extends Operations {
       'read',
       options,
       index === undefined
-        ? (sqe) => prepRead(sqe, fd, address, length, offset)
-        : (sqe) => prepReadFixed(sqe, fd, address, length, offset, index),
+        ? (sqe) => prepRead(sqe, fd, addressOf(buffer, length), length, offset)
+        : (sqe) => prepReadFixed(sqe, fd, addressOf(buffer, length), length, offset, index),
       { memory: buffer },
     )
   }
@@ -98,8 +97,8 @@ export abstract class FileDataOperations extends Operations {
     const { offset = -1 } = options
     const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copied(buffer)) return this.#writeByCopy(fd, buffer, length, offset, options)
-    const address = knownAddressOf(buffer) || addressOf(buffer)
     if (isPlain(options)) {
+      const address = knownAddressOf(buffer, length) || addressOf(buffer, length)
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -116,8 +115,8 @@ export abstract class FileDataOperations extends Operations {
       'write',
       options,
       index === undefined
-        ? (sqe) => prepWrite(sqe, fd, address, length, offset)
-        : (sqe) => prepWriteFixed(sqe, fd, address, length, offset, index),
+        ? (sqe) => prepWrite(sqe, fd, addressOf(buffer, length), length, offset)
+        : (sqe) => prepWriteFixed(sqe, fd, addressOf(buffer, length), length, offset, index),
       { memory: buffer },
     )
   }
@@ -126,38 +125,33 @@ export abstract class FileDataOperations extends Operations {
   readv(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const { offset = -1 } = options
-    const vectors = this.#vectors(buffers, false)
-    // The array may be changed meanwhile.
-    const held = [...buffers]
-    const finish = vectors.bounce === null ? undefined : (res: number) => scatter(vectors.bounce!, held, res)
-    return this.start(
-      'readv',
-      options,
-      (sqe) => prepReadv(sqe, fd, vectors.block.address, held.length, offset),
-      {
-        memory: held,
-        block: vectors.block,
-        block2: vectors.bounce,
-        finish,
-      },
-    )
+    const vectors = new Vectors(buffers)
+    const { block, bounce } = this.#describe(vectors, false)
+    const finish = (res: number): number => {
+      vectors.scatter(bounce!, res)
+      return res
+    }
+    const { address } = block
+    return this.start('readv', options, (sqe) => prepReadv(sqe, fd, address, vectors.count, offset), {
+      memory: vectors,
+      block,
+      block2: bounce,
+      finish: bounce === null ? undefined : finish,
+    })
   }
 
   /** Writes several buffers, one after the other. Resolves to the bytes written in all. Linux 5.1. @see writev(2) */
   writev(fd: Fd, buffers: readonly Bytes[], options: TransferOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const { offset = -1 } = options
-    const vectors = this.#vectors(buffers, true)
-    return this.start(
-      'writev',
-      options,
-      (sqe) => prepWritev(sqe, fd, vectors.block.address, buffers.length, offset),
-      {
-        memory: [...buffers],
-        block: vectors.block,
-        block2: vectors.bounce,
-      },
-    )
+    const vectors = new Vectors(buffers)
+    const { block, bounce } = this.#describe(vectors, true)
+    const { address } = block
+    return this.start('writev', options, (sqe) => prepWritev(sqe, fd, address, vectors.count, offset), {
+      memory: vectors,
+      block,
+      block2: bounce,
+    })
   }
 
   /** Makes a file's data and metadata durable. Linux 5.1. @see fsync(2) */
@@ -272,40 +266,20 @@ export abstract class FileDataOperations extends Operations {
     return this.start('write', options, (sqe) => prepWrite(sqe, fd, block.address, length, offset), { block })
   }
 
-  /** The iovec array for `buffers`, and in a worker the block that stands for all of them. */
-  #vectors(buffers: readonly Bytes[], fill: boolean): { block: Block; bounce: Block | null } {
-    if (!Array.isArray(buffers)) throw invalidType('buffers', 'an instance of Array', buffers)
-    checkInteger('buffers.length', buffers.length, 0, MAX_VECTORS)
-    // Everything that can be wrong is found before memory is taken.
-    let total = 0
-    const addresses: number[] = []
-    for (const buffer of buffers) {
-      total += checkedLength(buffer, undefined)
-      addresses.push(addressOf(buffer))
-    }
+  /** The iovec array of `vectors`, and in a worker the block that stands for all of them. */
+  #describe(vectors: Vectors, fill: boolean): { block: Block; bounce: Block | null } {
     const { arena } = this.driver
-    const block = arena.alloc(Math.max(buffers.length, 1) * 16)
+    const block = arena.alloc(Math.max(vectors.count, 1) * IOVEC.size)
     let bounce: Block | null = null
     try {
-      if (this.copies) bounce = arena.alloc(total)
-    } catch (error) {
-      arena.free(block)
-      throw error
-    }
-    try {
-      if (bounce !== null && fill) gather(bounce, buffers)
+      if (this.copies) bounce = arena.alloc(vectors.total)
+      if (bounce !== null && fill) vectors.gather(bounce)
     } catch (error) {
       arena.free(block)
       this.free(bounce)
       throw error
     }
-    let at = 0
-    buffers.forEach((buffer, index) => {
-      const address = bounce === null ? addresses[index]! : bounce.address + at
-      block.view.setBigUint64(index * 16, BigInt(address), true)
-      block.view.setBigUint64(index * 16 + 8, BigInt(buffer.byteLength), true)
-      at += buffer.byteLength
-    })
+    vectors.describe(block, 0, bounce)
     return { block, bounce }
   }
 }
@@ -328,23 +302,4 @@ function refuseRegistered(options: TransferOptions): void {
   if (options.bufferIndex === undefined) return
   const wanted = "undefined for a buffer that is not a pool's own, in a worker without zeroCopy"
   throw invalidType('options.bufferIndex', wanted, options.bufferIndex)
-}
-
-function gather(into: Block, buffers: readonly Bytes[]): void {
-  let at = 0
-  for (const buffer of buffers) {
-    moveBytes(into.bytes as Uint8Array<ArrayBuffer>, asBytes(buffer), at)
-    at += buffer.byteLength
-  }
-}
-
-function scatter(from: Block, buffers: readonly Bytes[], count: number): number {
-  let at = 0
-  for (const buffer of buffers) {
-    const part = Math.min(buffer.byteLength, count - at)
-    if (part <= 0) break
-    moveBytes(asBytes(buffer), from.bytes.subarray(at, at + part) as Uint8Array<ArrayBuffer>)
-    at += part
-  }
-  return count
 }

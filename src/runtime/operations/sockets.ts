@@ -33,6 +33,7 @@ import {
 import { checkInteger, checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import type { Block } from '../arena.js'
 import { decodeSender, MessageBlock } from '../message-block.js'
+import { Vectors } from '../vectors.js'
 import { asBytes, type Bytes, checkedLength, MAX_TRANSFER, type OperationOptions } from './base.js'
 import { ControlOperations } from './control.js'
 
@@ -184,7 +185,7 @@ export abstract class SocketOperations extends ControlOperations {
     const length = checkedLength(buffer, options.length, 'options.length')
     const flags = options.flags ?? 0
     if (options === NO_OPTIONS && !this.copies) {
-      const address = addressOf(buffer)
+      const address = addressOf(buffer, length)
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -244,8 +245,8 @@ export abstract class SocketOperations extends ControlOperations {
         },
       })
     }
-    const address = addressOf(buffer)
     if (options === NO_OPTIONS) {
+      const address = addressOf(buffer, length)
       const sqe = this.driver.take()
       if (sqe !== null) {
         try {
@@ -257,7 +258,8 @@ export abstract class SocketOperations extends ControlOperations {
         return this.driver.issue(sqe, buffer, 'recv')
       }
     }
-    return this.start('recv', options, (sqe) => prepRecv(sqe, fd, address, length, flags), { memory: buffer })
+    const prepare = (sqe: Sqe): Sqe => prepRecv(sqe, fd, addressOf(buffer, length), length, flags)
+    return this.start('recv', options, prepare, { memory: buffer })
   }
 
   /**
@@ -288,15 +290,14 @@ export abstract class SocketOperations extends ControlOperations {
     const controlRoom = checkInteger('options.controlBytes', options.controlBytes ?? 0, 0, MAX_TRANSFER)
     const flags = options.flags ?? 0
     const { arena } = this.driver
-    const message = new MessageBlock(arena, { buffers, copies: this.copies, nameRoom: true, controlRoom })
-    // The array may be changed meanwhile.
-    const held = [...buffers]
+    const vectors = new Vectors(buffers)
+    const message = new MessageBlock(arena, { vectors, copies: this.copies, nameRoom: true, controlRoom })
     return this.start('recvmsg', options, (sqe) => prepRecvmsg(sqe, fd, message.address, flags), {
-      memory: held,
+      memory: vectors,
       block: message.block,
       block2: message.bounce,
       finish: (res): IncomingMessage => {
-        message.scatter(held, res)
+        if (message.bounce !== null) vectors.scatter(message.bounce, res)
         return { length: res, from: message.sender(), control: message.control(), flags: message.flags }
       },
     })
@@ -371,14 +372,20 @@ export abstract class SocketOperations extends ControlOperations {
     options: SendOptions,
     prepare: (sqe: Sqe, address: number) => Sqe,
   ): Promise<number> {
+    const { to } = options
     const isCopied = this.copied(buffer)
-    const ownAddress = isCopied ? 0 : addressOf(buffer)
-    const destination = options.to === undefined ? null : this.#addressBlock(options.to)
-    const bounce = isCopied ? this.driver.arena.alloc(length) : null
-    bounce?.bytes.set(asBytes(buffer).subarray(0, length))
-    const address = bounce?.address ?? ownAddress
+    const destination = to === undefined ? null : this.#addressBlock(to)
+    let bounce: Block | null = null
+    try {
+      if (isCopied) bounce = this.driver.arena.alloc(length)
+      bounce?.bytes.set(asBytes(buffer).subarray(0, length))
+    } catch (error) {
+      this.free(destination?.block)
+      this.free(bounce)
+      throw error
+    }
     const prepareAll = (sqe: Sqe): void => {
-      prepare(sqe, address)
+      prepare(sqe, bounce === null ? addressOf(buffer, length) : bounce.address)
       if (destination !== null) prepSendSetAddr(sqe, destination.block.address, destination.length)
     }
     const block = destination?.block ?? null
@@ -396,16 +403,17 @@ export abstract class SocketOperations extends ControlOperations {
     checkOptions(options)
     const { buffers, to, control } = message
     const flags = options.flags ?? 0
-    const parts = new MessageBlock(this.driver.arena, { buffers, copies: this.copies, to, control })
+    const vectors = new Vectors(buffers)
+    const parts = new MessageBlock(this.driver.arena, { vectors, copies: this.copies, to, control })
     try {
-      parts.gather(buffers)
+      if (parts.bounce !== null) vectors.gather(parts.bounce)
     } catch (error) {
       this.free(parts.block)
       this.free(parts.bounce)
       throw error
     }
     return this.start('sendmsg', options, (sqe) => prepare(sqe, fd, parts.address, flags), {
-      memory: [...buffers],
+      memory: vectors,
       block: parts.block,
       block2: parts.bounce,
     })
