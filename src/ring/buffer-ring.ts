@@ -26,7 +26,7 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
-import { MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
+import { MAX_VIEW_BYTES, MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
@@ -64,7 +64,10 @@ export interface BufferRingOptions {
   readonly group: GroupId
   /** How many buffers the kernel can have at a time: a power of two up to 32768. */
   readonly entries: number
-  /** Map memory for `bufferCount` buffers of so many bytes and provide them all. Without it, buffers come by `add`. */
+  /**
+   * Map memory for `bufferCount` buffers of so many bytes, 4 GiB together at most, and provide them all. Without it, buffers
+   * come by `add`.
+   */
   readonly bufferBytes?: number | undefined
   /** Buffer ids go from 0 to one below this. Default: `entries`; more (up to 65536) only without `bufferBytes`. */
   readonly bufferCount?: number | undefined
@@ -123,6 +126,7 @@ function check(options: BufferRingOptions): Checked {
       : checkInteger('options.bufferBytes', options.bufferBytes, 1, 0x7fff_ffff)
   const mostBuffers = bufferBytes > 0 ? entries : MAX_BUFFERS
   const bufferCount = checkInteger('options.bufferCount', options.bufferCount ?? entries, 1, mostBuffers)
+  checkInteger('options.bufferCount * options.bufferBytes', bufferCount * bufferBytes, 0, MAX_VIEW_BYTES)
   const incremental = checkBoolean('options.incremental', options.incremental ?? false)
   const kernelMemory = checkBoolean('options.kernelMemory', options.kernelMemory ?? false)
   const group = checkInteger('options.group', options.group, 0, kernelMemory ? MAX_MAPPED_GROUP : 0xffff)

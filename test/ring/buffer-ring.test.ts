@@ -343,6 +343,8 @@ test(
       range,
     )
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, bufferCount: 65537 }), range)
+    // More than one ArrayBuffer can be over.
+    assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 8, bufferBytes: 2 ** 30 }), range)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, minLeftBytes: 1 }), value)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, incremental: 1 as never }), type)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entry: 2 } as never), value)

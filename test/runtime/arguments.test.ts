@@ -311,4 +311,19 @@ test(
   }),
 )
 
+test(
+  'in a worker vectors of more than 4 GiB are refused, and whatever comes later is served',
+  here(async () => {
+    await using uring = new TestRing({}, undefined, true)
+    // One and the same memory, which is never touched.
+    const vectors = new Array<ArrayBuffer>(5).fill(new ArrayBuffer(2 ** 30))
+    assert.throws(() => uring.readv(file, vectors), { code: RANGE })
+    assert.throws(() => uring.writev(file, vectors), { code: RANGE })
+    const bytes = Buffer.alloc(10)
+    assert.is(await uring.read(file, bytes, { offset: 0 }), 10)
+    assert.is(bytes.toString(), 'x'.repeat(10))
+    assert.is(uring.driver.arena.blocksInUse, 0)
+  }),
+)
+
 test.run()
