@@ -353,11 +353,12 @@ export class BufferRing {
    * @param res - The CQE's `res`: bytes filled.
    * @param cqeFlags - The CQE's `flags`.
    * @returns Where in the buffer those bytes start: 0, unless the group is incremental.
-   * @throws TypeError for a CQE without a buffer; Error `ERR_INVALID_STATE` for one whose buffer the kernel did not
-   *   have, or (a bundle) with more bytes than the buffer has: `forEachSlice` is for those.
+   * @throws TypeError for a CQE without a buffer; RangeError for a `res` that no CQE has; Error
+   *   `ERR_INVALID_STATE` for one whose buffer the kernel did not have, or (a bundle) with more bytes than the buffer has:
+   *   `forEachSlice` is for those.
    */
   take(res: number, cqeFlags: number): number {
-    const bid = this.#named(cqeFlags)
+    const bid = this.#named(res, cqeFlags)
     const offset = this.#offsets[bid]!
     const used = Math.max(res, 0)
     if (used > this.#lengths[bid]! - offset)
@@ -372,9 +373,10 @@ export class BufferRing {
    *
    * @param visit - Sees the filled part of each buffer, in order. What it recycles is not in the way.
    * @returns How many buffers have data.
+   * @throws As `take`.
    */
   forEachSlice(res: number, cqeFlags: number, visit: SliceVisitor): number {
-    let bid = this.#named(cqeFlags)
+    let bid = this.#named(res, cqeFlags)
     let slot = this.#slots[bid]!
     let rest = Math.max(res, 0)
     let count = 0
@@ -480,8 +482,10 @@ export class BufferRing {
   }
 
   /** The buffer that a CQE names, which the kernel must have had. */
-  #named(cqeFlags: number): BufferId {
+  #named(res: number, cqeFlags: number): BufferId {
     if (this.#closed) throw closedError()
+    // NaN would pass every comparison with the lengths of the buffers.
+    if ((res | 0) !== res) checkInteger('res', res, -0x8000_0000, 0x7fff_ffff)
     const bid = bufferIdOf(cqeFlags)
     if (bid < 0) throw invalidValue('cqeFlags', cqeFlags, 'names no buffer (IORING_CQE_F_BUFFER)')
     if (this.#given[bid] !== 1)

@@ -246,6 +246,21 @@ test(
 )
 
 test(
+  'a res that no CQE has takes no buffer from the kernel',
+  needs({ linux: '5.19' }, () => {
+    using ring = Ring.open({ entries: 8 })
+    using buffers = BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 4 })
+    for (const res of [Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      assert.throws(() => buffers.take(res, IORING_CQE_F_BUFFER), { code: 'ERR_OUT_OF_RANGE' })
+      assert.throws(() => buffers.forEachSlice(res, IORING_CQE_F_BUFFER, () => {}), {
+        code: 'ERR_OUT_OF_RANGE',
+      })
+    }
+    assert.is(buffers.givenCount, 2)
+  }),
+)
+
+test(
   'forEachSlice() finds the parts of a bundle, in queue order and not by id',
   needs({ linux: '6.10' }, () => {
     using ring = Ring.open({ entries: 32 })
