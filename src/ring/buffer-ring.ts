@@ -30,7 +30,7 @@ import { MAX_VIEW_BYTES, MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
-import { callRegister, checkRegister, type Hints, registerError } from './register/call.js'
+import { callRegister, checkMappable, checkRegister, type Hints, registerError } from './register/call.js'
 import type { Ring } from './ring.js'
 
 /**
@@ -77,7 +77,7 @@ export interface BufferRingOptions {
   readonly minLeftBytes?: number | undefined
   /**
    * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole ring alive
-   * in the kernel until `close`. For groups up to 2047. Linux 6.4.
+   * in the kernel until `close`. For groups up to 2047, and not of a ring with IORING_SETUP_REGISTERED_FD_ONLY. Linux 6.4.
    */
   readonly kernelMemory?: boolean | undefined
 }
@@ -234,12 +234,14 @@ export class BufferRing {
   /**
    * Registers a buffer group.
    *
-   * @throws TypeError, RangeError for bad options; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in
-   *   use), EINVAL (an option newer than the kernel), ENOMEM.
+   * @throws TypeError, RangeError for bad options; Error `ERR_INVALID_STATE` for memory of the kernel of a ring that has no
+   *   descriptor; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in use), EINVAL (an option newer than
+   *   the kernel), ENOMEM.
    */
   static setup(ring: Ring, options: BufferRingOptions): BufferRing {
     const checked = check(options)
     const { bufferBytes, bufferCount } = checked
+    if (checked.kernelMemory) checkMappable(ring)
     const memory = bufferBytes > 0 ? MappedRegion.anonymous(bufferBytes * bufferCount) : null
     let queue: MappedRegion
     try {

@@ -7,6 +7,8 @@ import {
   IORING_CQE_F_BUFFER,
   IORING_RECVSEND_BUNDLE,
   IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_NO_MMAP,
+  IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SINGLE_ISSUER,
   IOSQE_BUFFER_SELECT,
 } from '../../src/syscalls/abi/index.js'
@@ -335,6 +337,25 @@ test(
     }
     using old = Ring.open({ entries: 8 }, spied({ register: () => -22 }))
     assert.throws(() => BufferRing.setup(old, { group: 0, entries: 2 }), { code: 'EINVAL', message: /5\.19/ })
+  }),
+)
+
+test(
+  'setup() maps nothing of a ring that has no descriptor',
+  needs({ linux: '6.5', setup: ['IORING_SETUP_NO_MMAP', 'IORING_SETUP_REGISTERED_FD_ONLY'] }, () => {
+    const calls = spied()
+    const flags = IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY
+    using ring = Ring.open({ entries: 8, flags }, calls)
+    const before = calls.counts.register
+    // A mapping of descriptor 0 would be had, where that is a file.
+    assert.throws(
+      () => BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 8, kernelMemory: true }),
+      { code: 'ERR_INVALID_STATE', message: /REGISTERED_FD_ONLY/ },
+    )
+    assert.is(calls.counts.register, before)
+    using file = fileWith('own')
+    using buffers = BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 8 })
+    assert.is(taken(buffers, select(ring, file.fd, 3, 0)), 'own')
   }),
 )
 
