@@ -106,6 +106,16 @@ export class Arena {
     return made
   }
 
+  /** As `alloc`, for what has a block already: `first` is freed when there is no second one. */
+  allocBeside(first: Block | null, bytes: number): Block {
+    try {
+      return this.alloc(bytes)
+    } catch (error) {
+      if (first !== null) this.free(first)
+      throw error
+    }
+  }
+
   /** Takes a block back. Only after the final CQE of the operation that used it. */
   free(block: Block): void {
     if (!block.inUse) throw new Error('A block was freed twice')

@@ -71,7 +71,7 @@ export class MessageBlock {
     this.#nameAt = vectorsAt + buffers.length * IOVEC.size
     this.#controlAt = align(this.#nameAt + nameBytes)
     const bounce = copies && total > 0 ? arena.alloc(total) : null
-    const block = arena.alloc(this.#controlAt + controlLength)
+    const block = arena.allocBeside(bounce, this.#controlAt + controlLength)
     const { address, bytes } = block
     if (name !== null) bytes.set(name.bytes, this.#nameAt)
     if (controlBytes !== null) bytes.set(controlBytes, this.#controlAt)

@@ -285,13 +285,7 @@ export abstract class FileDataOperations extends Operations {
     }
     const { arena } = this.driver
     const block = arena.alloc(Math.max(buffers.length, 1) * 16)
-    let bounce: Block | null = null
-    try {
-      if (this.copies) bounce = arena.alloc(total)
-    } catch (error) {
-      arena.free(block)
-      throw error
-    }
+    const bounce = this.copies ? arena.allocBeside(block, total) : null
     try {
       if (bounce !== null && fill) gather(bounce, buffers)
     } catch (error) {

@@ -374,14 +374,14 @@ export abstract class SocketOperations extends ControlOperations {
     const isCopied = this.copied(buffer)
     const ownAddress = isCopied ? 0 : addressOf(buffer)
     const destination = options.to === undefined ? null : this.#addressBlock(options.to)
-    const bounce = isCopied ? this.driver.arena.alloc(length) : null
+    const block = destination?.block ?? null
+    const bounce = isCopied ? this.driver.arena.allocBeside(block, length) : null
     bounce?.bytes.set(asBytes(buffer).subarray(0, length))
     const address = bounce?.address ?? ownAddress
     const prepareAll = (sqe: Sqe): void => {
       prepare(sqe, address)
       if (destination !== null) prepSendSetAddr(sqe, destination.block.address, destination.length)
     }
-    const block = destination?.block ?? null
     return this.start('send', options, prepareAll, { memory: buffer, block, block2: bounce })
   }
 
