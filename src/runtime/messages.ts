@@ -184,7 +184,7 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   }
 
   readonly #onDriverClose = (): void => {
-    if (!this.#ended) this.#error = { reason: new AbortError(undefined, 'The ring was closed') }
+    if (!this.#ended) this.#error = { reason: this.#mailbox.driver.endError() }
     this.#end()
   }
 
