@@ -346,7 +346,7 @@ export function transferVectors(
   if (inPlace) one.memory = used
   else {
     one.views = used
-    one.dataBlock = arena.alloc(total + 1)
+    one.dataBlock = arena.allocBeside(block, total + 1)
   }
   let at = 0
   for (const [index, view] of used.entries()) {

@@ -26,11 +26,11 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
-import { MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
+import { MAX_VIEW_BYTES, MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
-import { callRegister, checkRegister, type Hints, registerError } from './register/call.js'
+import { callRegister, checkMappable, checkRegister, type Hints, registerError } from './register/call.js'
 import type { Ring } from './ring.js'
 
 /**
@@ -64,7 +64,10 @@ export interface BufferRingOptions {
   readonly group: GroupId
   /** How many buffers the kernel can have at a time: a power of two up to 32768. */
   readonly entries: number
-  /** Map memory for `bufferCount` buffers of so many bytes and provide them all. Without it, buffers come by `add`. */
+  /**
+   * Map memory for `bufferCount` buffers of so many bytes, 4 GiB together at most, and provide them all. Without it, buffers
+   * come by `add`.
+   */
   readonly bufferBytes?: number | undefined
   /** Buffer ids go from 0 to one below this. Default: `entries`; more (up to 65536) only without `bufferBytes`. */
   readonly bufferCount?: number | undefined
@@ -74,7 +77,7 @@ export interface BufferRingOptions {
   readonly minLeftBytes?: number | undefined
   /**
    * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole ring alive
-   * in the kernel until `close`. For groups up to 2047. Linux 6.4.
+   * in the kernel until `close`. For groups up to 2047, and not of a ring with IORING_SETUP_REGISTERED_FD_ONLY. Linux 6.4.
    */
   readonly kernelMemory?: boolean | undefined
 }
@@ -123,6 +126,7 @@ function check(options: BufferRingOptions): Checked {
       : checkInteger('options.bufferBytes', options.bufferBytes, 1, 0x7fff_ffff)
   const mostBuffers = bufferBytes > 0 ? entries : MAX_BUFFERS
   const bufferCount = checkInteger('options.bufferCount', options.bufferCount ?? entries, 1, mostBuffers)
+  checkInteger('options.bufferCount * options.bufferBytes', bufferCount * bufferBytes, 0, MAX_VIEW_BYTES)
   const incremental = checkBoolean('options.incremental', options.incremental ?? false)
   const kernelMemory = checkBoolean('options.kernelMemory', options.kernelMemory ?? false)
   const group = checkInteger('options.group', options.group, 0, kernelMemory ? MAX_MAPPED_GROUP : 0xffff)
@@ -230,12 +234,14 @@ export class BufferRing {
   /**
    * Registers a buffer group.
    *
-   * @throws TypeError, RangeError for bad options; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in
-   *   use), EINVAL (an option newer than the kernel), ENOMEM.
+   * @throws TypeError, RangeError for bad options; Error `ERR_INVALID_STATE` for memory of the kernel of a ring that has no
+   *   descriptor; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in use), EINVAL (an option newer than
+   *   the kernel), ENOMEM.
    */
   static setup(ring: Ring, options: BufferRingOptions): BufferRing {
     const checked = check(options)
     const { bufferBytes, bufferCount } = checked
+    if (checked.kernelMemory) checkMappable(ring)
     const memory = bufferBytes > 0 ? MappedRegion.anonymous(bufferBytes * bufferCount) : null
     let queue: MappedRegion
     try {
@@ -349,11 +355,12 @@ export class BufferRing {
    * @param res - The CQE's `res`: bytes filled.
    * @param cqeFlags - The CQE's `flags`.
    * @returns Where in the buffer those bytes start: 0, unless the group is incremental.
-   * @throws TypeError for a CQE without a buffer; Error `ERR_INVALID_STATE` for one whose buffer the kernel did not
-   *   have, or (a bundle) with more bytes than the buffer has: `forEachSlice` is for those.
+   * @throws TypeError for a CQE without a buffer; RangeError for a `res` that no CQE has; Error
+   *   `ERR_INVALID_STATE` for one whose buffer the kernel did not have, or (a bundle) with more bytes than the buffer has:
+   *   `forEachSlice` is for those.
    */
   take(res: number, cqeFlags: number): number {
-    const bid = this.#named(cqeFlags)
+    const bid = this.#named(res, cqeFlags)
     const offset = this.#offsets[bid]!
     const used = Math.max(res, 0)
     if (used > this.#lengths[bid]! - offset)
@@ -368,9 +375,10 @@ export class BufferRing {
    *
    * @param visit - Sees the filled part of each buffer, in order. What it recycles is not in the way.
    * @returns How many buffers have data.
+   * @throws As `take`.
    */
   forEachSlice(res: number, cqeFlags: number, visit: SliceVisitor): number {
-    let bid = this.#named(cqeFlags)
+    let bid = this.#named(res, cqeFlags)
     let slot = this.#slots[bid]!
     let rest = Math.max(res, 0)
     let count = 0
@@ -476,8 +484,10 @@ export class BufferRing {
   }
 
   /** The buffer that a CQE names, which the kernel must have had. */
-  #named(cqeFlags: number): BufferId {
+  #named(res: number, cqeFlags: number): BufferId {
     if (this.#closed) throw closedError()
+    // NaN would pass every comparison with the lengths of the buffers.
+    if ((res | 0) !== res) checkInteger('res', res, -0x8000_0000, 0x7fff_ffff)
     const bid = bufferIdOf(cqeFlags)
     if (bid < 0) throw invalidValue('cqeFlags', cqeFlags, 'names no buffer (IORING_CQE_F_BUFFER)')
     if (this.#given[bid] !== 1)

@@ -37,6 +37,7 @@ import {
 import {
   checkInteger,
   checkMembers,
+  invalidState,
   invalidType,
   invalidValue,
   outOfRange,
@@ -67,8 +68,11 @@ export interface RingOptions {
   readonly sqThreadIdleMs?: number | undefined
   /** The processor an SQPOLL thread is bound to. */
   readonly sqThreadCpu?: number | undefined
-  /** A ring (or its descriptor) whose worker and SQPOLL threads this one shares. Linux 5.6. */
-  readonly attachTo?: { readonly fd: Fd } | Fd | undefined
+  /**
+   * A ring (or its descriptor) whose worker and SQPOLL threads this one shares; not one with
+   * IORING_SETUP_REGISTERED_FD_ONLY. Linux 5.6.
+   */
+  readonly attachTo?: { readonly fd: Fd; readonly flags?: number | undefined } | Fd | undefined
 }
 
 const OPTION_NAMES = ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'] as const
@@ -182,7 +186,13 @@ function requestedFlags(options: RingOptions): number {
 }
 
 function attachedFd(attachTo: RingOptions['attachTo']): Fd {
-  const fd = typeof attachTo === 'object' && attachTo !== null ? attachTo.fd : attachTo
+  if (typeof attachTo !== 'object' || attachTo === null) {
+    return checkInteger('options.attachTo', attachTo, 0, 0x7fff_ffff)
+  }
+  const { fd, flags = 0 } = attachTo
+  if (flags & IORING_SETUP_REGISTERED_FD_ONLY) {
+    throw invalidState('options.attachTo has no descriptor (IORING_SETUP_REGISTERED_FD_ONLY)')
+  }
   return checkInteger('options.attachTo', fd, 0, 0x7fff_ffff)
 }
 

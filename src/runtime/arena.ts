@@ -3,6 +3,8 @@
 // terminated worker frees its ArrayBuffers while the kernel may still write.
 
 import { addressOf, MappedRegion, PAGE_BYTES } from '../ring/index.js'
+import { outOfRange } from '../syscalls/argument-errors.js'
+import { MAX_VIEW_BYTES } from '../syscalls/memory.js'
 
 const SMALLEST = 64
 const REGION_BYTES = 1 << 20
@@ -85,7 +87,7 @@ export class Arena {
   /**
    * A block of at least `bytes` bytes, 64-byte aligned (page-aligned from 4096 up). Its content is undefined.
    *
-   * @throws SystemError `mmap` when memory is short.
+   * @throws SystemError `mmap` when memory is short; RangeError `ERR_OUT_OF_RANGE` beyond 4 GiB.
    */
   alloc(bytes: number): Block {
     // Whoever prepares an operation for a closed ring hears of that from the driver, which tells the kernel nothing: any
@@ -102,6 +104,16 @@ export class Arena {
     const made = bytes > LARGEST_SHARED ? this.#mapBlock(bytes, sizeClass) : this.#cut(sizeClass)
     this.#blocksInUse++
     return made
+  }
+
+  /** As `alloc`, for what has a block already: `first` is freed when there is no second one. */
+  allocBeside(first: Block | null, bytes: number): Block {
+    try {
+      return this.alloc(bytes)
+    } catch (error) {
+      if (first !== null) this.free(first)
+      throw error
+    }
   }
 
   /** Takes a block back. Only after the final CQE of the operation that used it. */
@@ -151,6 +163,7 @@ export class Arena {
   }
 
   #mapBlock(bytes: number, sizeClass: number): Block {
+    if (bytes > MAX_VIEW_BYTES) throw outOfRange('bytes of driver memory', `<= ${MAX_VIEW_BYTES}`, bytes)
     const length = sizeClass < 0 ? Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES : SMALLEST << sizeClass
     const region = this.#map(length)
     return new Block(region.address, Buffer.from(region.buffer), sizeClass, region)
@@ -158,6 +171,13 @@ export class Arena {
 
   #map(bytes: number): MappedRegion {
     const region = MappedRegion.anonymous(bytes)
+    try {
+      // Made now: `owns` asks every region for it, and must not throw.
+      void region.buffer
+    } catch (error) {
+      region.unmap()
+      throw error
+    }
     this.#regions.add(region)
     this.#onRegion?.(region, true)
     return region

@@ -558,6 +558,11 @@ export class Driver {
     return this.#failure ?? systemError(EBADF, syscall, { hint: 'the ring is closed' })
   }
 
+  /** Why whoever waits on a driver that is closed waits no longer: the ring failed, or it was closed. */
+  endError(): Error {
+    return this.#failure ?? ringClosedError()
+  }
+
   #roundEnded(): void {
     this.#updateRef()
     this.#lent.freeUnused()

@@ -57,14 +57,8 @@ export class MessageBlock {
     const vectorsAt = MSGHDR.size
     this.#nameAt = vectorsAt + vectors.count * IOVEC.size
     this.#controlAt = align(this.#nameAt + nameBytes)
-    const block = arena.alloc(this.#controlAt + controlLength)
-    let bounce: Block | null = null
-    try {
-      if (copies && vectors.total > 0) bounce = arena.alloc(vectors.total)
-    } catch (error) {
-      arena.free(block)
-      throw error
-    }
+    const bounce = copies && vectors.total > 0 ? arena.alloc(vectors.total) : null
+    const block = arena.allocBeside(bounce, this.#controlAt + controlLength)
     const { address, bytes } = block
     if (name !== null) bytes.set(name.bytes, this.#nameAt)
     if (controlBytes !== null) bytes.set(controlBytes, this.#controlAt)

@@ -61,7 +61,7 @@ const MAX_U32 = 0xffff_ffff
 /** What a ring has received and nobody has taken yet. */
 export class Mailbox {
   readonly endpoint: RingEndpoint
-  /** Messages for another ring, dropped. */
+  /** Messages for another ring, or with a file that there cannot be: dropped. */
   strayCount = 0
   readonly queue: (readonly [value: number, extra: number, fileIndex: number])[] = []
   /** Called when a message came. */
@@ -80,9 +80,11 @@ export class Mailbox {
     this.endpoint = { ringFd: driver.ring.fd, key }
     driver.receive((bits, high, res) => {
       const bringsFile = (bits & BRINGS_FILE) !== 0
-      if ((bits & KEY_MASK) !== key) {
+      // Any thread of the process can post what it likes: no file has a negative index.
+      const isStray = (bits & KEY_MASK) !== key || (bringsFile && res < 0)
+      if (isStray) {
         this.strayCount++
-        if (bringsFile)
+        if (bringsFile && res >= 0)
           driver.submit((sqe) => prepCloseDirect(sqe, res), { syscall: 'close' }).catch(() => {})
         return
       }
@@ -136,8 +138,10 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   }
 
   next(): Promise<IteratorResult<RingMessage, undefined>> {
-    if (!this.#ended && this.#mailbox.queue.length > 0)
-      return Promise.resolve({ value: this.#take(), done: false })
+    while (!this.#ended && this.#mailbox.queue.length > 0) {
+      const message = this.#take()
+      if (message !== null) return Promise.resolve({ value: message, done: false })
+    }
     if (this.#ended) return this.#outcome()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
@@ -166,14 +170,12 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   }
 
   readonly #onMessage = (): void => {
-    const waiter = this.#waiters.shift()
-    if (waiter === undefined) return
+    if (this.#waiters.length === 0) return
+    const message = this.#take()
+    if (message === null) return
+    const { resolve } = this.#waiters.shift()!
     if (this.#waiters.length === 0) this.#mailbox.driver.unlisten()
-    try {
-      waiter.resolve({ value: this.#take(), done: false })
-    } catch (error) {
-      waiter.reject(error)
-    }
+    resolve({ value: message, done: false })
   }
 
   readonly #onAbort = (): void => {
@@ -182,19 +184,23 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   }
 
   readonly #onDriverClose = (): void => {
-    if (!this.#ended) this.#error = { reason: new AbortError(undefined, 'The ring was closed') }
+    if (!this.#ended) this.#error = { reason: this.#mailbox.driver.endError() }
     this.#end()
   }
 
-  #take(): RingMessage {
-    const [value, extra, fileIndex] = this.#mailbox.queue.shift()!
-    return { value, extra, file: fileIndex < 0 ? null : this.#file(fileIndex) }
-  }
-
-  #file(index: number): FixedFile {
+  /** The next message; null for one whose file there cannot be, which is dropped. */
+  #take(): RingMessage | null {
+    const [value, extra, index] = this.#mailbox.queue.shift()!
+    if (index < 0) return { value, extra, file: null }
     const table = this.#table()
+    // The kernel has named no such slot, or it was one of a larger table before this one, and went with that.
+    if (table !== null && index >= table.size) {
+      this.#mailbox.strayCount++
+      return null
+    }
     // A table that chooses its slots itself knows nothing of this one.
-    return table?.isFilledByKernel ? table.adopt(index) : new FixedFile(this.#uring, null, index)
+    const file = table?.isFilledByKernel ? table.adopt(index) : new FixedFile(this.#uring, null, index)
+    return { value, extra, file }
   }
 
   #end(): void {

@@ -73,7 +73,7 @@ interface Waiter<Item> {
  *
  * An error ends the stream, after the items before it. Leaving the loop (`return()`, `throw()`) cancels the operation,
  * awaits its last completion and releases what was not delivered; so do an abort and the closing of the ring, which
- * then reject with AbortError.
+ * then reject with AbortError. A ring that has failed does the same with its error, which its promises reject with as well.
  */
 export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
   readonly #driver: Driver
@@ -164,7 +164,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
 
   readonly #onDriverClose = (): void => {
     if (this.#ended) return
-    this.#error = { reason: new AbortError(undefined, 'The ring was closed') }
+    this.#error = { reason: this.#driver.endError() }
     this.#stop()
   }
 

@@ -9,6 +9,7 @@ import {
   unregisterBuffers,
 } from '../ring/index.js'
 import { checkInteger, checkMembers, checkSignal, invalidState } from '../syscalls/argument-errors.js'
+import { MAX_VIEW_BYTES } from '../syscalls/memory.js'
 import { AbortError } from './abort-error.js'
 import type { Block } from './arena.js'
 import type { Driver } from './driver.js'
@@ -17,7 +18,10 @@ import type { Driver } from './driver.js'
 export interface BufferPoolOptions {
   /** How many buffers, 1 to 1024. Default 16. */
   readonly count?: number | undefined
-  /** Bytes of each buffer, 1 to 1 GiB; a multiple of 4096 makes each start on a page, as O_DIRECT wants it. Default 65536. */
+  /**
+   * Bytes of each buffer, 1 to 1 GiB; a multiple of 4096 makes each start on a page, as O_DIRECT wants it. Default 65536.
+   * All together have at most 4 GiB.
+   */
   readonly size?: number | undefined
 }
 
@@ -25,6 +29,8 @@ const DEFAULT_COUNT = 16
 const DEFAULT_SIZE = 65536
 const MAX_COUNT = 1024
 const MAX_SIZE = 2 ** 30
+/** Of all buffers together. */
+const MAX_BYTES = MAX_VIEW_BYTES
 
 /** A registered buffer on loan. It is the holder's until `release()`, and the next holder's after that. */
 export class RegisteredBuffer {
@@ -112,6 +118,7 @@ export class BufferPool {
     checkMembers('options', options, ['count', 'size'])
     this.count = checkInteger('options.count', options.count ?? DEFAULT_COUNT, 1, MAX_COUNT)
     this.size = checkInteger('options.size', options.size ?? DEFAULT_SIZE, 1, MAX_SIZE)
+    checkInteger('options.count * options.size', this.count * this.size, 1, MAX_BYTES)
     if (driver.closed) throw driver.closedError('io_uring_register')
     this.#driver = driver
     this.owner = owner

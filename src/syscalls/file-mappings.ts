@@ -25,6 +25,8 @@ const WORDS = FIRST_PLACE + MAX_FILE_MAPPINGS * PLACE_WORDS
 const PAGE = 4096
 /** A thread that was terminated while it held the lock never lets go of it. */
 const MAX_SPINS = 10_000_000
+/** Longer than any change takes that is not interrupted. Every operation pays it when a thread was terminated in one. */
+const MAX_LOOKS = 10_000
 
 /** One and the same memory in every worker that is started later; process-policy.ts tells more. */
 function sharedWords(): Int32Array<SharedArrayBuffer> {
@@ -91,20 +93,21 @@ export function isInFileMapping(address: Address, length: number): boolean {
   if (Atomics.load(words, LIVE) === 0 || length <= 0) return false
   const first = Math.floor(address / PAGE)
   const last = Math.floor((address + length - 1) / PAGE)
-  for (let tries = 0; ; tries++) {
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
     // Order: the count of changes, the places, the count again: what was read in between belongs to one moment.
     // Without it: half of a place that another thread is just filling.
     const before = Atomics.load(words, SEQUENCE)
+    if ((before & 1) !== 0) continue
     let found = false
     const used = Atomics.load(words, HIGH_WATER)
     for (let place = 0; place < used && !found; place++) {
       const at = FIRST_PLACE + place * PLACE_WORDS
       found = first < pageAt(at + 2) && last >= pageAt(at)
     }
-    if ((before & 1) === 0 && Atomics.load(words, SEQUENCE) === before) return found
-    // Another thread is in the middle of a change, or was terminated there. A doubt is a yes.
-    if (found || tries === MAX_SPINS) return true
+    if (Atomics.load(words, SEQUENCE) === before) return found
   }
+  // Another thread is in the middle of a change, or was terminated there. A doubt is a yes.
+  return true
 }
 
 function pageAt(at: number): number {
@@ -127,7 +130,10 @@ function store(place: number, first: number, end: number): void {
 /** Changes the list, alone. */
 function changing(change: () => number): number {
   for (let spins = 0; Atomics.compareExchange(words, LOCK, 0, 1) !== 0 && spins < MAX_SPINS; spins++);
-  Atomics.add(words, SEQUENCE, 1)
+  // It is odd already where a thread was terminated within its change, whose lock is taken over here: one more would say
+  // for ever after that a change is under way.
+  const sequence = Atomics.load(words, SEQUENCE)
+  Atomics.store(words, SEQUENCE, sequence + (sequence & 1 ? 2 : 1))
   try {
     return change()
   } finally {

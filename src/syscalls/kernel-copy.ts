@@ -2,13 +2,14 @@
 // the kernel answers the same with a short count or EFAULT.
 
 import { closeSync } from 'node:fs'
+import { O_CLOEXEC, O_NONBLOCK } from './abi/file-flags.js'
 import { systemError } from './errno.js'
 import { pipe2, processVmReadv, read, write } from './libc.js'
 import { addressOf } from './memory.js'
 import type { Address } from './numbers.js'
 
 const EFAULT = -14
-/** What a pipe holds. */
+/** What a pipe holds, unless its user has many of them (pipe-user-pages-soft): then it is a page or two. */
 const PIPE_BYTES = 65536
 
 /** Two iovecs: what is written, what is read. */
@@ -40,13 +41,16 @@ export function kernelCopy(from: Address, to: Address, length: number): number {
 /** @internal Slower, and allowed wherever a program runs at all. */
 export function copyThroughPipe(from: Address, to: Address, length: number): number {
   const ends = new Int32Array(2)
-  const opened = pipe2(addressOf(ends), 0)
+  // Not blocking: a write of more than the pipe holds is to be short, for nobody else would ever read what it waits for.
+  const opened = pipe2(addressOf(ends), O_CLOEXEC | O_NONBLOCK)
   if (opened < 0) throw systemError(opened, 'pipe2')
   const [readEnd, writeEnd] = ends as unknown as [number, number]
   try {
     let done = 0
     while (done < length) {
+      // The pipe is empty, and the smallest holds a page: there is room for some.
       const written = write(writeEnd, from + done, Math.min(PIPE_BYTES, length - done))
+      if (written < 0 && written !== EFAULT) throw systemError(written, 'write')
       if (written <= 0) return done > 0 ? done : EFAULT
       for (let taken = 0; taken < written; ) {
         const count = read(readEnd, to + done, written - taken)

@@ -23,6 +23,9 @@ const { isArrayBuffer, isDataView } = types
 /** The page size that every supported 64-bit target accepts as an alignment (arm64 may run 64 KiB pages). */
 export const PAGE_BYTES = 4096
 
+/** The most that one ArrayBuffer can be over in every Node that is supported: it is the bound of Node 20. */
+export const MAX_VIEW_BYTES = 2 ** 32
+
 /** For `MappedRegion.ofFile`: what is mapped is the kernel's side of a ring, which nothing cuts short. */
 export const NOT_A_FILE = { listed: false } as const
 

@@ -7,6 +7,8 @@ import {
   IORING_CQE_F_BUFFER,
   IORING_RECVSEND_BUNDLE,
   IORING_SETUP_DEFER_TASKRUN,
+  IORING_SETUP_NO_MMAP,
+  IORING_SETUP_REGISTERED_FD_ONLY,
   IORING_SETUP_SINGLE_ISSUER,
   IOSQE_BUFFER_SELECT,
 } from '../../src/syscalls/abi/index.js'
@@ -246,6 +248,21 @@ test(
 )
 
 test(
+  'a res that no CQE has takes no buffer from the kernel',
+  needs({ linux: '5.19' }, () => {
+    using ring = Ring.open({ entries: 8 })
+    using buffers = BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 4 })
+    for (const res of [Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      assert.throws(() => buffers.take(res, IORING_CQE_F_BUFFER), { code: 'ERR_OUT_OF_RANGE' })
+      assert.throws(() => buffers.forEachSlice(res, IORING_CQE_F_BUFFER, () => {}), {
+        code: 'ERR_OUT_OF_RANGE',
+      })
+    }
+    assert.is(buffers.givenCount, 2)
+  }),
+)
+
+test(
   'forEachSlice() finds the parts of a bundle, in queue order and not by id',
   needs({ linux: '6.10' }, () => {
     using ring = Ring.open({ entries: 32 })
@@ -324,6 +341,25 @@ test(
 )
 
 test(
+  'setup() maps nothing of a ring that has no descriptor',
+  needs({ linux: '6.5', setup: ['IORING_SETUP_NO_MMAP', 'IORING_SETUP_REGISTERED_FD_ONLY'] }, () => {
+    const calls = spied()
+    const flags = IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY
+    using ring = Ring.open({ entries: 8, flags }, calls)
+    const before = calls.counts.register
+    // A mapping of descriptor 0 would be had, where that is a file.
+    assert.throws(
+      () => BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 8, kernelMemory: true }),
+      { code: 'ERR_INVALID_STATE', message: /REGISTERED_FD_ONLY/ },
+    )
+    assert.is(calls.counts.register, before)
+    using file = fileWith('own')
+    using buffers = BufferRing.setup(ring, { group: GROUP, entries: 2, bufferBytes: 8 })
+    assert.is(taken(buffers, select(ring, file.fd, 3, 0)), 'own')
+  }),
+)
+
+test(
   'setup() refuses bad options before anything is mapped',
   needs({ ring: true }, () => {
     const calls = spied()
@@ -343,6 +379,8 @@ test(
       range,
     )
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, bufferCount: 65537 }), range)
+    // More than one ArrayBuffer can be over.
+    assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 8, bufferBytes: 2 ** 30 }), range)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, minLeftBytes: 1 }), value)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entries: 2, incremental: 1 as never }), type)
     assert.throws(() => BufferRing.setup(ring, { group: 0, entry: 2 } as never), value)

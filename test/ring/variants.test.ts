@@ -140,6 +140,17 @@ test(
   }),
 )
 
+test(
+  'a ring without a descriptor cannot be attached to',
+  needs({ setup: ['IORING_SETUP_NO_MMAP', 'IORING_SETUP_REGISTERED_FD_ONLY'] }, () => {
+    using hidden = Ring.open({ entries: 8, flags: ownMemory | abi.IORING_SETUP_REGISTERED_FD_ONLY })
+    assert.throws(() => Ring.open({ entries: 8, attachTo: hidden }), {
+      code: 'ERR_INVALID_STATE',
+      message: /attachTo.*REGISTERED_FD_ONLY/,
+    })
+  }),
+)
+
 for (const [name, flags, setup] of [
   ['R_DISABLED', 0, []],
   ['R_DISABLED with DEFER_TASKRUN', defer, ['IORING_SETUP_SINGLE_ISSUER', 'IORING_SETUP_DEFER_TASKRUN']],

@@ -6,6 +6,7 @@ import { assert, needs, test } from '../harness.js'
 
 const here = needs.bind(null, { linux: '5.1' } as const)
 const MIB = 1 << 20
+const GIB = 2 ** 30
 
 test(
   'a block is long enough, aligned, and nobody else’s',
@@ -84,6 +85,28 @@ test(
     // What was unmapped is empty, not a segfault.
     assert.is(huge.bytes.length, 0)
     arena.close()
+  }),
+)
+
+test(
+  'more than one ArrayBuffer can be over is refused, and nothing of it stays',
+  here(() => {
+    let mappings = 0
+    const arena = new Arena((_region, mapped) => {
+      mappings += mapped ? 1 : -1
+    })
+    const block = arena.alloc(10)
+    for (const bytes of [4 * GIB + 1, 5 * GIB]) {
+      assert.throws(() => arena.alloc(bytes), { code: 'ERR_OUT_OF_RANGE', message: /4294967296/ })
+    }
+    assert.equal([mappings, arena.mappedBytes, arena.blocksInUse], [1, MIB, 1])
+    assert.is(arena.owns(block.bytes), true)
+    assert.is(arena.owns(new ArrayBuffer(8)), false)
+    const most = arena.alloc(4 * GIB)
+    assert.is(most.bytes.length, 4 * GIB)
+    arena.free(most)
+    arena.close()
+    assert.is(mappings, 0)
   }),
 )
 

@@ -382,4 +382,78 @@ test(
   }),
 )
 
+test(
+  'in a worker vectors of more than 4 GiB are refused, and whatever comes later is served',
+  here(async () => {
+    await using uring = new TestRing({}, undefined, true)
+    // One and the same memory, which is never touched.
+    const vectors = new Array<ArrayBuffer>(5).fill(new ArrayBuffer(2 ** 30))
+    assert.throws(() => uring.readv(file, vectors), { code: RANGE })
+    assert.throws(() => uring.writev(file, vectors), { code: RANGE })
+    const bytes = Buffer.alloc(10)
+    assert.is(await uring.read(file, bytes, { offset: 0 }), 10)
+    assert.is(bytes.toString(), 'x'.repeat(10))
+    assert.is(uring.driver.arena.blocksInUse, 0)
+  }),
+)
+
+/** What takes two blocks. */
+const TWO_BLOCKS: Readonly<Record<string, (uring: TestRing) => unknown>> = {
+  statx: (uring) => uring.statx('path'),
+  openat2: (uring) => uring.open('path', { resolve: 0 }),
+  rename: (uring) => uring.rename('from', 'to'),
+  fgetxattr: (uring) => uring.getxattr(file, 'user.x'),
+  fsetxattr: (uring) => uring.setxattr(file, 'user.x', 'value'),
+  readv: (uring) => uring.readv(file, [Buffer.alloc(1)]),
+  sendto: (uring) =>
+    uring.send(file, Buffer.alloc(1), { to: { family: 'IPv4', address: '127.0.0.1', port: 1 } }),
+  sendmsg: (uring) => uring.sendmsg(file, { buffers: [Buffer.alloc(1)] }),
+  recvmsg: (uring) => uring.recvmsg(file, [Buffer.alloc(1)]),
+}
+
+test(
+  'an operation for which there is no second block gives its first one back',
+  here(async () => {
+    for (const [name, start] of Object.entries(TWO_BLOCKS)) {
+      await using uring = new TestRing({}, undefined, true)
+      const { arena } = uring
+      const alloc = arena.alloc.bind(arena)
+      let blocks = 0
+      arena.alloc = (bytes) => {
+        if (++blocks === 2) throw new Error('no memory')
+        return alloc(bytes)
+      }
+      assert.throws(() => start(uring), /no memory/, name)
+      assert.is(arena.blocksInUse, 0, name)
+    }
+  }),
+)
+
+test(
+  'a path that has no text leaves no memory of the driver behind',
+  here(async () => {
+    await using uring = new TestRing()
+    const wordless = Object.assign(Buffer.from('path'), {
+      toString(): string {
+        throw new Error('too long for a string')
+      },
+    })
+    for (const start of [
+      () => uring.open(wordless),
+      () => uring.statx(wordless),
+      () => uring.rename(wordless, 'to'),
+      () => uring.rename('from', wordless),
+      () => uring.unlink(wordless),
+      () => uring.mkdir(wordless),
+      () => uring.symlink('target', wordless),
+      () => uring.link('from', wordless),
+      () => uring.getxattr(wordless, 'user.x'),
+      () => uring.setxattr(wordless, 'user.x', 'value'),
+    ]) {
+      assert.throws(start, /too long/, String(start))
+      assert.is(uring.arena.blocksInUse, 0, String(start))
+    }
+  }),
+)
+
 test.run()

@@ -4,12 +4,17 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { prepMsgRing } from '../../src/ring/index.js'
 import type { RingEndpoint } from '../../src/runtime/messages.js'
+import { ROLE_MESSAGE } from '../../src/runtime/slot.js'
 import { close } from '../../src/syscalls/libc.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE } from '../patience.js'
 import { temporaryFolder, turns } from './fixture.js'
 import { openUring, startWorker } from './open-uring.js'
+
+/** A bit of a message's user_data. */
+const BRINGS_FILE = 1 << 23
 
 const here = needs.bind(null, { linux: '6.2', opcode: 'IORING_OP_MSG_RING' } as const)
 const folder = temporaryFolder()
@@ -179,6 +184,36 @@ test(
     await turns(2)
     // The slot is free again.
     await (await table.open(path)).close()
+    await messages.return()
+  }),
+)
+
+test(
+  'a message with a file that there cannot be is dropped, whoever it is for',
+  here(async () => {
+    await using a = openUring()
+    await using b = openUring()
+    const { ringFd, key } = b.endpoint
+    b.registerFileTable({ size: 2 })
+    const messages = b.messages()
+    const forge = (forgedKey: number, index: number): Promise<number> =>
+      a.start('msg_ring', {}, (sqe) =>
+        prepMsgRing(sqe, ringFd, index, ROLE_MESSAGE | BRINGS_FILE | forgedKey, 1),
+      )
+    const forgeAll = async (): Promise<void> => {
+      for (const forgedKey of [key, key ^ 1]) {
+        // Negative as the result that it arrives as; beyond the table.
+        for (const index of [0xffff_ffff, 0x8000_0000, 2, 0x7fff_ffff]) await forge(forgedKey, index)
+      }
+      await a.postMessage(b.endpoint, { value: 2 })
+    }
+    const expected = { value: 2, extra: 0, file: null }
+    await forgeAll()
+    await turns(2)
+    assert.equal((await messages.next()).value, expected)
+    const waiting = messages.next()
+    await forgeAll()
+    assert.equal((await waiting).value, expected)
     await messages.return()
   }),
 )

@@ -2,12 +2,19 @@
 
 import { openSync } from 'node:fs'
 import { connect as nodeConnect, type Socket } from 'node:net'
-import { type Fd, IOSQE_BUFFER_SELECT, prepRecv, prepRecvMultishot, SHUT_WR } from '../../src/ring/index.js'
+import {
+  type Fd,
+  IOSQE_BUFFER_SELECT,
+  kernelCalls,
+  prepRecv,
+  prepRecvMultishot,
+  SHUT_WR,
+} from '../../src/ring/index.js'
 import { Multishot } from '../../src/runtime/multishot.js'
 import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { assert, needs, ringIsAtLeast, test, unmet } from '../harness.js'
-import { KINDS, pipe, type TestRing, turns, until } from './fixture.js'
+import { KINDS, outcome, pipe, TestRing, turns, until, withCalls } from './fixture.js'
 import {
   bindUdp,
   connectPair,
@@ -735,6 +742,28 @@ for (const [kind, flags] of Object.entries(KINDS)) {
     }),
   )
 }
+
+test(
+  'streams on a ring that fails reject with what it failed of, as promises do',
+  here(async () => {
+    let isBroken = false
+    const calls = withCalls({ enter: (...args) => (isBroken ? -130 : kernelCalls.enter(...args)) })
+    const uring = new TestRing({}, calls)
+    const [readEnd, writeEnd] = pipe()
+    const events = uring.pollMultishot(readEnd, POLLIN)
+    const later = uring.pollMultishot(readEnd, POLLIN)
+    const waiting = [events.next(), uring.poll(readEnd, POLLIN), uring.messages().next()]
+    await turns(2)
+    isBroken = true
+    waiting.push(uring.nop())
+    assert.equal(await Promise.all(waiting.map(outcome)), new Array(4).fill('EOWNERDEAD'))
+    assert.is(await outcome(later.next()), 'EOWNERDEAD')
+    assert.is((await events.next()).done, true)
+    await uring.close()
+    close(readEnd)
+    close(writeEnd)
+  }),
+)
 
 test(
   'a worker that is terminated while it streams leaves the process intact',

@@ -226,9 +226,19 @@ test(
   'bad options throw',
   here(async () => {
     await using uring = openUring()
-    for (const options of [{ count: 0 }, { count: 1025 }, { size: 0 }, { size: 2 ** 31 }]) {
+    for (const options of [
+      { count: 0 },
+      { count: 1025 },
+      { size: 0 },
+      { size: 2 ** 31 },
+      { count: 5, size: 2 ** 30 },
+    ]) {
       assert.throws(() => uring.registerBufferPool(options), { code: 'ERR_OUT_OF_RANGE' })
     }
+    assert.throws(() => uring.registerBufferPool({ count: 5, size: 2 ** 30 }), {
+      code: 'ERR_OUT_OF_RANGE',
+      message: /options\.count \* options\.size/,
+    })
     assert.throws(() => uring.registerBufferPool({ counts: 1 } as never), { code: 'ERR_INVALID_ARG_VALUE' })
     using pool = uring.registerBufferPool()
     assert.throws(() => pool.acquire({ signal: 1 as never }), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -160,7 +160,8 @@ class FileTransfer implements Task {
   async #copy(fd: number): Promise<void> {
     const { uring, driver } = this.#hub
     const size = Math.min(BLOCK_BYTES, Math.max(1, this.#left))
-    const blocks = [driver.arena.alloc(size), driver.arena.alloc(size)] as const
+    const first = driver.arena.alloc(size)
+    const blocks = [first, driver.arena.allocBeside(first, size)] as const
     const { signal } = this.#abort
     let sending: Promise<number> = Promise.resolve(0)
     try {

@@ -2,8 +2,8 @@
 // into an error that names the likely cause. It knows no single registration.
 
 import { readFileSync } from 'node:fs'
-import { registerOpcodeName, sinceOf } from '../../syscalls/abi/index.js'
-import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { IORING_SETUP_REGISTERED_FD_ONLY, registerOpcodeName, sinceOf } from '../../syscalls/abi/index.js'
+import { checkInteger, invalidState, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { errnoName, type SystemError, systemError } from '../../syscalls/errno.js'
 import type { Address, Fd } from '../../syscalls/numbers.js'
 import { defineStruct, Struct } from '../../syscalls/struct.js'
@@ -175,6 +175,18 @@ export function words64(values: readonly bigint[]): Struct<'value'> {
   const array = Struct.alloc(U64, values.length)
   for (let index = 0; index < values.length; index++) array.set('value', values[index]!, index)
   return array
+}
+
+/**
+ * Throws for a ring whose memory cannot be mapped: where it has no descriptor, `Ring.fd` is an index, and the descriptor of
+ * that number is some file of the process.
+ */
+export function checkMappable(ring: Ring): void {
+  if (ring.flags & IORING_SETUP_REGISTERED_FD_ONLY) {
+    throw invalidState(
+      'A ring without a descriptor (IORING_SETUP_REGISTERED_FD_ONLY) shares no memory of the kernel: leave kernelMemory out',
+    )
+  }
 }
 
 /** Throws unless `fd` can be a descriptor; returns it otherwise. */

@@ -23,7 +23,7 @@ import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import { splitMilliseconds } from '../memory/times.js'
 import type { Ring } from '../ring.js'
-import { callRegister, checkRegister } from './call.js'
+import { callRegister, checkMappable, checkRegister } from './call.js'
 
 // The kernel wants whole pages. 64 KiB is a whole number of them at every page size of the supported targets.
 const REGION_UNIT_BYTES = 65536
@@ -39,7 +39,7 @@ export interface RegionOptions {
   readonly lengthBytes: number
   /**
    * Let the kernel allocate, instead of pinning memory of this process. The mapping then keeps the ring alive in the
-   * kernel: unmap it before (or after) the ring is closed.
+   * kernel: unmap it before (or after) the ring is closed. Not of a ring with IORING_SETUP_REGISTERED_FD_ONLY.
    */
   readonly kernelMemory?: boolean | undefined
   /** Use it for arguments of waits. The ring must be set up with R_DISABLED and not be enabled yet. */
@@ -64,8 +64,9 @@ export function describeRegion(region: MappedRegion): Struct<keyof typeof IO_URI
  * Shares a range of memory with the ring, for good: it cannot be unregistered. A ring has at most one. Linux 6.13.
  *
  * @returns The memory, zeroed. Unmap it after the ring is closed; memory of this process may be unmapped before.
- * @throws TypeError, RangeError; SystemError `mmap`, or `io_uring_register`: EBUSY (there is one), EINVAL (the ring is
- *   enabled already, or an older kernel), ENOMEM (RLIMIT_MEMLOCK).
+ * @throws TypeError, RangeError; Error `ERR_INVALID_STATE` for memory of the kernel of a ring that has no descriptor;
+ *   SystemError `mmap`, or `io_uring_register`: EBUSY (there is one), EINVAL (the ring is enabled already, or an older
+ *   kernel), ENOMEM (RLIMIT_MEMLOCK).
  * @see io_uring_register_region(3)
  */
 export function registerRegion(ring: Ring, options: RegionOptions): MappedRegion {
@@ -75,6 +76,7 @@ export function registerRegion(ring: Ring, options: RegionOptions): MappedRegion
   const kernelMemory = checkBoolean('options.kernelMemory', options.kernelMemory ?? false)
   const waitArguments = checkBoolean('options.waitArguments', options.waitArguments ?? false)
   const flags = waitArguments ? IORING_MEM_REGION_REG_WAIT_ARG : 0
+  if (kernelMemory) checkMappable(ring)
 
   const own = kernelMemory ? null : MappedRegion.anonymous(length)
   let region: MappedRegion

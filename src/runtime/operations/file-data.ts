@@ -270,9 +270,8 @@ export abstract class FileDataOperations extends Operations {
   #describe(vectors: Vectors, fill: boolean): { block: Block; bounce: Block | null } {
     const { arena } = this.driver
     const block = arena.alloc(Math.max(vectors.count, 1) * IOVEC.size)
-    let bounce: Block | null = null
+    const bounce = this.copies ? arena.allocBeside(block, vectors.total) : null
     try {
-      if (this.copies) bounce = arena.alloc(vectors.total)
       if (bounce !== null && fill) vectors.gather(bounce)
     } catch (error) {
       arena.free(block)

@@ -97,8 +97,8 @@ export abstract class PathOperations extends FileDataOperations {
     checkInteger('options.flags', flags, 0, 0x7fff_ffff)
     checkInteger('options.mode', mode, 0, 0o7777)
     const at = dirFd(options.dirFd)
-    const name = this.pathBlock(path)
-    const details = { block: name, path: pathText(path) }
+    const details = this.#named(path)
+    const name = details.block
     if (resolve !== undefined) return this.#openat2(at, name, flags, mode, resolve, options, details)
     if (direct === undefined || direct === false) {
       // CLOEXEC on a direct descriptor would be an error: it is not in the descriptor table at all.
@@ -156,8 +156,8 @@ export abstract class PathOperations extends FileDataOperations {
     const flags = path === '' ? (given | AT_EMPTY_PATH) >>> 0 : given
     const mask = options.mask ?? STATX_BASIC_STATS | STATX_BTIME
     const at = dirFd(options.dirFd)
-    const name = this.pathBlock(path)
-    const area = this.driver.arena.alloc(STATX_BYTES)
+    const { block: name, path: text } = this.#named(path)
+    const area = this.driver.arena.allocBeside(name, STATX_BYTES)
     return this.start(
       syscall,
       options,
@@ -165,7 +165,7 @@ export abstract class PathOperations extends FileDataOperations {
       {
         block: name,
         block2: area,
-        path: path === '' ? undefined : pathText(path),
+        path: path === '' ? undefined : text,
         finish: () => read(area.view),
       },
     )
@@ -176,17 +176,13 @@ export abstract class PathOperations extends FileDataOperations {
     checkOptions(options)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
-    const [a, b] = this.#twoPaths(from, to)
+    const details = this.#twoPaths(from, to)
+    const { block: a, block2: b } = details
     return this.start(
       'rename',
       options,
       (sqe) => prepRenameat(sqe, fromFd, a.address, toFd, b.address, flags),
-      {
-        block: a,
-        block2: b,
-        path: pathText(from),
-        dest: pathText(to),
-      },
+      details,
     )
   }
 
@@ -198,9 +194,9 @@ export abstract class PathOperations extends FileDataOperations {
     checkOptions(options)
     const at = dirFd(options.dirFd)
     const flags = options.flags ?? 0
-    const name = this.pathBlock(path)
     const call = flags === 0 ? 'unlink' : 'rmdir'
-    const details = { block: name, path: pathText(path) }
+    const details = this.#named(path)
+    const name = details.block
     return this.start(call, options, (sqe) => prepUnlinkat(sqe, at, name.address, flags), details)
   }
 
@@ -211,9 +207,9 @@ export abstract class PathOperations extends FileDataOperations {
   ): Promise<number> {
     checkOptions(options)
     const at = dirFd(options.dirFd)
-    const name = this.pathBlock(path)
     const mode = options.mode ?? 0o777
-    const details = { block: name, path: pathText(path) }
+    const details = this.#named(path)
+    const name = details.block
     return this.start('mkdir', options, (sqe) => prepMkdirat(sqe, at, name.address, mode), details)
   }
 
@@ -221,8 +217,8 @@ export abstract class PathOperations extends FileDataOperations {
   symlink(target: PathLike, path: PathLike, options: AtOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const at = dirFd(options.dirFd)
-    const [a, b] = this.#twoPaths(target, path)
-    const details = { block: a, block2: b, path: pathText(target), dest: pathText(path) }
+    const details = this.#twoPaths(target, path)
+    const { block: a, block2: b } = details
     return this.start('symlink', options, (sqe) => prepSymlinkat(sqe, a.address, at, b.address), details)
   }
 
@@ -231,19 +227,20 @@ export abstract class PathOperations extends FileDataOperations {
     checkOptions(options)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
     const flags = options.flags ?? 0
-    const [a, b] = this.#twoPaths(from, to)
-    return this.start('link', options, (sqe) => prepLinkat(sqe, fromFd, a.address, toFd, b.address, flags), {
-      block: a,
-      block2: b,
-      path: pathText(from),
-      dest: pathText(to),
-    })
+    const details = this.#twoPaths(from, to)
+    const { block: a, block2: b } = details
+    return this.start(
+      'link',
+      options,
+      (sqe) => prepLinkat(sqe, fromFd, a.address, toFd, b.address, flags),
+      details,
+    )
   }
 
   /** Reads an extended attribute, of at most 64 KiB. Linux 5.19. @see getxattr(2) */
   getxattr(target: PathLike | Fd, name: string, options: OperationOptions = NO_OPTIONS): Promise<Buffer> {
-    const key = this.#keyBlock(name, target)
-    const value = this.driver.arena.alloc(MAX_XATTR)
+    const { block: key, path } = this.#keyBlock(name, target)
+    const value = this.driver.arena.allocBeside(key, MAX_XATTR)
     const finish = (res: number): Buffer => Buffer.from(value.bytes.subarray(0, res))
     if (typeof target === 'number') {
       const details = { block: key, block2: value, finish }
@@ -259,7 +256,7 @@ export abstract class PathOperations extends FileDataOperations {
       'getxattr',
       options,
       (sqe) => prepGetxattr(sqe, key.address, value.address, pathAddress, MAX_XATTR),
-      { block: key, block2: value, finish, path: pathText(target) },
+      { block: key, block2: value, finish, path },
     )
   }
 
@@ -276,8 +273,8 @@ export abstract class PathOperations extends FileDataOperations {
     }
     const data = Buffer.from(value as string)
     checkInteger('value.length', data.length, 0, MAX_XATTR)
-    const key = this.#keyBlock(name, target)
-    const area = this.driver.arena.alloc(Math.max(1, data.length))
+    const { block: key, path } = this.#keyBlock(name, target)
+    const area = this.driver.arena.allocBeside(key, Math.max(1, data.length))
     area.bytes.set(data)
     if (typeof target === 'number') {
       return this.start(
@@ -292,7 +289,7 @@ export abstract class PathOperations extends FileDataOperations {
       'setxattr',
       options,
       (sqe) => prepSetxattr(sqe, key.address, area.address, pathAddress, flags, data.length),
-      { block: key, block2: area, path: pathText(target) },
+      { block: key, block2: area, path },
     )
   }
 
@@ -306,14 +303,13 @@ export abstract class PathOperations extends FileDataOperations {
     details: { block: Block; path: string },
   ): Promise<Fd> {
     const direct = options.direct !== undefined && options.direct !== false
-    let how: Block
     try {
       checkInteger('options.resolve', resolve, 0, Number.MAX_SAFE_INTEGER)
-      how = this.driver.arena.alloc(24)
     } catch (error) {
       this.free(name)
       throw error
     }
+    const how = this.driver.arena.allocBeside(name, 24)
     how.view.setBigUint64(0, BigInt(direct ? flags : flags | O_CLOEXEC), true)
     // openat2 refuses a mode where nothing is created.
     how.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode : 0), true)
@@ -330,34 +326,47 @@ export abstract class PathOperations extends FileDataOperations {
     )
   }
 
-  #twoPaths(first: PathLike, second: PathLike): [Block, Block] {
-    const a = this.pathBlock(first)
+  /** A path for the kernel, and for error messages: a Buffer may be too long for a string. */
+  #named(given: PathLike): { block: Block; path: string } {
+    const block = this.pathBlock(given)
     try {
-      return [a, this.pathBlock(second)]
+      return { block, path: pathText(given) }
     } catch (error) {
-      this.driver.arena.free(a)
+      this.free(block)
+      throw error
+    }
+  }
+
+  #twoPaths(first: PathLike, second: PathLike): { block: Block; path: string; block2: Block; dest: string } {
+    const details = this.#named(first)
+    try {
+      const { block: block2, path: dest } = this.#named(second)
+      return { ...details, block2, dest }
+    } catch (error) {
+      this.free(details.block)
       throw error
     }
   }
 
   /** The name of an attribute, and behind it the path that it is for: an operation holds two blocks, and needs both. */
-  #keyBlock(name: string, target: PathLike | Fd): Block {
+  #keyBlock(name: string, target: PathLike | Fd): { block: Block; path: string | undefined } {
     if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
     const key = this.pathBlock(name, 'name')
-    if (typeof target === 'number') return key
+    if (typeof target === 'number') return { block: key, path: undefined }
     const { arena } = this.driver
-    let path: Block | null = null
+    let named: { block: Block; path: string } | null = null
     try {
-      path = this.pathBlock(target)
+      named = this.#named(target)
+      const { bytes } = named.block
       const nameLength = key.bytes.indexOf(0) + 1
-      const pathLength = path.bytes.indexOf(0) + 1
+      const pathLength = bytes.indexOf(0) + 1
       const both = arena.alloc(nameLength + pathLength)
       both.bytes.set(key.bytes.subarray(0, nameLength))
-      both.bytes.set(path.bytes.subarray(0, pathLength), nameLength)
-      return both
+      both.bytes.set(bytes.subarray(0, pathLength), nameLength)
+      return { block: both, path: named.path }
     } finally {
       arena.free(key)
-      this.free(path)
+      this.free(named?.block)
     }
   }
 }

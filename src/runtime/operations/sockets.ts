@@ -375,20 +375,13 @@ export abstract class SocketOperations extends ControlOperations {
     const { to } = options
     const isCopied = this.copied(buffer)
     const destination = to === undefined ? null : this.#addressBlock(to)
-    let bounce: Block | null = null
-    try {
-      if (isCopied) bounce = this.driver.arena.alloc(length)
-      bounce?.bytes.set(asBytes(buffer).subarray(0, length))
-    } catch (error) {
-      this.free(destination?.block)
-      this.free(bounce)
-      throw error
-    }
+    const block = destination?.block ?? null
+    const bounce = isCopied ? this.driver.arena.allocBeside(block, length) : null
+    bounce?.bytes.set(asBytes(buffer).subarray(0, length))
     const prepareAll = (sqe: Sqe): void => {
       prepare(sqe, bounce === null ? addressOf(buffer, length) : bounce.address)
       if (destination !== null) prepSendSetAddr(sqe, destination.block.address, destination.length)
     }
-    const block = destination?.block ?? null
     return this.start('send', options, prepareAll, { memory: buffer, block, block2: bounce })
   }
 

@@ -13,7 +13,9 @@ import {
   CLOCK_MONOTONIC,
   CLOCK_REALTIME,
   IORING_SETUP_IOPOLL,
+  IORING_SETUP_NO_MMAP,
   IORING_SETUP_R_DISABLED,
+  IORING_SETUP_REGISTERED_FD_ONLY,
 } from '../../../src/syscalls/abi/index.js'
 import { addressOf } from '../../../src/syscalls/memory.js'
 import { assert, needs, test } from '../../harness.js'
@@ -207,6 +209,19 @@ test(
       assert.is(bytes.length, 0)
     }
     assert.equal(ringMappings(), [])
+  }),
+)
+
+test(
+  'registerRegion() maps nothing of a ring that has no descriptor',
+  needs({ linux: '6.13', setup: ['IORING_SETUP_NO_MMAP', 'IORING_SETUP_REGISTERED_FD_ONLY'] }, () => {
+    using ring = Ring.open({ entries: 8, flags: IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY })
+    assert.throws(() => registerRegion(ring, { lengthBytes: 1, kernelMemory: true }), {
+      code: 'ERR_INVALID_STATE',
+      message: /REGISTERED_FD_ONLY/,
+    })
+    // Nothing was registered: there is room for the one region that a ring has.
+    registerRegion(ring, { lengthBytes: 1 }).unmap()
   }),
 )
 
