@@ -58,18 +58,27 @@ const KEY_MASK = (1 << KEY_BITS) - 1
 const BRINGS_FILE = 1 << KEY_BITS
 const MAX_U32 = 0xffff_ffff
 
+interface Delivered {
+  readonly value: number
+  readonly extra: number
+  /** -1: none. */
+  readonly fileIndex: number
+  /** The table that was in force: in one that replaces it, the index is of another file. */
+  readonly table: FileTable | null
+}
+
 /** What a ring has received and nobody has taken yet. */
 export class Mailbox {
   readonly endpoint: RingEndpoint
   /** Messages for another ring, or with a file that there cannot be: dropped. */
   strayCount = 0
-  readonly queue: (readonly [value: number, extra: number, fileIndex: number])[] = []
+  readonly queue: Delivered[] = []
   /** Called when a message came. */
   onMessage: (() => void) | null = null
   readonly #driver: Driver
 
-  /** @internal */
-  constructor(driver: Driver) {
+  /** @internal @param table - Gives the file table in force. */
+  constructor(driver: Driver, table: () => FileTable | null) {
     if (driver.ring.flags & IORING_SETUP_REGISTERED_FD_ONLY) {
       throw invalidState(
         'A ring without a descriptor (IORING_SETUP_REGISTERED_FD_ONLY) cannot be sent messages',
@@ -88,7 +97,11 @@ export class Mailbox {
           driver.submit((sqe) => prepCloseDirect(sqe, res), { syscall: 'close' }).catch(() => {})
         return
       }
-      this.queue.push(bringsFile ? [high, 0, res] : [high, res >>> 0, -1])
+      this.queue.push(
+        bringsFile
+          ? { value: high, extra: 0, fileIndex: res, table: table() }
+          : { value: high, extra: res >>> 0, fileIndex: -1, table: null },
+      )
       this.onMessage?.()
     })
   }
@@ -110,7 +123,6 @@ interface Waiter {
 export class RingMessages implements AsyncIterableIterator<RingMessage, undefined, undefined> {
   readonly #mailbox: Mailbox
   readonly #uring: SocketOperations
-  readonly #table: () => FileTable | null
   readonly #signal: AbortSignal | undefined
   readonly #waiters: Waiter[] = []
   #ended = false
@@ -120,7 +132,6 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
   constructor(
     uring: SocketOperations,
     mailbox: Mailbox,
-    table: () => FileTable | null,
     options: { readonly signal?: AbortSignal | undefined } = {},
   ) {
     checkMembers('options', options, ['signal'])
@@ -129,7 +140,6 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
     if (mailbox.onMessage !== null) throw invalidState('The messages of this ring are being read already')
     this.#uring = uring
     this.#mailbox = mailbox
-    this.#table = table
     this.#signal = signal
     mailbox.onMessage = this.#onMessage
     mailbox.driver.onClose.add(this.#onDriverClose)
@@ -190,16 +200,18 @@ export class RingMessages implements AsyncIterableIterator<RingMessage, undefine
 
   /** The next message; null for one whose file there cannot be, which is dropped. */
   #take(): RingMessage | null {
-    const [value, extra, index] = this.#mailbox.queue.shift()!
+    const { value, extra, fileIndex: index, table } = this.#mailbox.queue.shift()!
     if (index < 0) return { value, extra, file: null }
-    const table = this.#table()
-    // The kernel has named no such slot, or it was one of a larger table before this one, and went with that.
+    // The kernel has named no such slot.
     if (table !== null && index >= table.size) {
       this.#mailbox.strayCount++
       return null
     }
     // A table that chooses its slots itself knows nothing of this one.
-    const file = table?.isFilledByKernel ? table.adopt(index) : new FixedFile(this.#uring, null, index)
+    const isAdopted = table?.isFilledByKernel && !table.closed
+    const file = isAdopted
+      ? table.adopt(index)
+      : new FixedFile(this.#uring, table?.closed ? table : null, index)
     return { value, extra, file }
   }
 

@@ -219,6 +219,28 @@ test(
 )
 
 test(
+  'a file that came into a table which was replaced before it was taken is closed, and no other file is taken for it',
+  needs({ linux: '6.2' }, async () => {
+    await using a = openUring()
+    await using b = openUring()
+    const source = a.registerFileTable({ size: 1 })
+    const target = b.registerFileTable({ size: 1 })
+    const messages = b.messages()
+    await a.postMessage(b.endpoint, { file: await source.open(path) })
+    await turns(2)
+    target.close()
+    const next = b.registerFileTable({ size: 1 })
+    const own = await next.open(path)
+    const { file } = (await messages.next()).value!
+    assert.is(file!.closed, true)
+    await assert.rejects(file!.close(), { code: 'EBADF' })
+    assert.is(own.closed, false)
+    assert.is(await b.read(own.index, Buffer.alloc(4), { fixedFile: true, offset: 0 }), 4)
+    await messages.return()
+  }),
+)
+
+test(
   'a message to no ring, or a closed one, rejects',
   here(async () => {
     await using a = openUring()

@@ -102,7 +102,7 @@ export abstract class RingOperations extends MultishotOperations {
    * @throws Error `ERR_INVALID_STATE` while another iteration is open.
    */
   messages(options: { readonly signal?: AbortSignal | undefined } = {}): RingMessages {
-    return new RingMessages(this, this.#openMailbox(), () => this.fileTable, options)
+    return new RingMessages(this, this.#openMailbox(), options)
   }
 
   /**
@@ -124,7 +124,7 @@ export abstract class RingOperations extends MultishotOperations {
 
   #openMailbox(): Mailbox {
     if (this.driver.closed) throw this.driver.closedError('msg_ring')
-    this.#mailbox ??= new Mailbox(this.driver)
+    this.#mailbox ??= new Mailbox(this.driver, () => this.fileTable)
     return this.#mailbox
   }
 }
