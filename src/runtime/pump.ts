@@ -158,8 +158,7 @@ export class Pump {
 
   #schedule(): void {
     this.#isQueued = true
-    // One flush at a time: a second would split the batches of the first from then on, and add its own
-    // budget.
+    // One flush at a time: a second would from then on split the batches of the first, and add its budget.
     if (this.#isScheduled) return
     this.#isScheduled = true
     if (this.#budget.left > 0) {

@@ -33,8 +33,7 @@ export class Wakeup {
     try {
       efd = checkResult(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), 'eventfd')
       noteHeld(efd)
-      // Longer than the counter's 8 bytes: if the buffer were full, libuv would read a second time, for
-      // nothing.
+      // Longer than the counter's 8 bytes: with a full buffer libuv would read once more, for nothing.
       const counter = new Uint8Array(16)
       const callback = (): boolean => {
         onWake()

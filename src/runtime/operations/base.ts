@@ -1,5 +1,4 @@
-// The base of every family of operations: common options, entry flags, paths and buffers in the kernel's
-// form.
+// The base of every family of operations: common options, entry flags, and paths and buffers for the kernel.
 
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'

@@ -185,8 +185,7 @@ export abstract class MultishotOperations extends SocketOperations {
             : (sqe) => prepAccept(sqe, fd, 0, 0, withCloexec),
         ),
         take: (res) => res,
-        // A descriptor is closed directly: a closing ring takes no operation. It closes registered files
-        // itself.
+        // A descriptor is closed directly: a closing ring takes no operation, but closes registered files.
         discard: (connection) => {
           if (!direct) close(connection)
           else if (!this.driver.closed) this.closeDirect(connection).catch(() => {})
