@@ -1,5 +1,5 @@
-// Operations that wait for one AbortSignal. They share one listener: Node keeps listeners in a list that it searches on
-// every addition and removal, which a thousand operations on one signal would feel.
+// Operations that wait for one AbortSignal, with one shared listener. Node keeps listeners in a list that it
+// searches on every addition and removal, which is slow with a thousand operations on one signal.
 
 import type { Slot } from './slot.js'
 
@@ -23,7 +23,7 @@ export class AbortWatch {
   }
 
   readonly #onAbort = (): void => {
-    // A copy: an operation that the kernel has not seen settles, and leaves, at once; with all of its chain, if it is in one.
+    // A copy: what the kernel has not seen settles and leaves the set at once, with all of its chain.
     for (const slot of [...this.#slots]) if (this.#slots.has(slot)) this.#abort(slot)
   }
 }

@@ -1,6 +1,6 @@
-// Memory that the driver owns: mapped outside every ArrayBuffer of the user, cut into blocks by size, reused. Paths,
-// iovecs, timespecs and statx areas live here until their operation's final CQE; in a worker data does too, because a
-// terminated worker frees its ArrayBuffers while the kernel may still write.
+// Memory that the driver owns: mapped outside the user's ArrayBuffers, cut into blocks by size, and reused.
+// Paths, iovecs, timespecs and statx areas live here until their operation's final CQE. In a worker data does
+// too, because a terminated worker's ArrayBuffers are freed while the kernel may still write.
 
 import { addressOf, MappedRegion, PAGE_BYTES } from '../ring/index.js'
 import { outOfRange } from '../syscalls/argument-errors.js'
@@ -10,7 +10,9 @@ const SMALLEST = 64
 const REGION_BYTES = 1 << 20
 /** Larger blocks have a mapping of their own. */
 const LARGEST_SHARED = REGION_BYTES / 4
-/** Still larger ones are unmapped when freed; those in between are kept, as long as they are no more than this in all. */
+/**
+ * Freed blocks with their own mapping are kept up to this size, MOST_KEPT bytes in all; others are unmapped.
+ */
 const LARGEST_KEPT = 1 << 24
 const MOST_KEPT = 1 << 25
 
@@ -59,7 +61,9 @@ export class Arena {
   #closed = false
   readonly #onRegion: ((region: MappedRegion, mapped: boolean) => void) | null
 
-  /** @param onRegion - Told of each mapping made and unmade: a worker announces them, to be reclaimed after its death. */
+  /**
+   * @param onRegion - Told of each mapping made or unmade, which a worker announces to those who reclaim it.
+   */
   constructor(onRegion: ((region: MappedRegion, mapped: boolean) => void) | null = null) {
     this.#onRegion = onRegion
     for (let bytes = SMALLEST; bytes <= LARGEST_KEPT; bytes *= 2) this.#free.push([])
@@ -77,7 +81,7 @@ export class Arena {
     return sum
   }
 
-  /** Whether `bytes` are memory of this arena: that of blocks, which outlives a terminated worker. */
+  /** Whether `bytes` lie in memory of this arena, which outlives a terminated worker. */
   owns(bytes: ArrayBufferView | ArrayBuffer): boolean {
     const buffer = ArrayBuffer.isView(bytes) ? bytes.buffer : bytes
     for (const region of this.#regions) if (region.buffer === buffer) return true
@@ -90,8 +94,8 @@ export class Arena {
    * @throws SystemError `mmap` when memory is short; RangeError `ERR_OUT_OF_RANGE` beyond 4 GiB.
    */
   alloc(bytes: number): Block {
-    // Whoever prepares an operation for a closed ring hears of that from the driver, which tells the kernel nothing: any
-    // memory will do.
+    // An operation on a closed ring is refused by the driver, which gives the kernel nothing: any memory will
+    // do while it is prepared.
     if (this.#closed) return ordinaryBlock(bytes)
     const sizeClass = bytes > LARGEST_KEPT ? -1 : sizeClassOf(bytes)
     const block = sizeClass < 0 ? undefined : this.#free[sizeClass]!.pop()
@@ -133,10 +137,10 @@ export class Arena {
   }
 
   /**
-   * Unmaps everything; blocks still held turn empty.
+   * Unmaps everything; blocks still held become empty.
    *
-   * @param isUnused - False where the kernel may not have let go of all of them: then they stay mapped for good, rather than have
-   *   it write into what would be mapped there next.
+   * @param isUnused - False where the kernel may still use some of them: they then stay mapped for good, or
+   *   it could write into what is mapped there next.
    */
   close(isUnused = true): void {
     if (this.#closed) return

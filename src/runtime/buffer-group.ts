@@ -1,5 +1,6 @@
-// Buffers that the kernel chooses from when data has come, so that an idle connection holds no memory. A filled buffer
-// (or the filled part of one) reaches the consumer as a lease and goes back to the kernel when that is released.
+// Groups of buffers from which the kernel picks one when data arrives, so that an idle connection holds no
+// memory. A filled buffer (or the filled part of one) reaches the consumer as a lease, and goes back to the
+// kernel when the lease is released.
 
 import { debuglog } from 'node:util'
 import {
@@ -27,24 +28,26 @@ export interface BufferGroupOptions {
   /** Bytes of each buffer, 1 to 16 MiB. Default 16384. */
   readonly size?: number | undefined
   /**
-   * Fill a buffer with the data of several completions, one behind the other: few large buffers then serve small
-   * messages well. Linux 6.12; `BufferGroup.incremental` tells whether it is so.
+   * Fill a buffer with the data of several completions, one behind the other: few large buffers then serve
+   * small messages well. Linux 6.12; `BufferGroup.incremental` tells whether the kernel does it.
    */
   readonly incremental?: boolean | undefined
-  /** Provide buffers by operations, as kernels before 5.19 need it. Default: only where the kernel has no buffer rings. */
+  /**
+   * Provide buffers by operations, for kernels before 5.19. Default: only where there are no buffer rings.
+   */
   readonly byOperations?: boolean | undefined
 }
 
 const DEFAULT_COUNT = 64
-/** Bytes. */
+/** Up to this many bytes are copied one by one. */
 const SHORT_COPY = 24
 const DEFAULT_SIZE = 16384
-/** Looks for a buffer that should be there, before they become rarer. */
+/** Retries for a buffer counted as available: this many in the next turn each, later ones after RETRY_MS. */
 const SOON_RETRIES = 64
 const RETRY_MS = 10
 const MAX_COUNT = 32768
 const MAX_SIZE = 1 << 24
-/** Of all buffers together. */
+/** Bytes of all buffers together. */
 const MAX_BYTES = 2 ** 30
 const MAX_GROUP = 0xffff
 
@@ -53,10 +56,10 @@ interface Supply {
   readonly incremental: boolean
   /** Buffers that the kernel has. */
   readonly givenCount: number
-  /** Notes the buffer of a CQE as taken. @returns Where in it the data starts. */
+  /** Notes the buffer of a CQE as taken. @returns The offset of the data in it. */
   take(res: number, flags: number): number
   giveBack(id: BufferId): void
-  /** The kernel uses no buffer any more. */
+  /** Takes the buffers from the kernel. `done` is called when it uses none of them any more. */
   close(done: () => void): void
 }
 
@@ -70,25 +73,25 @@ export class BufferGroup {
   readonly size: number
   /** Whether a buffer takes the data of several completions. */
   readonly incremental: boolean
-  /** @internal Keeps the ring open that the memory belongs to. */
+  /** @internal Referenced so that the ring, which owns the memory, is not collected. */
   readonly owner: unknown
   readonly #driver: Driver
   readonly #block: Block
-  /** What the block is part of, and where in it the block begins. */
+  /** The ArrayBuffer that the block is part of, and the offset of the block in it. */
   readonly #memory: ArrayBuffer
   readonly #memoryAt: number
   readonly #supply: Supply
-  /** Leases out, by buffer. */
+  /** Leases not released yet, by buffer. */
   readonly #leases: Uint32Array
   /** By buffer: 1 when the kernel will add no more to it. */
   readonly #full: Uint8Array
   #leaseCount = 0
-  /** What the next lease is one of. */
+  /** The batch that the next lease joins. */
   #batch: LeaseBatch | null = null
   /** Operations that may take a buffer. */
   #users = 0
   readonly #awaiting = new Set<() => void>()
-  /** Since a buffer last came back. */
+  /** Retries since a buffer last came back. */
   #vainRetries = 0
   #wakeQueued = false
   #closed = false
@@ -137,7 +140,7 @@ export class BufferGroup {
   }
 
   /**
-   * Lets no stream start any more. The memory is given up when the last stream has ended and the last lease was
+   * Lets no more streams start. The memory is given up when the last stream has ended and the last lease was
    * released. A second call does nothing.
    */
   close(): void {
@@ -152,7 +155,7 @@ export class BufferGroup {
     this.close()
   }
 
-  /** @internal Whether it is a group of that driver's ring: numbers of groups are each ring's own. */
+  /** @internal Whether the group belongs to that driver's ring. Each ring numbers its groups on its own. */
   belongsTo(driver: Driver): boolean {
     return driver === this.#driver
   }
@@ -183,20 +186,21 @@ export class BufferGroup {
     return new BufferLease(this, batch, id, offset, res)
   }
 
-  /** @internal Gives the buffer of a CQE back unseen. */
+  /** @internal Gives back the buffer of a CQE whose data nobody wants. */
   discard(res: number, flags: number): void {
     const id = bufferIdOf(flags)
     this.#supply.take(res, flags)
     this.#passOver(id, flags)
   }
 
-  /** @internal The data of a CQE in memory of its own; the buffer is given back at once. */
+  /** @internal A copy of the data of a CQE; the buffer is given back at once. */
   copy(res: number, flags: number): Buffer {
     const id = bufferIdOf(flags)
     const start = id * this.size + this.#supply.take(res, flags)
     const data = Buffer.allocUnsafe(res)
-    // A call into the engine, and the view that it takes, cost more than so few assignments. (A new view, not a subarray,
-    // and not `copy`, both of which ask a Buffer for its memory first: 83 ns for 64 bytes, 105, 127.)
+    // So few assignments cost less than a call into the engine and the view that it takes. (Longer data is
+    // copied from a new view, 83 ns for 64 bytes. `subarray` takes 105 and `copy` 127: both ask a Buffer for
+    // its memory first.)
     if (res <= SHORT_COPY) {
       const { bytes } = this.#block
       for (let index = 0; index < res; index++) data[index] = bytes[start + index]!
@@ -205,7 +209,7 @@ export class BufferGroup {
     return data
   }
 
-  /** Nobody needs what a CQE has put into a buffer any more. */
+  /** The data that a CQE put into a buffer is not needed any more. */
   #passOver(id: BufferId, flags: number): void {
     this.#vainRetries = 0
     if ((flags & IORING_CQE_F_BUF_MORE) !== 0) return
@@ -248,13 +252,13 @@ export class BufferGroup {
   awaitBuffer(listener: () => void): void {
     this.#awaiting.add(listener)
     if (!this.closed && this.available === 0) {
-      // Forgotten leases of it can be collected only when this has let go of it.
+      // Forgotten leases of the batch can be collected only once the group does not refer to it.
       this.#batch = null
       return
     }
-    // One that came back before the news that it was missing. In a later turn: should the kernel hold the very buffer
-    // that is counted as available, the rest of the event loop must get its turn. (Before Linux 5.18 an operation that
-    // waits for data holds one, so that this may go on.)
+    // A buffer came back before the listener learned that there was none. It is called in a later turn: if
+    // the kernel holds the very buffer that is counted as available, the rest of the event loop must get its
+    // turn. (Before Linux 5.18 an operation that waits for data holds one, so that this may go on.)
     const retry = (): void => {
       if (this.#awaiting.delete(listener)) listener()
     }
@@ -267,7 +271,7 @@ export class BufferGroup {
     this.#awaiting.delete(listener)
   }
 
-  /** @internal The error of one who uses a closed group. */
+  /** @internal The error for the use of a closed group. */
   closedError(): Error {
     return invalidState('The buffer group is closed')
   }
@@ -281,7 +285,7 @@ export class BufferGroup {
     })
   }
 
-  /** All of them: one that finds no data leaves the buffer to the others, and nothing would tell them. */
+  /** Wakes all: one that finds no data leaves the buffer to the others, and nothing else would tell them. */
   #wake(): void {
     const listeners = [...this.#awaiting]
     this.#awaiting.clear()
@@ -298,7 +302,7 @@ export class BufferGroup {
   }
 }
 
-// Numbers are handed out from the top: who uses the raw operations beside this tends to begin at 0.
+// Numbers are handed out from the top: programs that also use the raw operations tend to begin at 0.
 const groupIds = new WeakMap<Driver, Set<GroupId>>()
 
 /** @internal A number that no other group of the ring has. */
@@ -334,7 +338,7 @@ function makeSupply(
       if ((error as { code?: string }).code !== 'EINVAL') throw error
       debug('buffer group %d: %s', group.id, (error as Error).message)
     }
-    // A kernel that has buffer rings, but not the incremental ones (6.12).
+    // The kernel may have buffer rings, but not incremental ones (6.12).
     if (incremental) return makeSupply(driver, group, address, false, false)
   }
   return new OperationSupply(driver, group, address)
@@ -355,8 +359,8 @@ class RingSupply implements Supply {
     this.#driver = driver
     this.#ring = ring
     for (const region of ring.regions) announceRegion(region, true)
-    // The queue is unmapped after the ring is closed. This must not hold on to the group: the driver would keep its
-    // own facade alive.
+    // Unmaps the queue after the ring is closed. The closure must not refer to the group: through it the
+    // driver would keep its own `Uring` alive.
     this.#unregister = () => {
       driver.close().then(() => closeAnnounced(ring))
     }
@@ -386,10 +390,10 @@ class RingSupply implements Supply {
   }
 }
 
-/** Unmaps the queue, which a worker has announced. */
+/** Unmaps the queue, and withdraws its regions from what a worker has announced. */
 function closeAnnounced(ring: BufferRing): void {
   const { regions } = ring
-  // Before it is done: afterwards another thread may have mapped something else there, and this one may be terminated.
+  // Before the unmap: afterwards another thread may map something there, and this one may be terminated.
   for (const region of regions) announceRegion(region, false)
   try {
     ring.close()
@@ -428,10 +432,10 @@ class OperationSupply implements Supply {
   close(done: () => void): void {
     const { count, id } = this.#group
     const driver = this.#driver
-    // A buffer that came to the kernel after the removal would be its for good. (The kernel promises no order.)
+    // A buffer that reached the kernel after the removal would stay there. (The kernel promises no order.)
     this.#provided
       .then(() => driver.submit((sqe) => prepRemoveBuffers(sqe, count, id), { syscall: 'remove_buffers' }))
-      // Refused when the kernel has none left, or is closing: it has let go either way.
+      // It rejects when no buffers are left, or the ring is closing: the kernel uses none either way.
       .then(done, done)
   }
 

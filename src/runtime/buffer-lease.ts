@@ -1,16 +1,17 @@
-// What a consumer holds of a buffer group, and what becomes of it when it is forgotten.
+// Leases: a consumer's hold on data in a buffer of a group. Leases that are dropped unreleased are taken back
+// when they are collected.
 
 import type { BufferId } from '../ring/index.js'
 import { invalidState } from '../syscalls/argument-errors.js'
 import type { BufferGroup } from './buffer-group.js'
 
-/** Leases of a batch. To register one object for its collection takes as long as making ten leases. */
+/** Leases per batch. Registering one object for its collection takes as long as making ten leases. */
 const BATCH = 16
 
 interface Loan {
-  /** Weak: who waits for a collection must not keep the group and its ring. */
+  /** Weak, so that waiting for a collection does not keep the group and its ring alive. */
   readonly group: WeakRef<BufferGroup>
-  /** Buffers of leases that are out; one that serves several leases is there several times. */
+  /** Buffers of leases that are not released; a buffer with several leases is listed once for each. */
   readonly ids: BufferId[]
 }
 
@@ -19,8 +20,8 @@ const forgotten = new FinalizationRegistry<Loan>(({ group, ids }) => {
 })
 
 /**
- * Leases that were made one after the other. Only they and, until it is whole, their group hold it: when it is collected,
- * nobody can release any more what is still out.
+ * Leases that were made one after the other. Only they refer to the batch, and their group until the batch is
+ * full. When it is collected, nobody can release the leases that are still out.
  */
 export class LeaseBatch {
   readonly #loan: Loan
@@ -50,12 +51,14 @@ export class LeaseBatch {
 
 class Same {
   constructor(object: object) {
-    // biome-ignore lint/correctness/noConstructorReturn: a class that extends this one adds its private field to that object.
+    // biome-ignore lint/correctness/noConstructorReturn: a subclass adds its private field to that object.
     return object
   }
 }
 
-/** Lets a view hold its lease, unseen: what is still being sent from a lease that was dropped is not forgotten. */
+/**
+ * Attaches a lease to its view as a private field: while the view is being sent, the lease is not collected.
+ */
 class LeaseOfView extends Same {
   readonly #lease: BufferLease
 
@@ -69,15 +72,16 @@ class LeaseOfView extends Same {
   }
 }
 
-/** @internal The lease that holds what a view of it shows. */
+/** @internal The lease that `view` was taken from. */
 export function leaseOf(view: Buffer): BufferLease {
   return LeaseOfView.of(view as unknown as LeaseOfView)
 }
 
 /**
- * Part of a buffer with data in it. It is the holder's from its delivery to `release()`; the buffer serves again after
- * that, so a view of it that was kept would show other data. Release it whatever happens (`finally`, or `using`): one that
- * is dropped unreleased keeps its buffer until it is garbage-collected, with a warning.
+ * Part of a buffer with data in it. It belongs to the holder from its delivery to `release()`. After that the
+ * buffer is used again, so a view that was kept would show other data. Release it whatever happens
+ * (`finally`, or `using`): a lease that is dropped unreleased keeps its buffer until it is garbage-collected,
+ * with a warning.
  */
 export class BufferLease {
   /** Bytes of data. */
@@ -99,7 +103,7 @@ export class BufferLease {
   }
 
   /**
-   * The data, in memory of the driver: no copy. Not to be kept, transferred, or looked at after `release()`.
+   * The data in driver memory, without a copy. Do not keep it, transfer it, or read it after `release()`.
    *
    * @throws Error `ERR_INVALID_STATE` after `release()`, and once the ring is closed.
    */
@@ -109,7 +113,7 @@ export class BufferLease {
       this.#bytes = this.#group.view(this.#id, this.#offset, this.length)
       new LeaseOfView(this.#bytes, this)
     }
-    // The ring's close has taken the memory away, and left the view empty.
+    // The close of the ring has unmapped the memory, which left the view empty.
     if (this.#bytes.length !== this.length) throw invalidState('The ring of this lease is closed')
     return this.#bytes
   }
@@ -118,7 +122,7 @@ export class BufferLease {
     return this.#group === null
   }
 
-  /** The data in memory of its own. @throws as `bytes`. */
+  /** A copy of the data. @throws as `bytes`. */
   copy(): Buffer {
     return Buffer.from(this.bytes)
   }
@@ -139,7 +143,7 @@ export class BufferLease {
   }
 }
 
-/** @internal The error of one who uses a lease after its release. */
+/** @internal The error for the use of a released lease. */
 export function releasedError(): Error {
   return invalidState('The buffer lease was released already')
 }

@@ -1,5 +1,5 @@
-// Cancels on their way to the kernel: sent with the next batch, answered, sent again where they found nothing although the
-// operation is still there.
+// Cancels on their way to the kernel. Each is sent with the next batch, and sent again when it found nothing
+// although the operation is still in flight.
 
 import {
   IORING_ASYNC_CANCEL_ALL,
@@ -13,7 +13,7 @@ import { ROLE_CANCEL, ROLE_OPERATION, type Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
 import type { Submission } from './submission.js'
 
-/** A cancel that found nothing is tried again in the next turns, and later at this interval, so many at a time. */
+/** A cancel that missed is repeated for EAGER_CANCELS turns, then every NAG_MS, NAG_COUNT at a time. */
 const EAGER_CANCELS = 4
 const NAG_MS = 20
 const NAG_COUNT = 256
@@ -23,7 +23,7 @@ const EINVAL = -22
 const EALREADY = -114
 
 export class CancelQueue {
-  /** An operation with IOSQE_IO_DRAIN was issued. What is issued behind it waits as well, a cancel of it included. */
+  /** An operation with IOSQE_IO_DRAIN was issued. Every entry behind it waits for it, even its own cancel. */
   hasDrained = false
   readonly #ring: Ring
   readonly #slots: SlotTable
@@ -36,7 +36,7 @@ export class CancelQueue {
   #cancelsAll = false
   #timer: NodeJS.Timeout | null = null
 
-  /** @param sendSoon - Sees to it that `send` is called soon. */
+  /** @param sendSoon - Arranges for `send` to be called soon. */
   constructor(ring: Ring, slots: SlotTable, submission: Submission, sendSoon: () => void) {
     this.#ring = ring
     this.#slots = slots
@@ -54,27 +54,27 @@ export class CancelQueue {
     this.#sendSoon()
   }
 
-  /** Cancels everything, and what is left of it again and again. */
+  /** Cancels everything, and repeats that until the ring is closed. */
   addAll(): void {
     this.#cancelsAll = true
     this.#due.push(0, 0)
     this.#sendSoon()
   }
 
-  /** Gives up: the ring is closed. */
+  /** Drops all cancels: the ring is closed. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#due.length = 0
     this.#missed.length = 0
   }
 
-  /** Puts what is due into the submission queue, as far as there is room. */
+  /** Puts due cancels into the submission queue, as far as there is room. */
   send(): void {
     const pairs = this.#due
     let at = 0
     for (; at < pairs.length; at += 2) {
-      // One may always go, or a full queue of operations that never end could not be cancelled; it can overflow the
-      // completion queue by one, which loses nothing.
+      // One cancel may always go: otherwise a full queue of operations that never end could not be cancelled.
+      // It can overflow the completion queue by one, which loses nothing.
       if (this.#inFlight > 0 && !this.#submission.hasCompletionRoom()) break
       const index = pairs[at]!
       const generation = pairs[at + 1]!
@@ -108,8 +108,8 @@ export class CancelQueue {
     if (res !== ENOENT && res !== EALREADY) return
     const slot = this.#slots.current(index, generation)
     if (slot === null) return
-    // The operation is where the kernel does not look for it (behind a link or a drain, in between two attempts) or where
-    // it cannot be stopped at the moment.
+    // The operation is where the kernel does not look for it (behind a link or a drain, between two
+    // attempts), or where it cannot be stopped at the moment.
     if (++slot.cancels > EAGER_CANCELS) {
       this.#missed.push(index, generation)
       this.#nag()
@@ -138,7 +138,7 @@ export class CancelQueue {
     this.#nag()
   }
 
-  /** Tries again, in a while, to cancel what a cancel has missed. */
+  /** Schedules another attempt at operations that cancels have missed. */
   #nag(): void {
     if (this.#timer !== null) return
     this.#timer = setTimeout(this.#onNag, NAG_MS)

@@ -1,6 +1,6 @@
-// Linked operations: each starts when the one before it has succeeded, and all go to the kernel in one system call.
-// What may be linked is every promise method of the ring: a recorder stands in for the driver while the caller's
-// function runs, and what it has recorded is submitted as one chain.
+// Linked operations: each starts when the one before it has succeeded, and all go to the kernel in one system
+// call. Every promise method of the ring can be linked: while the caller's function runs a recorder takes the
+// place of the driver, and what it recorded is then submitted as one chain.
 
 import { IORING_SETUP_SQE128, IOSQE_IO_HARDLINK, IOSQE_IO_LINK } from '../ring/index.js'
 import { Sqe } from '../ring/sqe.js'
@@ -33,7 +33,7 @@ export type Outcomes<Promises extends readonly Promise<unknown>[]> = {
   -readonly [Index in keyof Promises]: PromiseSettledResult<Awaited<Promises[Index]>>
 }
 
-/** Takes down operations instead of submitting them. It has of a driver what operations use. */
+/** Records operations instead of submitting them. It has those members of a driver that operations use. */
 class Recorder {
   readonly members: ChainMember[] = []
   readonly #driver: Driver
@@ -81,18 +81,18 @@ class Recorder {
         reject,
       })
     })
-    // Who wants to know of this member looks at its outcome.
+    // Never unhandled: the caller learns of a failure from the outcome of the member.
     promise.catch(() => {})
     return promise
   }
 
-  /** No member is taken down any more. @returns Entries that the chain needs. */
+  /** Records no more members. @returns Entries that the chain needs. */
   seal(): number {
     this.#sealed = true
     return this.members.reduce((sum, { options }) => sum + (options.timeoutMs === undefined ? 1 : 2), 0)
   }
 
-  /** Gives the members to the driver, which frees what they have also where it refuses them. */
+  /** Gives the members to the driver, which frees their blocks even if it refuses them. */
   issue(linkFlag: number): void {
     const members = this.members.splice(0)
     try {
@@ -103,7 +103,7 @@ class Recorder {
     }
   }
 
-  /** Ends the members that will not be submitted: frees what they have, and rejects their promises. */
+  /** Ends members that will not be submitted: frees their blocks and rejects their promises. */
   drop(error: unknown): void {
     this.#sealed = true
     for (const { options, reject } of this.members.splice(0)) {
@@ -122,7 +122,7 @@ function bothSignals(one: AbortSignal | undefined, other: AbortSignal | undefine
   return one !== undefined && other !== undefined ? AbortSignal.any([one, other]) : (one ?? other)
 }
 
-/** The operations of a ring, to be linked. Its methods return the promise of that member. */
+/** The operations of a ring, for use in a chain. Each method returns the promise of its member. */
 export class LinkedOperations extends SocketOperations {
   /** @internal */
   constructor(recorder: unknown, zeroCopy: boolean) {
@@ -146,9 +146,9 @@ export async function submitLinked<Promises extends readonly Promise<unknown>[]>
   try {
     const promises = build(new LinkedOperations(recorder, !uring.copies))
     if (!Array.isArray(promises)) throw invalidType('build()', 'an array of promises', promises)
-    // Also where the chain is refused, which rejects all that the caller has made of its members.
+    // Also where the chain is refused: that rejects all promises that the caller derived from its members.
     const settled = Promise.allSettled(promises)
-    // One that has failed already, such as for a bad argument in an async method, would be missing in the chain.
+    // A promise that failed at once (a bad argument in an async method) has no member in the chain.
     const needed = recorder.seal()
     const { sqEntries } = driver.ring
     if (recorder.members.length === 0 || needed > sqEntries) {

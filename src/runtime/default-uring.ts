@@ -4,7 +4,7 @@ import { announceFallback } from './diagnostics.js'
 import { isRestricted, RESTRICTED_REASON } from './permission-model.js'
 import { Uring } from './uring.js'
 
-/** How long after a failed build the next one is tried: one that waits for memory takes its time. */
+/** Time from a failed build to the next attempt: a build that waits for memory takes long. */
 const RETRY_MS = 1000
 
 let shared: Uring | null = null
@@ -12,8 +12,8 @@ let retryAt = 0
 let lastReason = ''
 
 /**
- * The thread's shared ring, or null where none can be had (`Uring.available` says why, or Node's permission model is in force): callers then use Node's own
- * modules. `URING_DISABLE` is looked at on every call.
+ * The thread's shared ring, or null where there is none: `Uring.available` says why, or Node's permission
+ * model is in force. Callers then use Node's own modules. `URING_DISABLE` is looked at on every call.
  */
 export function defaultUring(): Uring | null {
   if (isRestricted) return withoutRing(RESTRICTED_REASON)

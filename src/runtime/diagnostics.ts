@@ -1,4 +1,4 @@
-// How the driver makes itself heard: lines for NODE_DEBUG=uring, and diagnostics channels.
+// The driver's diagnostics: lines for NODE_DEBUG=uring, and diagnostics channels.
 
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
@@ -9,7 +9,7 @@ export const log: (line: string) => void = debuglog('uring')
 /** Published with `{ ring, cqEntries, inFlight }` when a completion queue was found overflowing. */
 export const overflowed = channel('uring:overflow')
 
-/** Published with a `Fallback` when Node's own modules do what io_uring could not. */
+/** Published with a `Fallback` when Node's own modules are used in the place of io_uring. */
 export const fellBack = channel('uring:fallback')
 
 /** Something that is done without io_uring. */

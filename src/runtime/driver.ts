@@ -1,6 +1,6 @@
-// The engine under every promise: what takes operations in, and lives and dies with its ring. It knows nothing of opcodes
-// beyond what a prepare function fills in; `operations/` gives it those. Its parts: submission.ts has the way into the
-// ring, settlement.ts the way out, pump.ts moves both, cancel-queue.ts has the cancels.
+// The promise driver of one ring: it takes operations in, and opens, closes and fails with that ring. It
+// knows no opcodes beyond what a prepare function of `operations/` fills in. submission.ts is the way into
+// the ring, settlement.ts the way out; pump.ts runs both, and cancel-queue.ts sends cancels.
 
 import { isMainThread } from 'node:worker_threads'
 import {
@@ -69,7 +69,7 @@ function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknow
   promised.resolve = resolve
   promised.reject = reject
 }
-/** Whose promise is being made. */
+/** The slot whose promise is being made. */
 let promised = new Slot(0)
 
 /** The promise that `slot` settles. */
@@ -84,7 +84,7 @@ const limbo: unknown[] = []
 export class Driver {
   readonly ring: Ring
   readonly arena: Arena
-  /** Called when the driver starts to close or has failed, for those who wait for no CQE and would wait for ever. */
+  /** Called when the driver starts to close or has failed, which ends waits that no CQE would end. */
   readonly onClose = new Set<() => void>()
   readonly #inFlight: InFlight
   readonly #lent: LentBlocks
@@ -96,7 +96,7 @@ export class Driver {
   /** What the guard watches; its first word is 0 while there is nothing to guard against. */
   readonly #watched: Int32Array
   #unrefByUser = false
-  /** Those who wait for something other than an operation, such as a message from another ring. */
+  /** Waits for something other than an operation, such as a message from another ring. */
   #listeners = 0
   #closing: Promise<void> | null = null
   #closeDone: (() => void) | null = null
@@ -150,14 +150,15 @@ export class Driver {
     return this.#closing !== null || this.#failure !== null
   }
 
-  /** The ring broke: what it had in flight may have been carried out, or not. */
+  /** Whether the ring has failed. What was in flight then may or may not have been carried out. */
   get hasFailed(): boolean {
     return this.#failure !== null
   }
 
   /**
-   * Whether an operation that ended with `res` was not carried out because the ring was closed first. Of a ring that has failed
-   * nobody knows: a descriptor that was to be closed must be left alone, for its number may be another file's by now.
+   * Whether an operation that ended with `res` was not carried out because the ring was closed first. False
+   * for a ring that has failed, where nobody knows: a descriptor that was to be closed must then be left
+   * alone, because its number may name another file by now.
    */
   wasLeftUndone(res: number): boolean {
     return res === ECANCELED && !this.hasFailed
@@ -167,7 +168,7 @@ export class Driver {
     return this.#guard.policy
   }
 
-  /** Operations that wait for room in the completion queue. */
+  /** Operations that wait for room in the ring. */
   get waiting(): number {
     return this.#submission.line.operations
   }
@@ -215,7 +216,7 @@ export class Driver {
     return promise
   }
 
-  /** The entry is in the submission queue already: one that is refused stays there, as a NOP. */
+  /** The entry is in the submission queue already. If it is refused, it stays there as a NOP. */
   #admitIssued(sqe: Sqe): Bounce | null {
     try {
       return this.#guard.admit(sqe.words)
@@ -234,7 +235,7 @@ export class Driver {
   }
 
   /**
-   * Any operation. `prepare` runs at once; the operation starts when there is room.
+   * Submits any operation. `prepare` runs at once; the operation starts when there is room.
    *
    * @throws What `prepare` throws: the caller's mistakes.
    */
@@ -277,8 +278,9 @@ export class Driver {
   }
 
   /**
-   * Operations that start one after the other: adjacent in the submission queue, and given to the kernel in one system
-   * call. They need one entry each, and one more for each time limit; all must fit into the submission queue.
+   * Submits operations that start one after the other. Their entries are adjacent and go to the kernel in one
+   * system call: one for each operation and one for each time limit, which all must fit into the submission
+   * queue.
    *
    * @param linkFlag - `IOSQE_IO_LINK` or `IOSQE_IO_HARDLINK`.
    * @throws What a prepare function throws; the error of a closed driver. Nothing has been submitted then.
@@ -328,17 +330,19 @@ export class Driver {
   }
 
   /**
-   * An operation whose completions a function is called with: one, or many for a multishot. It is over after the one
-   * without `more`. An entry that cannot be prepared ends it with ECANCELED, before this returns.
+   * Submits an operation whose completions are passed to a function: one, or many for a multishot. The
+   * completion without `more` is the last. An entry that cannot be prepared ends the operation with ECANCELED
+   * before this returns.
    *
-   * One that stands ready (a receive on an idle connection) neither takes part in the bound of what is in flight, which
-   * connections by the thousand would use up for nothing, nor keeps the process alive: `listen` does that. Should all of
-   * them complete at once, the kernel keeps what the completion queue has no room for, and ends those multishots.
+   * A standing operation (a receive on an idle connection) does not count towards the limit on what is in
+   * flight, which thousands of idle connections would use up. Nor does it keep the process alive: `listen`
+   * does that. If all of them complete at once, the kernel keeps what the completion queue has no room for,
+   * and ends those multishots.
    *
    * @param prepare - Must not call the driver.
-   * @param opens - Its results are descriptors. In a worker each is announced by the time `onCqe` sees it: it is closed should
-   *   the worker be terminated, unless `announceFd` was told otherwise.
-   * @returns The slot, to cancel by until the operation is over.
+   * @param opens - Its results are descriptors. In a worker each is announced before `onCqe` sees it: it is
+   *   closed if the worker is terminated, unless `announceFd` has withdrawn it.
+   * @returns The slot, by which the operation can be cancelled until it is over.
    */
   submitMultishot(
     prepare: Prepare,
@@ -358,7 +362,7 @@ export class Driver {
     slot.memory = memory
     slot.onCqe = onCqe
     slot.standing = standing
-    // What the main thread leaves ends with the process.
+    // What the main thread leaves open is closed when the process ends.
     slot.opens = opens && !isMainThread
     if (standing) this.#inFlight.standing++
     this.#inFlight.active++
@@ -393,8 +397,8 @@ export class Driver {
   }
 
   /**
-   * As `submitMultishot`, for an operation with exactly one CQE, which is not drained: cheaper, for its slot is none that
-   * must be cleared.
+   * As `submitMultishot`, for an operation with exactly one CQE and without IOSQE_IO_DRAIN. It is cheaper,
+   * because its slot stays plain and need not be cleared.
    */
   submitOnce(prepare: Prepare, onCqe: CqeHandler, syscall: string, memory: unknown, opens = false): Slot {
     const isPlain = this.#watched[0] === 0 && (!opens || isMainThread)
@@ -420,12 +424,12 @@ export class Driver {
   }
 
   /**
-   * Operations that start one after the other and are answered together: by one CQE, which is that of the last, or of the
-   * first that fails; those behind it do not start then. Linux 5.17 (`IORING_FEAT_CQE_SKIP`).
+   * Submits operations that start one after the other and share one CQE: that of the last, or of the first
+   * that fails. Those behind a failed one do not start. Linux 5.17 (`IORING_FEAT_CQE_SKIP`).
    *
-   * @param prepare - Called with each of the `count` entries in turn. It must not throw or call the driver, and points to
-   *   memory of the driver alone.
-   * @returns False when there is no room for that many now: nothing has been issued.
+   * @param prepare - Called with each of the `count` entries in turn. It must not throw or call the driver.
+   *   The entries may point to driver memory only.
+   * @returns False when there is no room for `count` entries now: nothing has been issued.
    */
   submitLinked(
     count: number,
@@ -447,14 +451,14 @@ export class Driver {
       const sqe = this.ring.getSqe()!
       prepare(sqe, index)
       sqe.setUserData(slot.index | ROLE_OPERATION, slot.generation)
-      // An entry that fails speaks up all the same, and has those behind it keep silent.
+      // An entry that fails posts its CQE all the same, and the entries behind it then post none.
       if (index < count - 1) sqe.addFlags(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS)
     }
     this.#pump.queue()
     return true
   }
 
-  /** Has `handler` see the messages of other rings, for which the ring is watched from now on. */
+  /** Passes messages from other rings to `handler`, and watches the ring for them from now on. */
   receive(handler: MessageHandler): void {
     this.#settlement.onMessage = handler
     // The flush arms the wakeup.
@@ -473,8 +477,8 @@ export class Driver {
   }
 
   /**
-   * Cancels the operation of `slot`, which must not be over. Best effort once the kernel has it: it settles by its own
-   * CQE. Until then it is certain.
+   * Cancels the operation of `slot`, which must not be over. This is certain while the operation waits for
+   * room or its entry can be taken back. Otherwise it is best effort: the operation settles by its own CQE.
    */
   cancel(slot: Slot): void {
     if (slot.waiting) {
@@ -489,7 +493,7 @@ export class Driver {
   }
 
   /**
-   * Whether that many entries can be issued now, one behind the other with nothing in between: they may be linked.
+   * Whether that many entries can be issued now, adjacent in the submission queue so that they can be linked.
    * Issue them before anything else.
    */
   hasRoomFor(entries: number): boolean {
@@ -520,12 +524,12 @@ export class Driver {
     })
     this.#inFlight.isClosing = true
     this.#submission.shut()
-    // What waits for room has not been seen by the kernel: it can settle at once.
+    // The kernel has not seen operations that wait for room: they can settle at once.
     this.#dismissLine(ringClosedError)
     this.#tellClosed()
     if (this.ring.closed) this.#finishClose()
     else {
-      // What was issued before goes to the kernel first; what completes in there is not cancelled.
+      // Entries issued earlier reach the kernel first; those that complete on submit are not cancelled.
       if (this.#inFlight.active > 0) this.#cancels.addAll()
       this.#pump.queue()
     }
@@ -538,17 +542,18 @@ export class Driver {
     else this.#closeOnIdle = true
   }
 
-  /** At process exit, when no event loop will turn again: cancels and waits in place. */
+  /** For the exit of the thread, after which no event loop will turn again: cancels and waits in place. */
   closeNow(): void {
     if (this.ring.closed) return
     this.#closing ??= Promise.resolve()
     this.#inFlight.isClosing = true
-    // What was issued in this turn goes first, as in close(): the close of a descriptor above all, for a worker's stay open.
+    // As in close(), what was issued in this turn goes first. Closes matter most: a worker's descriptors
+    // would stay open.
     this.#submission.submitNow()
     this.#dispose()
   }
 
-  /** Frees a block that the program had a view of, once no operation has been given that view and is not over. */
+  /** Frees a block that the program had a view of, once no operation in flight uses such a view. */
   freeLent(block: Block): void {
     this.#lent.free(block)
   }
@@ -596,7 +601,7 @@ export class Driver {
     close(res)
   }
 
-  /** The ring is of no use any more: it is closed, and every operation rejects. */
+  /** The ring is unusable: closes it, and rejects every operation. */
   #fail(error: Error): void {
     if (this.#failure !== null) return
     this.#failure = error
@@ -659,7 +664,7 @@ export class Driver {
 
   #updateRef(): void {
     const { active, standing, isClosing } = this.#inFlight
-    // Closing must come to its end.
+    // The process must stay alive until the close is done.
     const isBusy = active - (isClosing ? 0 : standing) + this.#listeners > 0
     this.#pump.setReferenced(isBusy && (!this.#unrefByUser || isClosing))
   }

@@ -1,4 +1,5 @@
-// Entries outside the submission queue: where prepare functions are run, and what is kept of an operation that waits.
+// Entries outside the submission queue: a scratch entry on which prepare functions run, and the images of
+// entries that wait for room.
 
 import { Sqe } from '../ring/sqe.js'
 import type { Prepare, Slot } from './slot.js'
@@ -20,8 +21,9 @@ export class EntryImages {
   }
 
   /**
-   * Runs `prepare` on an entry of our own. The caller's mistakes then surface before anything is taken, at the call, also
-   * when the operation must wait; and whatever `prepare` does, it cannot come between the entries of a link.
+   * Runs `prepare` on a scratch entry. The caller's mistakes then surface at the call, before anything is
+   * taken, even when the operation must wait. And whatever `prepare` does, it cannot come between the entries
+   * of a link.
    *
    * @returns The entry, valid until the next call.
    */

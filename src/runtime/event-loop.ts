@@ -1,5 +1,5 @@
-// Whose event loop this is. A ring wakes Node's through a descriptor under a socket (wakeup.ts); Bun and Deno have their own
-// loops, which take such a socket and never report it.
+// Whether a ring can wake this runtime's event loop. It wakes Node's through a descriptor under a socket
+// (wakeup.ts). Bun and Deno have other loops, which accept such a socket but never report events on it.
 
 import { type Availability, availability } from '../config/index.js'
 
@@ -12,10 +12,10 @@ function foreignRuntime(): string | null {
 
 const foreign = foreignRuntime()
 
-/** Whether there is nothing about the loop to be said. */
+/** Whether this is Node's own event loop, which a ring can wake. */
 export const isNodesLoop: boolean = foreign === null
 
-/** Whether the promise driver can be used: what `availability` says, and a loop that a ring can wake. */
+/** Whether the promise driver can be used: `availability` says so, and a ring can wake the event loop. */
 export function driverAvailability(): Availability {
   const answer = availability()
   if (foreign === null || !answer.available) return answer

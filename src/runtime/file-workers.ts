@@ -1,4 +1,4 @@
-// How many threads the kernel may run for operations on files that wait: opens that make or cut a file, syncs, statx.
+// How many kernel threads serve file operations that wait: opens that make or truncate a file, syncs, statx.
 
 import { type Ring, registerIowqMaxWorkers } from '../ring/index.js'
 import { checkInteger } from '../syscalls/argument-errors.js'
@@ -7,16 +7,17 @@ import { log } from './diagnostics.js'
 /** What `Uring.open` takes about the kernel's own threads. */
 export interface FileWorkerOptions {
   /**
-   * Threads of the kernel that may work on files at once, at least; 0 leaves the bound alone. It is one bound for all
-   * rings of a thread, and at first no more than four for each processor; one that is larger already is left as it is.
-   * Default 32. Linux 5.15; without effect before.
+   * How many threads of the kernel may work on files at once, at least; 0 leaves the limit alone. All rings
+   * of a thread share one limit, which at first is no more than four for each processor. A limit that is
+   * higher already is kept. Default 32. Linux 5.15; without effect before.
    */
   readonly fileWorkers?: number | undefined
 }
 
 /**
- * Most of these threads wait for the disk, so their number need not follow that of the processors: 64 durable appends at
- * once took 70 us each with 2 threads, 30 us with 32 (measured on ext4 with 2 processors).
+ * Most of these threads wait for the disk, so their number need not depend on that of the processors: 64
+ * concurrent durable appends took 70 us each with 2 threads, 30 us with 32 (measured on ext4 with 2
+ * processors).
  */
 const DEFAULT_WORKERS = 32
 const MAX_WORKERS = 65_535
@@ -26,7 +27,7 @@ export function checkFileWorkers(fileWorkers: number | undefined): number {
   return checkInteger('options.fileWorkers', fileWorkers ?? DEFAULT_WORKERS, 0, MAX_WORKERS)
 }
 
-/** Raises the bound of the ring's thread to `least`. Where that is refused, the bound stays what it is. */
+/** Raises the limit of the ring's thread to `least`. Where that is refused, the limit stays as it is. */
 export function raiseFileWorkers(ring: Ring, least: number): void {
   if (least === 0) return
   try {

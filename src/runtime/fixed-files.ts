@@ -22,8 +22,8 @@ export interface FileTableOptions {
   /** Slots, 1 to 2^20 and at most RLIMIT_NOFILE. Default 256. */
   readonly size?: number | undefined
   /**
-   * Choose slots here instead of letting the kernel choose, as kernels before 5.19 need it; nothing else may fill slots
-   * then. Default: only where the kernel cannot.
+   * Choose slots here instead of in the kernel, as needed before Linux 5.19; nothing else may then fill
+   * slots. Default: only where the kernel cannot choose.
    */
   readonly explicitSlots?: boolean | undefined
 }
@@ -42,7 +42,7 @@ interface Abandoned {
 }
 
 const abandoned = new FinalizationRegistry<Abandoned>(({ uring, table, index }) => {
-  // With its table the file is gone, and the slot may be another file's.
+  // When its table is closed the file is closed too, and the slot may hold another file.
   if (uring.driver.closed || table?.closed) return
   process.emitWarning(`Closing registered file ${index} on garbage collection; call file.close()`, 'RingLeak')
   uring.closeDirect(index).then(
@@ -66,7 +66,7 @@ export class FixedFile {
     abandoned.register(this, { uring, table, index }, this)
   }
 
-  /** Its slot. @throws SystemError EBADF once it is closed. */
+  /** The file's slot. @throws SystemError EBADF once the file is closed. */
   get index(): number {
     if (this.closed) throw closedError('fixed_file')
     return this.#index
@@ -91,7 +91,7 @@ export class FixedFile {
     this.#table?.tookBack(this.#index)
   }
 
-  /** Makes an ordinary descriptor of the file, which stays registered as well. Linux 6.8. */
+  /** Makes an ordinary descriptor of the file, which also stays registered. Linux 6.8. */
   async install(options: OperationOptions = {}): Promise<Fd> {
     if (this.closed) throw closedError('fixed_fd_install')
     return this.#uring.installFixedFd(this.#index, 0, options)
@@ -114,7 +114,7 @@ export class FileTable {
   readonly #free: number[] | null
   #used = 0
   #closed = false
-  /** It was closed, and the kernel has it still, empty. */
+  /** This table was closed, but is still registered with the kernel, empty. */
   #isLeft = false
   /** Operations that are to fill a slot. */
   #filling = 0
@@ -142,7 +142,7 @@ export class FileTable {
     this.#free = kernelChooses ? null : Array.from({ length: this.size }, (_, index) => this.size - 1 - index)
   }
 
-  /** Slots that files opened through this table (or adopted by it) have. */
+  /** Slots of files that were opened through this table, or adopted by it. */
   get used(): number {
     return this.#used
   }
@@ -174,7 +174,7 @@ export class FileTable {
    * the table is full. Linux 6.0.
    */
   add(fd: Fd, options: OperationOptions = {}): Promise<FixedFile> {
-    // -1 and -2 have meanings of their own here: to empty a slot, to leave it.
+    // To the kernel -1 means to empty a slot, and -2 to leave it.
     checkInteger('fd', fd, 0, 0x7fff_ffff)
     return this.#fill('files_update', async (direct) => {
       const { driver } = this.#uring
@@ -187,14 +187,14 @@ export class FileTable {
         (sqe) => prepFilesUpdate(sqe, block.address, 1, offset),
         {
           block,
-          // The kernel has written the slot that it chose over the descriptor.
+          // The kernel has overwritten the descriptor with the slot that it chose.
           finish: () => (direct === true ? block.view.getInt32(0, true) : 0),
         },
       )
     })
   }
 
-  /** Takes charge of a slot that was filled in another way, such as by `acceptMultishot` with `direct`. */
+  /** Takes ownership of a slot that was filled in another way, such as by `acceptMultishot` with `direct`. */
   adopt(index: number): FixedFile {
     if (this.#free !== null)
       throw invalidState('A table with explicit slots is filled by its own methods alone')
@@ -203,9 +203,10 @@ export class FileTable {
   }
 
   /**
-   * Unregisters the table, and so closes every file in it. Operations in flight keep theirs. Linux 5.1.
+   * Unregisters the table, which closes every file in it. Operations in flight keep theirs. Linux 5.1.
    *
-   * Before Linux 6.13 the kernel would wait for those: the table is emptied then, and unregistered when another is made.
+   * Before Linux 6.13 the kernel would wait for those operations: the table is then emptied, and unregistered
+   * when another is made.
    */
   close(): void {
     if (this.#closed) return
@@ -248,7 +249,7 @@ export class FileTable {
     this.#filling++
     try {
       const index = await issue(slot ?? true)
-      // It was closed meanwhile, and not with this file.
+      // The table was closed and emptied meanwhile, before this file was in it.
       if (this.#isLeft) await this.#uring.closeDirect(slot ?? index)
       return this.#hold(slot ?? index)
     } catch (error) {

@@ -1,4 +1,4 @@
-// Whether memory is a mapping of a file that another addon has made: the kernel is asked, one ioctl for each question.
+// Asks the kernel, one ioctl each time, whether memory is a mapping of a file that another addon has made.
 
 import { closeSync, openSync } from 'node:fs'
 import { addressOf } from '../ring/index.js'
@@ -51,7 +51,7 @@ export function canQueryMappings(): boolean {
 export function isFileBacked(address: Address, length: number): boolean {
   if (length <= 0) return false
   const result = ask(address)
-  // No mapping of a file at all from there on. What else goes wrong says nothing: a doubt is a yes.
+  // ENOENT: no mapping of a file from there on. Any other error says nothing: when in doubt, yes.
   if (result < 0) return result !== ENOENT
   return query!.get('vma_start') < address + length
 }

@@ -1,4 +1,4 @@
-// What is under way on a ring: the slots, and the counts that taking in, submitting and settling share.
+// What is in flight on a ring: the slots, and the counts that intake, submission and settlement share.
 
 import { SlotTable } from './slot-table.js'
 
@@ -10,11 +10,11 @@ export class InFlight {
   outstanding = 0
   /** Operations not settled. */
   active = 0
-  /** Those of them that stand ready; see `Driver.submitMultishot`. */
+  /** Those of `active` that are standing; see `Driver.submitMultishot`. */
   standing = 0
   /** Operations that the kernel has completed. */
   completed = 0
-  /** The driver takes nothing in any more: what is left is cancelled, and waited for. */
+  /** The driver takes in no more operations: what is left is cancelled and awaited. */
   isClosing = false
 
   constructor(max: number) {

@@ -1,5 +1,5 @@
-// Memory that was lent to the program and came back. The program may have given it to an operation that is not over, and returned
-// it all the same: it serves nobody else before that has ended, for the kernel would write into what others have there.
+// Blocks that the program had a view of and gave back. It may have given a view to an operation that is not
+// over: until that ends the block is not reused, or the kernel would write into its next holder's data.
 
 import type { Arena, Block } from './arena.js'
 import type { SlotTable } from './slot-table.js'
@@ -7,7 +7,7 @@ import type { SlotTable } from './slot-table.js'
 export class LentBlocks {
   readonly #slots: SlotTable
   readonly #arena: Arena
-  /** Those that an operation was given a view of. */
+  /** Blocks given back while an operation in flight has a view of them. */
   #waiting: Block[] = []
 
   constructor(slots: SlotTable, arena: Arena) {
@@ -15,13 +15,13 @@ export class LentBlocks {
     this.#arena = arena
   }
 
-  /** Frees the block, at the latest when the operations that were given a view of it are over. */
+  /** Frees the block, now or when the operations that were given a view of it are over. */
   free(block: Block): void {
     if (this.#isInUse(block)) this.#waiting.push(block)
     else this.#arena.free(block)
   }
 
-  /** Operations have ended. */
+  /** Operations have ended: frees the blocks that no other one uses. */
   freeUnused(): void {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
@@ -34,7 +34,7 @@ export class LentBlocks {
   }
 }
 
-/** Whether what an operation holds, a view or several, is part of `bytes`. */
+/** Whether `memory`, a view or several, overlaps `bytes`. */
 function overlaps(memory: unknown, bytes: Buffer): boolean {
   if (Array.isArray(memory)) return memory.some((one) => overlaps(one, bytes))
   if (memory === bytes.buffer) return true

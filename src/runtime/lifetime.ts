@@ -1,10 +1,10 @@
 // What happens to a ring when its thread ends without closing it.
 //
-// - Normal end, process.exit(), an uncaught exception: the 'exit' event still runs JavaScript, which cancels and waits
-//   in place, so that the kernel writes no ArrayBuffer that is about to be freed.
-// - worker.terminate(): no JavaScript runs in the worker any more. Its descriptors and mappings stay behind, so each
-//   worker notes them for others to see, and the thread that made the worker reclaims them when it has gone. Data was in driver
-//   memory, so the kernel writes nothing that was freed with the worker.
+// - Normal end, process.exit(), an uncaught exception: the 'exit' event still runs JavaScript, which cancels
+//   and waits in place, so that the kernel writes into no ArrayBuffer that is about to be freed.
+// - worker.terminate(): no JavaScript runs in the worker any more, so its descriptors and mappings stay
+//   behind. Each worker notes them where others see them, and the thread that started it reclaims them after
+//   its end. Data was in driver memory, so the kernel writes nothing that was freed with the worker.
 // - Garbage collection of an open driver: closed with a warning, as Node does for a FileHandle.
 
 import {
@@ -22,7 +22,7 @@ import { DescriptorTable } from './descriptor-table.js'
 import { log } from './diagnostics.js'
 import { unclaimedDescriptors } from './unclaimed-descriptors.js'
 
-/** In a worker: what it has open. Null in the main thread. */
+/** In a worker: the descriptors that it has open. Null in the main thread. */
 let descriptors: DescriptorTable | null = null
 
 /** Something to close in place at exit. */
@@ -42,16 +42,16 @@ type Announcement =
       readonly length: number
       readonly isPresent: boolean
     }
-  /** Where the completion queue is of its ring `fd`; null when there is none any more. */
+  /** Where the completion queue of the thread's ring `fd` is; null when the ring is closed. */
   | {
       readonly kind: 'completions'
       readonly thread: number
       readonly fd: number
       readonly memory: CompletionMemory | null
-      /** Addresses of its mappings; null when no kernel thread of its own works for it. */
+      /** Addresses of the ring's mappings if a kernel thread of its own (SQPOLL) works for it, else null. */
       readonly sqpollRegions: readonly number[] | null
     }
-  /** `thread` has started a worker, and reclaims it as long as it lives itself. */
+  /** `thread` has started the worker `child`, and will reclaim it if it still lives then. */
   | { readonly kind: 'child'; readonly thread: number; readonly child: number }
   /** `thread` has ended; nothing of it is left to reclaim. */
   | { readonly kind: 'reclaimed'; readonly thread: number }
@@ -69,7 +69,7 @@ function closeAll(): void {
     }
   }
   open.clear()
-  // What a worker has opened ends with it, as the files that Node opens do; the process outlives it.
+  // Descriptors that a worker opened are closed with it, as those of Node's files are: the process lives on.
   for (const fd of descriptors?.all() ?? []) closeNoted(fd)
 }
 
@@ -102,8 +102,8 @@ function announce(announcement: Announcement): void {
 }
 
 /**
- * In a worker: tells the threads above of a descriptor that is to be closed should this worker end without closing it.
- * Before it is closed it must be told to be no more, for its number may be another file's right after.
+ * In a worker: tells the threads above of a descriptor, which they close if this worker ends without closing
+ * it. Withdraw it before it is closed, because its number may name another file right after.
  */
 export function announceFd(fd: number, isPresent: boolean): void {
   if (descriptors === null) return
@@ -174,9 +174,9 @@ function note(message: Announcement): void {
   else held.regions.delete(message.address)
 }
 
-/** Takes in every announcement that has been made: what a thread said before its end is there when its end is known. */
+/** Processes all announcements made so far. Those of a thread have all arrived when its end is known. */
 function catchUp(): void {
-  // Every kind of port has this, whatever the type declarations know of it.
+  // Every kind of port can be read like this, although the type declarations know of one only.
   const port = announcements() as unknown as MessagePort
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     note(next.message as Announcement)
@@ -184,23 +184,23 @@ function catchUp(): void {
 }
 
 /**
- * Closes and unmaps what a worker left behind, and its own workers, which ended with it.
+ * Closes and unmaps what a worker left behind, and what its own workers left, which ended with it.
  *
- * Nothing writes these mappings any more. A thread of the kernel's that worked for the worker was awaited at its exit;
- * what waits for readiness would be carried out by the worker's own thread; a disk writes to pages that it holds itself.
- * But a ring with SQPOLL is the kernel thread's, which nobody has awaited: only the ring itself is unmapped then, which ends
- * it, and the memory of its operations is left where it is.
+ * Nothing writes to these mappings any more. The exit of the worker waited for kernel threads that worked for
+ * it. An operation that waits for readiness would be carried out by the worker's own thread. A disk writes to
+ * pages that its request holds. A ring with SQPOLL is different: nothing waited for its kernel thread. Of
+ * such a worker only the rings with SQPOLL are unmapped, which ends them; its other memory is left mapped.
  */
 function reclaim(thread: number): void {
   const held = holdings.get(thread)
   if (held === undefined) return
   holdings.delete(thread)
   for (const child of held.children) reclaim(child)
-  // Announced before it is done: should this thread be terminated in between, something leaks. The other way round, the
-  // thread above would close a number that may be another file's by then.
+  // Announced before it is done: if this thread is terminated in between, something leaks. In the other
+  // order, the thread above would close a number that may name another file by then.
   announce({ kind: 'reclaimed', thread })
   const fds = new Set(held.descriptors?.all())
-  // What its last operations have opened, and it had no time to take in.
+  // Descriptors that its last operations opened and that it had no time to take in.
   for (const memory of held.completions.values()) {
     for (const fd of unclaimedDescriptors(memory)) fds.add(fd)
   }
@@ -215,7 +215,7 @@ function reclaim(thread: number): void {
 /** Watches for workers of this thread that end, and for what they announce. Called once, on import. */
 export function watchWorkers(): void {
   if (!isMainThread) {
-    // Before there is anything to note: this takes a millisecond, in which the worker may be terminated.
+    // Made before there is anything to note: this takes a millisecond, in which the worker may be terminated.
     descriptors = new DescriptorTable()
     announce({ kind: 'descriptors', thread: threadId, memory: descriptors.memory })
     noteDescriptors(announceFd)

@@ -1,6 +1,6 @@
-// What a driver does with an operation whose buffer is a mapping of a file. A page of it that is not in memory is
-// fetched by whoever carries the operation out: this thread, inside enter, or the SQPOLL thread, for which every ring
-// that it serves then waits. docs/decisions/sqpoll-and-mapped-basis.md has the measurements.
+// What a driver does with an operation whose buffer is a mapping of a file. Whoever carries the operation out
+// fetches pages that are not in memory: this thread, inside enter, or the SQPOLL thread, and then every ring
+// that it serves waits. docs/decisions/sqpoll-and-mapped-basis.md has the measurements.
 
 import { channel } from 'node:diagnostics_channel'
 import { isMainThread } from 'node:worker_threads'
@@ -14,11 +14,11 @@ import { type Bounce, bounceEntry, entryMemory } from './mapped-entry.js'
 
 /**
  * What becomes of an operation on memory that is a mapping of a file:
- * - `'copy'`: the kernel copies the data to or from driver memory, at most 4 MiB of it, and the operation uses that.
- *   What cannot be loaded makes a write short; a load from a page on disk waits for it, here.
+ * - `'copy'`: the kernel copies the data to or from driver memory, at most 4 MiB, and the operation uses
+ *   that. A write ends short at what cannot be loaded. This thread waits for pages that come from disk.
  * - `'async'`: it runs on a worker thread of the kernel (IOSQE_ASYNC), which is the one that waits.
  * - `'refuse'`: the call throws an Error `ERR_URING_MAPPED_BUFFER`.
- * - `'allow'`: nothing.
+ * - `'allow'`: the operation goes ahead unchanged.
  */
 export type MappedBufferPolicy = 'copy' | 'async' | 'refuse' | 'allow'
 
@@ -27,8 +27,8 @@ export interface MappedBufferOptions {
   /** Default: `'copy'` on a ring with SQPOLL and in the main thread, else `'allow'`. */
   readonly mappedBuffers?: MappedBufferPolicy | undefined
   /**
-   * Find mappings that other addons have made, too: the kernel is asked at each operation, some 0.5 us (PROCMAP_QUERY,
-   * Linux 6.11; where it does not answer, only listed mappings are known). Default false.
+   * Also find mappings that other addons have made. The kernel is asked at each operation, which takes some
+   * 0.5 us (PROCMAP_QUERY, Linux 6.11; without it, only listed mappings are known). Default false.
    */
   readonly foreignMappings?: boolean | undefined
 }
@@ -41,7 +41,7 @@ const ASYNC_BIT = IOSQE_ASYNC << 8
 const NEVER = new Int32Array(1)
 const ALWAYS = new Int32Array([1])
 
-/** @internal Throws TypeError unless the options are such. */
+/** @internal @throws TypeError for an option of the wrong type or value. */
 export function checkMappedBufferOptions({ mappedBuffers, foreignMappings }: MappedBufferOptions): void {
   if (foreignMappings !== undefined) checkBoolean('options.foreignMappings', foreignMappings)
   if (mappedBuffers === undefined) return
@@ -55,9 +55,9 @@ export function checkMappedBufferOptions({ mappedBuffers, foreignMappings }: Map
 
 export class MappedBufferGuard {
   readonly policy: MappedBufferPolicy
-  /** The kernel is asked for mappings that are not listed. */
+  /** Whether the kernel is asked about mappings that are not listed. */
   readonly asksKernel: boolean
-  /** While the first word is 0 there is nothing to look at: the one check of the hot path. */
+  /** While the first word is 0 no entry need be looked at: the one check of the hot path. */
   readonly watched: Int32Array
   readonly #arena: Arena
 
@@ -73,9 +73,9 @@ export class MappedBufferGuard {
   }
 
   /**
-   * Looks at a prepared entry, and changes it as the policy says.
+   * Looks at a prepared entry, and changes it according to the policy.
    *
-   * @returns The memory that stands for its buffers; it is the operation's until its final CQE. null: none.
+   * @returns Memory that replaces its buffers and belongs to the operation until its final CQE, or null.
    * @throws Error `ERR_URING_MAPPED_BUFFER` by the policy 'refuse'.
    */
   admit(words: Int32Array): Bounce | null {
@@ -92,7 +92,7 @@ export class MappedBufferGuard {
     // Later, for a subscriber may use the ring, and this entry is not finished.
     if (mappedBufferFound.hasSubscribers) queueMicrotask(() => mappedBufferFound.publish({ policy, opcode }))
     if (policy === 'async') words[0]! |= ASYNC_BIT
-    // Provided buffers are used by operations to come: there is nothing that could be copied now.
+    // Provided buffers are used by later operations: there is nothing to copy now.
     else if (policy === 'refuse' || memory.kind.providesBuffers) throw mappedBufferError(opcode)
     else if (policy === 'copy') return bounceEntry(words, memory, this.#arena)
     return null

@@ -1,5 +1,5 @@
-// The memory that an entry names: for each opcode that moves data, where its buffers are. And copies that stand for
-// those of them that are mappings of files.
+// Finds the memory that an entry names: for each opcode that moves data, where its buffers are. Replaces
+// buffers that are mappings of files by copies in driver memory.
 
 import {
   type Address,
@@ -40,9 +40,11 @@ interface Kind {
   readonly shape: Shape
   /** The kernel stores into the memory; otherwise it loads from there. */
   readonly stores: boolean
-  /** A part of the data is as good as nothing: the whole fails, as it does in the kernel. */
+  /**
+   * Part of the data is not enough: unless all can be loaded the operation fails, as it does in the kernel.
+   */
   readonly isWhole: boolean
-  /** The memory is for operations to come. */
+  /** The memory is for later operations. */
   readonly providesBuffers?: boolean
 }
 
@@ -76,10 +78,10 @@ export interface EntryMemory {
   readonly segments: readonly Segment[]
 }
 
-/** Memory that stands for buffers of an operation. */
+/** Driver memory that replaces buffers of an operation. */
 export interface Bounce {
   readonly block: Block
-  /** After the final CQE: stores what was read where it belongs. Returns `res`, or -EFAULT. */
+  /** After the final CQE: copies what was read to the caller's buffers. Returns `res`, or -EFAULT. */
   readonly finish: ((res: number) => number) | null
 }
 
@@ -92,7 +94,7 @@ function setAddress(words: Int32Array, address: Address): void {
   words[ADDRESS_WORD + 1] = Math.floor(address / 2 ** 32)
 }
 
-/** Memory of our own with the bytes at `address`, or null where there are not that many. */
+/** A copy of the bytes at `address`, or null where they cannot all be loaded. */
 function peek(address: Address, length: number): DataView | null {
   const bytes = new Uint8Array(length)
   return kernelCopy(address, addressOf(bytes), length) === length ? new DataView(bytes.buffer) : null
@@ -114,7 +116,7 @@ export function entryMemory(words: Int32Array): EntryMemory | null {
   const address = addressIn(words)
   const length = words[LENGTH_WORD]! >>> 0
   if (kind.shape === 'bytes') {
-    // The entry of provided buffers has their number where others have the descriptor.
+    // IORING_OP_PROVIDE_BUFFERS has the number of its buffers where others have the descriptor.
     const count = opcode === IORING_OP_PROVIDE_BUFFERS ? words[1]! : 1
     return { kind, segments: [{ address, length: length * count, isMapped: false }] }
   }
@@ -139,9 +141,9 @@ function vectorMemory(kind: Kind, address: Address, count: number): EntryMemory 
 }
 
 /**
- * Puts copies in the place of the mapped buffers of an entry.
+ * Replaces the mapped buffers of an entry by copies.
  *
- * @returns null when the entry is left as it is, for the kernel to answer it with EFAULT: nothing could be loaded.
+ * @returns null when too little could be loaded: the entry is left as it is, for the kernel to answer EFAULT.
  */
 export function bounceEntry(words: Int32Array, memory: EntryMemory, arena: Arena): Bounce | null {
   const { kind, segments } = memory
@@ -204,7 +206,7 @@ function place({ kind, segments }: EntryMemory, block: Block, dataAt: number): P
   return places
 }
 
-/** Has the entry name a header with our vectors. @returns What undoes it, where the header is the caller's own. */
+/** Puts our vectors into the entry's header. @returns What undoes that, if the header is the caller's own. */
 function redirectMessage(words: Int32Array, kind: Kind, block: Block, count: number): (() => void) | null {
   const original = addressIn(words)
   const ours = BigInt(block.address + MSGHDR.size)
@@ -215,7 +217,7 @@ function redirectMessage(words: Int32Array, kind: Kind, block: Block, count: num
     setAddress(words, block.address)
     return null
   }
-  // The kernel stores into the header too, so that must stay the one that the caller reads.
+  // The kernel also stores into the header, so the entry must keep the one that the caller reads.
   const header = peek(original, MSGHDR.size)!
   poke(original + VECTORS_AT, ours)
   poke(original + COUNT_AT, BigInt(count))

@@ -1,5 +1,5 @@
-// A message header for sendmsg and recvmsg in driver memory, with all that it points to but the data: there it outlives
-// a worker that is terminated while the kernel still uses it.
+// The message header of a sendmsg or recvmsg in driver memory, with all that it points to except the data.
+// There it outlives a worker that is terminated while the kernel still uses it.
 
 import {
   AF_INET,
@@ -39,9 +39,9 @@ export interface MessageParts {
 }
 
 export class MessageBlock {
-  /** The header and what belongs to it. */
+  /** The header, its vectors, the address and the control data. */
   readonly block: Block
-  /** Stands for all buffers in a worker. */
+  /** In a worker: driver memory that replaces all buffers. */
   readonly bounce: Block | null
   readonly #header: Struct<keyof typeof MSGHDR.fields>
   readonly #nameAt: number
@@ -90,7 +90,7 @@ export class MessageBlock {
     return decodeSender(this.block.bytes.subarray(this.#nameAt), this.#header.get('msg_namelen'))
   }
 
-  /** Control data that came with the message, in memory of its own. */
+  /** A copy of the control data that came with the message. */
   control(): ControlMessage[] {
     const length = this.#header.get('msg_controllen')
     return copyControl(this.block.bytes.subarray(this.#controlAt, this.#controlAt + length))
@@ -106,7 +106,7 @@ export function decodeSender(bytes: Uint8Array, length: number): SocketAddress |
     : null
 }
 
-/** Control messages in memory of their own. */
+/** Control messages, decoded from a copy of `bytes`. */
 export function copyControl(bytes: Uint8Array): ControlMessage[] {
   return bytes.length === 0 ? [] : decodeControlMessages(Uint8Array.from(bytes))
 }

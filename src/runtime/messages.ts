@@ -1,9 +1,9 @@
 // Messages between the rings of this process, in whatever thread they live: two numbers, or a registered file. The
 // kernel posts them straight into the receiver's completion queue, where they wake its event loop like any completion.
 //
-// user_data of a message, low word: the role (bits 24-26), whether it brings a file (bit 23), the receiver's key (bits
-// 0-22). Descriptors are used again when a ring closes, so a message may reach a ring it was not meant for: the key tells
-// those. High word: `value`. `res`: `extra`, or the slot of the file.
+// user_data of a message. Low word: the role (bits 24-26), whether it brings a file (bit 23), the receiver's
+// key (bits 0-22). Descriptors are reused when a ring closes, so a message may reach a ring that it was not
+// meant for: the key shows that. High word: `value`. `res`: `extra`, or the slot of the file.
 
 import {
   type Fd,
@@ -39,9 +39,9 @@ export interface RingEndpoint {
 export interface OutgoingRingMessage {
   /** 0 to 2^32 - 1. Default 0. */
   readonly value?: number | undefined
-  /** 0 to 2^32 - 1. Default 0. Not beside `file`. */
+  /** 0 to 2^32 - 1. Default 0. Not together with `file`. */
   readonly extra?: number | undefined
-  /** A registered file of the sending ring, which the receiver gets into its own table. Linux 6.2. */
+  /** A registered file of the sending ring, which the receiver gets in its own table. Linux 6.2. */
   readonly file?: FixedFile | undefined
 }
 
@@ -117,8 +117,8 @@ interface Waiter {
 }
 
 /**
- * The messages that come to a ring. Waiting for one keeps the process alive. Messages that are not taken when the loop
- * is left wait for the next one.
+ * The messages that come to a ring. Waiting for one keeps the process alive. Messages that are left when the
+ * loop ends are kept for the next one.
  */
 export class RingMessages implements AsyncIterableIterator<RingMessage, undefined, undefined> {
   readonly #mailbox: Mailbox
@@ -254,7 +254,7 @@ export function sendRingMessage(
     return uring.start<void>('msg_ring', options, prepare, { finish: nothing })
   }
   if (!(file instanceof FixedFile)) throw invalidType('message.file', 'a FixedFile', file)
-  // Its number would name another file here.
+  // Its index would name another file in this ring.
   if (!file.belongsTo(uring.driver)) throw invalidValue('message.file', file, 'is a file of another ring')
   if (message.extra !== undefined)
     throw invalidValue('message.extra', message.extra, 'cannot be sent beside a file')

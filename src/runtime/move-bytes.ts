@@ -1,4 +1,4 @@
-// Copies between JavaScript memory and the driver's own, as a worker's data takes them.
+// Copies between JavaScript memory and driver memory, for data of a worker.
 
 import { addressOf, systemError } from '../ring/index.js'
 import { isInFileMapping, liveFileMappings } from '../syscalls/file-mappings.js'
@@ -6,14 +6,14 @@ import { kernelCopy } from '../syscalls/kernel-copy.js'
 
 const EFAULT = -14
 
-/** @internal Whether the memory is a mapping of a file, which stays when the thread that uses it ends. */
+/** @internal Whether the memory is a mapping of a file, which outlives the thread that uses it. */
 export function isMappedFile(memory: ArrayBuffer | ArrayBufferView): boolean {
   return liveFileMappings[0] !== 0 && isInFileMapping(addressOf(memory), memory.byteLength)
 }
 
 /**
- * @internal Copies `source` into `target`. Where one of them is a mapping of a file the kernel does it: a load from a file
- * that was cut short would be SIGBUS here.
+ * @internal Copies `source` into `target`. If either is a mapping of a file, the kernel makes the copy: a
+ * load from a file that was cut short would raise SIGBUS here.
  *
  * @throws SystemError EFAULT when the kernel cannot load or store all of it.
  */

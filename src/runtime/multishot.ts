@@ -1,6 +1,6 @@
-// A multishot operation as an async iterable: armed on demand, armed again when it ends early, cancelled when the
-// consumer falls behind, cancelled and awaited when the consumer leaves. What a completion means is its source's
-// business (operations/multishot.ts).
+// A multishot operation as an async iterable. It is armed on demand and armed again when it ends early; it is
+// cancelled when the consumer falls behind, and cancelled and awaited when the consumer leaves. Its source
+// says what a completion means (operations/multishot.ts).
 
 import { IORING_CQE_F_BUFFER, type Sqe, systemError } from '../ring/index.js'
 import { checkInteger, checkSignal } from '../syscalls/argument-errors.js'
@@ -9,12 +9,12 @@ import type { BufferGroup } from './buffer-group.js'
 import type { Driver } from './driver.js'
 import type { Slot } from './slot.js'
 
-/** The completion ends the stream. */
+/** Returned by a source: the completion ends the stream. */
 export const END = Symbol('end of a multishot stream')
 /** Items that may wait for the consumer before the operation is cancelled. */
 export const DEFAULT_HIGH_WATER_MARK = 64
 
-/** Errors in a row after which one that could be gone the next time is taken for lasting. */
+/** After so many transient errors in a row, the next one is taken for lasting. */
 const MAX_RETRIES = 16
 
 const EINVAL = -22
@@ -26,27 +26,27 @@ export interface MultishotSource<Item> {
   /** Name of the call in error messages. */
   readonly syscall: string
   readonly prepare: (sqe: Sqe) => unknown
-  /** The same without multishot, for a kernel that answers EINVAL: it is then armed for each item. */
+  /** The same without multishot, for a kernel that answers EINVAL: it is then armed once for each item. */
   readonly prepareOnce?: (sqe: Sqe) => unknown
-  /** What a completion with a `res` that is not negative (or is `expected`) brings. */
+  /** The item of a completion whose `res` is not negative, or is `expected`. */
   readonly take: (res: number, flags: number, more: boolean) => Item | typeof END
   /** A negative `res` that is no error. */
   readonly expected?: number
-  /** Whether the items so far were all. */
+  /** Whether there are no more items to come. */
   readonly isComplete?: () => boolean
-  /** Releases an item that nobody gets. */
+  /** Releases an item that is not delivered. */
   readonly discard: (item: Item) => void
-  /** Adds an item to the one that waits already, so that one item at most waits. */
+  /** Merges an item into the one that waits already, so that at most one waits. */
   readonly merge?: (waiting: Item, item: Item) => Item
   /** Whether the operation may be tried again after this error, for a bounded number of times. */
   readonly isTransient?: (res: number) => boolean
   /** The error for a negative `res`. Default: `systemError`. */
   readonly error?: (res: number) => Error
-  /** It stands ready, as `Driver.submitMultishot` has it: it does not keep the process alive of itself. */
+  /** It is standing, see `Driver.submitMultishot`: it does not keep the process alive of itself. */
   readonly standing?: boolean
-  /** Where the data goes. */
+  /** Provides the buffers for the data. */
   readonly group?: BufferGroup
-  /** Frees what the entry points to. The kernel does not use it any more. */
+  /** Frees what the entry points to, when the kernel does not use it any more. */
   readonly free?: () => void
   /** Kept alive as long as the stream. */
   readonly owner: unknown
@@ -57,8 +57,8 @@ export interface MultishotOptions {
   /** Aborting drops what waits, and rejects with Node's AbortError once the kernel has let go. */
   readonly signal?: AbortSignal | undefined
   /**
-   * Items that may wait for the consumer: with so many the operation is cancelled, and armed again when half of them
-   * are gone. What arrives while it is being cancelled waits too. Default 64.
+   * Items that may wait for the consumer. At this number the operation is cancelled; it is armed again when
+   * half of them are taken. What arrives during the cancel waits too. Default 64.
    */
   readonly highWaterMark?: number | undefined
 }
@@ -71,9 +71,9 @@ interface Waiter<Item> {
 /**
  * The items of a multishot operation, for one `for await`. Nothing is submitted before the first `next()`.
  *
- * An error ends the stream, after the items before it. Leaving the loop (`return()`, `throw()`) cancels the operation,
- * awaits its last completion and releases what was not delivered; so do an abort and the closing of the ring, which
- * then reject with AbortError. A ring that has failed does the same with its error, which its promises reject with as well.
+ * An error ends the stream, after the items before it. Leaving the loop (`return()`, `throw()`) cancels the
+ * operation, awaits its last completion, and releases what was not delivered. So do an abort and the close of
+ * the ring, which also reject with AbortError. After a failure of the ring, the stream rejects with its error.
  */
 export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, undefined> {
   readonly #driver: Driver
@@ -83,15 +83,15 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
   readonly #signal: AbortSignal | undefined
   readonly #queue: Item[] = []
   readonly #waiters: Waiter<Item>[] = []
-  /** Those who wait for the last completion. */
+  /** Callers that wait for the last completion. */
   readonly #leaving: (() => void)[] = []
   #slot: Slot | null = null
   /** The kernel has the operation. */
   #armed = false
   #cancelling = false
-  /** The buffer group is empty: armed again when a lease comes back. */
+  /** The buffer group is empty: the operation is armed again when a buffer comes back. */
   #starving = false
-  /** No item is taken in any more. */
+  /** No more items are taken in. */
   #ended = false
   /** As `#ended`, and the kernel has let go of everything. */
   #finished = false
@@ -206,7 +206,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
       this,
       source.standing,
     )
-    // A bad argument has ended it already.
+    // A bad argument has ended the operation already.
     if (this.#armed) this.#slot = slot
   }
 
@@ -217,7 +217,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
   #cancel(): void {
     if (this.#cancelling) return
     this.#cancelling = true
-    // Called while the operation is being submitted, there is no slot to name yet; a bad argument is what ended it.
+    // There is no slot yet while the operation is being submitted: then a bad argument has ended it.
     if (this.#slot !== null) this.#driver.cancel(this.#slot)
   }
 
@@ -232,7 +232,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
       if (this.#ended) this.#cancel()
       return
     }
-    // After the last item: a group that was closed meanwhile gives its memory up now.
+    // Only after the last item: a group that was closed meanwhile now frees its memory.
     this.#source.group?.leave()
     if (this.#ended) this.#finish()
     else this.#rearm()
@@ -269,7 +269,7 @@ export class Multishot<Item> implements AsyncIterableIterator<Item, undefined, u
 
   #onFailure(res: number, flags: number): void {
     const { group, prepareOnce, isTransient, syscall, error } = this.#source
-    // An operation that was cancelled may hold a buffer.
+    // An operation that was cancelled may have taken a buffer.
     if (flags & IORING_CQE_F_BUFFER) group?.discard(0, flags)
     if (this.#ended) return
     if (res === ECANCELED && this.#cancelling) return

@@ -1,4 +1,4 @@
-// The error that an operation's outcome becomes.
+// Turns the outcome of an operation into its error.
 
 import { systemError } from '../ring/index.js'
 import { AbortError } from './abort-error.js'
@@ -8,7 +8,7 @@ const EINTR = -4
 const ETIMEDOUT = -110
 const ECANCELED = -125
 
-/** The error of those that the closing of their ring has ended. */
+/** The error of operations that the close of their ring has ended. */
 export function ringClosedError(): AbortError {
   return new AbortError(undefined, 'The ring was closed')
 }
@@ -29,7 +29,7 @@ export function operationError(slot: Slot, isClosing: boolean): Error {
   return systemError(res, syscall, { path, dest })
 }
 
-// A thread of the kernel is interrupted by a signal, everything else is cancelled.
+// A worker thread of the kernel is interrupted by a signal; every other operation is cancelled.
 function isInterruption(res: number): boolean {
   return res === ECANCELED || res === EINTR
 }

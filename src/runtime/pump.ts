@@ -1,5 +1,5 @@
-// What moves a driver: it decides when the ring is submitted to and reaped. At the end of each turn, when the eventfd
-// wakes the event loop, and again where the kernel asks for patience; never so long that the rest of the event loop waits.
+// Decides when the ring is submitted to and reaped: at the end of each turn, when the eventfd wakes the event
+// loop, and again after the kernel refused. It yields before the rest of the event loop waits too long.
 
 import { IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN, type Ring, registerEventfd } from '../ring/index.js'
 import type { CancelQueue } from './cancel-queue.js'
@@ -10,7 +10,7 @@ import type { Submission } from './submission.js'
 import { TurnBudget } from './turn-budget.js'
 import { Wakeup } from './wakeup.js'
 
-/** How long after a refused batch with nothing to reap it is tried again. */
+/** How long after a refused batch with nothing to reap the next attempt is made. */
 const RETRY_MS = 1
 
 const settled = Promise.resolve()
@@ -32,12 +32,12 @@ export class Pump {
   readonly #host: PumpHost
   readonly #wakeup: Wakeup
   readonly #budget = new TurnBudget()
-  /** The eventfd is muted while this thread looks at the ring anyway. */
+  /** The eventfd can be disabled, and is while this thread looks at the ring anyway. */
   readonly #mutes: boolean
-  /** A flush is scheduled or running: what is issued need not see to it. */
+  /** A flush is scheduled or running: what is issued now goes with it. */
   #isQueued = false
   #isScheduled = false
-  /** The eventfd is heard. */
+  /** The eventfd was enabled by `#arm`. */
   #isArmed = false
   #isReferenced = false
   #inline = 0
@@ -79,7 +79,7 @@ export class Pump {
     return this.#wakeups
   }
 
-  /** Times it stood back for the rest of the event loop. */
+  /** Times it yielded to the rest of the event loop. */
   get yields(): number {
     return this.#yields
   }
@@ -88,12 +88,12 @@ export class Pump {
     return this.#overflows
   }
 
-  /** Sees to it that what was issued goes to the kernel at the end of this turn. */
+  /** Makes sure that what was issued goes to the kernel at the end of this turn. */
   queue(): void {
     if (!this.#isQueued) this.#schedule()
   }
 
-  /** Keeps the process alive, or does not. */
+  /** Sets whether the wakeup keeps the process alive. */
   setReferenced(isReferenced: boolean): void {
     if (isReferenced === this.#isReferenced) return
     this.#isReferenced = isReferenced
@@ -105,12 +105,12 @@ export class Pump {
     this.#wakeup.close()
   }
 
-  /** Submits, reaps, feeds those that wait, until nothing moves or the budget is spent; then arms the wakeup. */
+  /** Submits, reaps and feeds the line until nothing moves or the budget is spent; then arms the wakeup. */
   flush(): void {
     const ring = this.#ring
     const submission = this.#submission
     if (ring.closed) return
-    // What is issued while this runs goes with the next round of the loop.
+    // What is issued while this runs goes with the next round of this loop.
     this.#isQueued = true
     let isAfterwardsDue = false
     this.#disarm()
@@ -130,7 +130,7 @@ export class Pump {
         this.#flushLater()
         break
       }
-      // A completion has made room for a cancel, or there is something new.
+      // A completion has made room for a cancel, or there are new entries.
       if (wasFed || submission.isDue || (count > 0 && this.#cancels.isDue)) {
         if (this.#budget.left > 0) continue
         isAfterwardsDue = true
@@ -153,11 +153,11 @@ export class Pump {
 
   #schedule(): void {
     this.#isQueued = true
-    // One at a time: a second one would divide the batches of the first from then on, and its turn's budget add to it.
+    // One flush at a time: a second would from then on split the batches of the first, and add its budget.
     if (this.#isScheduled) return
     this.#isScheduled = true
     if (this.#budget.left > 0) {
-      // A reaction on a settled promise, not queueMicrotask: Node wraps the latter in an AsyncResource.
+      // A reaction on a settled promise, not queueMicrotask, which Node wraps in an AsyncResource.
       settled.then(this.#scheduledFlush)
     } else {
       this.#yields++
@@ -178,7 +178,7 @@ export class Pump {
     this.flush()
   }
 
-  /** Tries again after a moment what nothing else will tell to be possible. */
+  /** Tries again after a moment, where nothing would signal that it is possible. */
   #flushLater(): void {
     this.#isQueued = true
     if (this.#isScheduled) return
@@ -192,7 +192,7 @@ export class Pump {
     this.flush()
   }
 
-  /** Settles what is complete. @returns How many CQEs there were; -1 when the kernel refuses to post those it holds back. */
+  /** Settles what is complete. @returns CQEs seen; -1 when the kernel refuses to post those it holds back. */
   #reap(hasEntered: boolean): number {
     if (this.#ring.closed) return 0
     const before = this.#inFlight.completed
@@ -243,7 +243,7 @@ function canMute(ring: Ring): boolean {
     ring.eventfdEnabled = true
     return true
   } catch {
-    // Linux 5.7 and older: a wakeup too many now and then.
+    // Linux 5.7 and older: an unneeded wakeup now and then.
     return false
   }
 }

@@ -1,5 +1,5 @@
-// Memory that the kernel has pinned beforehand, in pieces that are lent out: reads and writes that name such a piece by
-// its index need no pinning of their own.
+// Pools of registered buffers: memory that the kernel has pinned in advance, lent out one buffer at a time.
+// Reads and writes that name such a buffer by its index need no pinning of their own.
 
 import {
   type RegisterableBuffer,
@@ -19,8 +19,8 @@ export interface BufferPoolOptions {
   /** How many buffers, 1 to 1024. Default 16. */
   readonly count?: number | undefined
   /**
-   * Bytes of each buffer, 1 to 1 GiB; a multiple of 4096 makes each start on a page, as O_DIRECT wants it. Default 65536.
-   * All together have at most 4 GiB.
+   * Bytes of each buffer, 1 to 1 GiB, and at most 4 GiB of all together. Multiples of 4096 start on a page, as
+   * for O_DIRECT. Default 65536.
    */
   readonly size?: number | undefined
 }
@@ -32,7 +32,7 @@ const MAX_SIZE = 2 ** 30
 /** Of all buffers together. */
 const MAX_BYTES = MAX_VIEW_BYTES
 
-/** A registered buffer on loan. It is the holder's until `release()`, and the next holder's after that. */
+/** A registered buffer on loan. It belongs to the holder until `release()`, and then to the next holder. */
 export class RegisteredBuffer {
   readonly #pool: BufferPool
   readonly #slot: number
@@ -48,7 +48,7 @@ export class RegisteredBuffer {
     this.#bytes = bytes
   }
 
-  /** What `bufferIndex` of a read or write is to be. @throws Error `ERR_INVALID_STATE` after `release()`. */
+  /** The `bufferIndex` for reads and writes. @throws Error `ERR_INVALID_STATE` after `release()`. */
   get index(): number {
     this.#check()
     return this.#index
@@ -102,7 +102,7 @@ export class BufferPool {
   readonly count: number
   /** Bytes of each buffer. */
   readonly size: number
-  /** @internal Keeps the ring open that the memory belongs to. */
+  /** @internal Referenced so that the ring, which owns the memory, is not collected. */
   readonly owner: unknown
   readonly #driver: Driver
   readonly #table: BufferTable
@@ -135,7 +135,7 @@ export class BufferPool {
       driver.arena.free(this.#block)
       throw error
     }
-    // From the back, so that the first one lent is the first one.
+    // In descending order, so that the first buffer lent is number 0.
     for (let slot = this.count - 1; slot >= 0; slot--) this.#free.push(slot)
   }
 
@@ -161,7 +161,7 @@ export class BufferPool {
   }
 
   /**
-   * Borrows a buffer, when all are lent the next that comes back; who asked first is served first.
+   * Borrows a buffer, or waits for one to come back when all are lent. Waiters are served in order.
    *
    * Rejects with AbortError, or with `ERR_INVALID_STATE` when the pool is closed meanwhile.
    */
@@ -188,7 +188,7 @@ export class BufferPool {
     })
   }
 
-  /** Lends no more. Buffers are unregistered when the last has come back. A second call does nothing. */
+  /** Lends no more. The buffers are unregistered when the last has come back. A second call does nothing. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -252,7 +252,7 @@ function closedError(): Error {
 
 /** Slots of the table that the pools of one ring share. */
 const TABLE_SLOTS = 1024
-/** EINVAL of a kernel without sparse tables (before 5.19), EFAULT of one in which every slot has a buffer (before 5.13). */
+/** EINVAL: no sparse tables (Linux before 5.19). EFAULT: every slot must have a buffer (before 5.13). */
 const NO_EMPTY_SLOTS: ReadonlySet<number> = new Set([-22, -14])
 
 const tables = new WeakMap<Driver, BufferTable>()
@@ -267,12 +267,12 @@ function tableOf(driver: Driver): BufferTable {
 }
 
 /**
- * The one table of registered buffers that a ring has. Where the kernel lets slots be empty (5.13) pools share it; on an
- * older one a pool has it alone.
+ * The one table of registered buffers that a ring has. Pools share it where the kernel allows empty slots
+ * (5.13); on an older kernel one pool has it alone.
  */
 class BufferTable {
   readonly #driver: Driver
-  /** By slot, whether a pool has it; null without a sparse table. */
+  /** By slot: 1 where a pool has it. Null when the kernel allows no empty slots. */
   #taken: Uint8Array | null = null
   #registered = false
 

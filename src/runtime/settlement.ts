@@ -1,5 +1,5 @@
-// The way out of the ring: from a CQE to the promise that it settles, or the function that it is handed to. The slot, the
-// memory and the blocks of an operation are given back here, after its final CQE and never before.
+// The way out of the ring: a CQE settles its promise, or is passed to its handler. The slot, the memory and
+// the blocks of an operation are given back here, after its final CQE and never before.
 
 import { IORING_CQE_F_MORE, IORING_CQE_F_NOTIF, type Ring } from '../ring/index.js'
 import { AbortWatch } from './abort-watch.js'
@@ -34,7 +34,7 @@ export interface SettlementHost {
   readonly arena: Arena
   /** Cancels an operation. */
   cancel(slot: Slot): void
-  /** Nothing can be relied on any more. */
+  /** The ring can no longer be relied on. */
   fail(error: Error): void
 }
 
@@ -58,7 +58,7 @@ export class Settlement {
       const inFlight = this.#inFlight
       const slot = inFlight.slots.at(low)
       if (slot === undefined || slot.generation !== generation || slot.remaining !== 1) {
-        // Something else than the usual.
+        // Not a plain single CQE: left to #onOtherCqe.
       } else if (slot.plain) {
         const { onCqe, resolve, reject, syscall } = slot
         slot.generation = (generation + 1) & 0x3fff_ffff
@@ -98,7 +98,7 @@ export class Settlement {
     callHandler(onCqe, ECANCELED, 0, false)
   }
 
-  /** The same for a whole chain, or for the one operation that is none. */
+  /** Dismisses every member of the slot's chain, or the slot alone when it has none. */
   dismissAll(slot: Slot, error: unknown): void {
     for (const member of slot.chain ?? [slot]) this.dismiss(member, error)
   }
@@ -116,7 +116,7 @@ export class Settlement {
     watch.add(slot, signal)
   }
 
-  /** Gives back the memory that stands for a mapped buffer. */
+  /** Frees the memory that replaces a mapped buffer. */
   freeBounce(bounce: Bounce | null | undefined): void {
     if (bounce) this.#host.arena.free(bounce.block)
   }
@@ -128,7 +128,7 @@ export class Settlement {
 
   #onOtherCqe(low: number, high: number, res: number, flags: number): void {
     if (low >= ROLE_MESSAGE) {
-      // No operation of this ring has ended by it.
+      // The ring counts this CQE as the end of one of its own operations, which it is not.
       this.#host.ring.endedSilently(-1)
       this.#deliver(low - ROLE_MESSAGE, high, res)
       return
@@ -149,7 +149,8 @@ export class Settlement {
       return
     }
     if (slot.generation !== generation || slot.remaining === 0) {
-      // Its memory was given up too early, or another ring sends what it must not: either way nothing can be relied on.
+      // Either its slot was given back too early, or another ring sent what it must not. Nothing can be
+      // relied on now.
       this.#host.fail(
         new Error(`A completion came for operation ${index} (use ${generation}) after its last`),
       )
@@ -158,7 +159,10 @@ export class Settlement {
     this.#complete(slot, role, res, flags)
   }
 
-  /** In a worker: the descriptor is announced before its CQE is given back, so whoever reclaims sees one of them at least. */
+  /**
+   * In a worker: announces the descriptor before its CQE is given back, so that a thread that reclaims it
+   * finds it in at least one of the two places.
+   */
   #onOpened(res: number): void {
     if (res >= 0) announceFd(res, true)
     this.#host.ring.giveBack()
@@ -168,19 +172,19 @@ export class Settlement {
     const inFlight = this.#inFlight
     const more = (flags & IORING_CQE_F_MORE) !== 0
     if (role === ROLE_TIMEOUT) {
-      // EALREADY: time was up, and the operation was running where it could only be interrupted. Positive: it was a wait
-      // on a futex or for a child, whose cancel answers with a count that the kernel passes on (seen on 6.18).
+      // EALREADY: time was up while the operation ran where it could only be interrupted. Positive: a wait on
+      // a futex or for a child, whose cancel returns a count that the kernel passes on (seen on 6.18).
       if (res === ETIME || res === EALREADY || res > 0) slot.timedOut = true
     } else if (slot.onCqe !== null) {
       this.#onMultishotCqe(slot, res, flags)
       return
     } else if (more) {
-      // A zero-copy send: the result is here, the memory is not ours again until the notification.
+      // A zero-copy send: this is its result, but the kernel keeps the memory until the notification.
       slot.res = res
       if (!slot.zeroCopy) return
     } else {
       if ((flags & IORING_CQE_F_NOTIF) === 0) slot.res = res
-      // Without the promise of more there is no notification to come.
+      // Without IORING_CQE_F_MORE no notification follows.
       if (slot.zeroCopy && (flags & IORING_CQE_F_NOTIF) === 0) {
         slot.remaining--
         inFlight.outstanding--
@@ -224,7 +228,7 @@ export class Settlement {
     const { res, resolve, reject, finish } = slot
     if (slot.chain !== null && (slot.aborted || isClosing)) this.#cancelRest(slot)
     if ((res >= 0 || res === slot.expected) && !slot.voided) {
-      // Success is success, also when an abort or a timeout came too late.
+      // A success stays a success, even where an abort or a timeout came too late.
       let value: unknown = res
       if (finish !== null) {
         try {
@@ -245,13 +249,13 @@ export class Settlement {
   }
 
   /**
-   * Cancels those after `slot` that were aborted with it. The kernel cannot find a member that has not started, so the
-   * cancel that was sent for it at first missed; it may start now that the one before it is over.
+   * Cancels the members behind `slot` that were aborted with it. The kernel cannot find a member that has not
+   * started, so the first cancel for it missed; it may start now that the one before it is over.
    */
   #cancelRest(slot: Slot): void {
     const { chain } = slot
     for (const member of chain!) {
-      // Members that are over have left the chain, and serve other operations by now.
+      // Members that are over have left the chain; their slots may serve other operations by now.
       if (member === slot || member.chain !== chain) continue
       if (member.aborted || this.#inFlight.isClosing) this.#host.cancel(member)
     }
@@ -269,7 +273,7 @@ export class Settlement {
   }
 }
 
-/** Calls a handler; what it throws is reported elsewhere. */
+/** Calls a handler. What it throws is reported by `throwLater`. */
 export function callHandler(onCqe: CqeHandler, res: number, flags: number, more: boolean): void {
   try {
     onCqe(res, flags, more)

@@ -7,7 +7,7 @@ export class SlotTable {
   readonly #slots: Slot[] = [new Slot(0)]
   readonly #free: Slot[] = []
 
-  /** Never an operation's: whoever cancels by it cancels nothing. */
+  /** Slot 0, which no operation uses: cancelling it does nothing. */
   get nobody(): Slot {
     return this.#slots[0]!
   }
@@ -16,7 +16,7 @@ export class SlotTable {
     return this.#free.pop() ?? this.#make()
   }
 
-  /** @param slot - Cleared, or as good as. */
+  /** @param slot - Cleared, or plain and reset as far as its next use needs. */
   giveBack(slot: Slot): void {
     this.#free.push(slot)
   }
@@ -25,18 +25,18 @@ export class SlotTable {
     return this.#slots[index]
   }
 
-  /** The slot, if the kernel still has the operation of that use of it. */
+  /** The slot, or null when the kernel no longer has the operation of that generation. */
   current(index: number, generation: number): Slot | null {
     const slot = this.#slots[index]
     return slot !== undefined && slot.generation === generation && slot.remaining > 0 ? slot : null
   }
 
-  /** Those whose operation the kernel, or the submission queue, has. */
+  /** Slots whose operation is in the submission queue or in the kernel. */
   queued(): Slot[] {
     return this.#slots.filter((slot) => slot.remaining > 0)
   }
 
-  /** Whether an operation holds memory that `test` is true of; those that wait for room included. */
+  /** Whether `test` is true of the memory of any operation, including those that wait for room. */
   someMemory(test: (memory: unknown) => boolean): boolean {
     return this.#slots.some(({ memory }) => memory !== null && test(memory))
   }

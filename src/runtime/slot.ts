@@ -1,5 +1,5 @@
-// One place for an operation in flight. Slots are reused, so an operation costs its promise and nothing else; what
-// user_data carries is the slot's index and its generation.
+// A slot: what the driver knows of one operation in flight. Slots are reused, so an operation allocates its
+// promise and nothing else. user_data carries the slot's index and its generation.
 
 import type { Sqe } from '../ring/index.js'
 import type { AbortWatch } from './abort-watch.js'
@@ -20,7 +20,7 @@ export type MessageHandler = (bits: number, high: number, res: number) => void
 
 const nothing = (): void => {}
 
-// user_data low word: the slot's index, and above it whose CQE it is.
+// Low word of user_data: the slot's index, and above it the role, which says what kind of CQE it is.
 export const SLOT_BITS = 24
 export const MAX_SLOTS = 1 << SLOT_BITS
 export const SLOT_MASK = MAX_SLOTS - 1
@@ -30,23 +30,23 @@ export const ROLE_OPERATION = 0
 export const ROLE_TIMEOUT = 1 << SLOT_BITS
 /** The driver's own attempt to cancel the operation; with slot 0, to cancel all. */
 export const ROLE_CANCEL = 2 << SLOT_BITS
-/** An entry that could not be prepared: it counts, and nobody waits for it. */
+/** An entry that could not be prepared: its CQE is counted, but nobody waits for it. */
 export const ROLE_NOBODY = 3 << SLOT_BITS
-/** No operation of this ring: another ring has sent it. What is below is the sender's. */
+/** A message from another ring, not an operation of this one. The bits below belong to the sender. */
 export const ROLE_MESSAGE = 4 << SLOT_BITS
 
 /**
- * A bit of user_data's high word, above the generation: what the operation answers is a descriptor of this process. Set in
- * workers alone, for whoever reclaims what a terminated one has not taken in.
+ * A bit in user_data's high word, above the generation: the operation's result is a descriptor of this
+ * process. Set only in workers, for the thread that reclaims what a terminated one has not taken in.
  */
 export const OPENS = 0x4000_0000
 
-/** No `res` is this: it stands for "no negative result is a success". */
+/** As `expected`: no negative `res` is a success. (A `res` of 1 is one in any case.) */
 export const NO_RESULT = 1
 
 export class Slot {
   readonly index: number
-  /** Counts uses; a CQE of an earlier use is told by it. Stays below 2^30, a small integer. */
+  /** Counts uses, to recognise a CQE of an earlier use. Stays below 2^30, a small integer. */
   generation = 0
   resolve: (value: unknown) => void = nothing
   reject: (error: unknown) => void = nothing
@@ -61,19 +61,19 @@ export class Slot {
   /** Called with each CQE, instead of a promise. */
   onCqe: CqeHandler | null = null
 
-  // What follows keeps its initial value while `plain`.
+  // The fields below keep their initial values while `plain`.
 
   res = 0
-  /** The operation stands in line for room in the ring. Its entry is kept as an image until then. */
+  /** The operation waits in line for room in the ring. Until there is room its entry is kept as an image. */
   waiting = false
   next: Slot | null = null
   previous: Slot | null = null
-  /** The entry in the submission queue, and the batch that it goes with: until that is gone it can be taken back. */
+  /** The entry in the submission queue, and its batch: it can be taken back until that batch is submitted. */
   sqe: Sqe | null = null
   batch = 0
-  /** Taken back: what is in the submission queue is a NOP. */
+  /** Taken back: its entry in the submission queue is a NOP. */
   voided = false
-  /** Cancels that found nothing. */
+  /** Cancels that found nothing, or could not stop the operation. */
   cancels = 0
   /** A zero-copy send has one CQE more, its notification. */
   zeroCopy = false
@@ -89,10 +89,10 @@ export class Slot {
   block2: Block | null = null
   /** The timespec of the linked timeout. */
   timeoutBlock: Block | null = null
-  /** Memory that stands for buffers which are mappings of files. */
+  /** Driver memory that replaces buffers which are mappings of files. */
   bounce: Bounce | null = null
   finish: Finish | null = null
-  /** Operations that are answered by this one's CQE, and have none of their own. */
+  /** Operations that share this one's CQE, and post none of their own. */
   silent = 0
   /** Its user_data has `OPENS`. */
   opens = false

@@ -1,5 +1,5 @@
-// The way into the ring: room for entries, the line of those that wait for it, and the submit. What happens to an entry
-// once the kernel has it is settlement.ts's.
+// The way into the ring: finds room for entries, keeps the line of operations that wait for it, and submits.
+// Once the kernel has an entry, settlement.ts takes over.
 
 import {
   IORING_OP_NOP,
@@ -24,9 +24,9 @@ import { WaitingLine } from './waiting-line.js'
 const LINK_BIT = IOSQE_IO_LINK << 8
 const DRAIN_BIT = IOSQE_IO_DRAIN << 8
 
-/** Who hears of what cannot be told to a caller. */
+/** Receives what cannot be reported to a caller. */
 export interface SubmissionHost {
-  /** The ring is of no use any more. */
+  /** The ring is unusable. */
   fail(error: Error): void
   /** An entry with IOSQE_IO_DRAIN goes to the kernel. */
   drains(): void
@@ -35,17 +35,17 @@ export interface SubmissionHost {
 export class Submission {
   /** Operations that wait for room. */
   readonly line = new WaitingLine()
-  /** Entries that stand outside of the queue until there is room. */
+  /** Entries kept outside the queue until there is room. */
   readonly images: EntryImages
   readonly isSqpoll: boolean
   readonly #ring: Ring
   readonly #inFlight: InFlight
   readonly #host: SubmissionHost
-  /** What `outstanding` must stay below for the hot path: 0 while operations wait, or none is taken in. */
+  /** The hot path is open while `outstanding` is below this: 0 while operations wait or none are let in. */
   #limit = 0
-  /** Counts submits: an entry of the current batch has not been seen by the kernel. */
+  /** Counts submits: the kernel has not seen the entries of the current batch. */
   #batch = 0
-  /** An entry was made since the last submit. With SQPOLL nothing else tells those that its thread has yet to be shown. */
+  /** An entry was made since the last submit: with SQPOLL nothing else shows that its thread must be told. */
   #hasFresh = false
   /** Something waits for room in the submission queue, which only the SQPOLL thread can make. */
   #wantsSpace = false
@@ -66,17 +66,17 @@ export class Submission {
     return this.#enters
   }
 
-  /** Times it would not take a batch, or post what it held back. */
+  /** Times the kernel refused a batch, or to post the completions that it held back. */
   get refusals(): number {
     return this.#refusals
   }
 
-  /** Whether there is an entry that the kernel has yet to be shown. */
+  /** Whether there are entries that the kernel has not been shown. */
   get isDue(): boolean {
     return this.isSqpoll ? this.#hasFresh : this.#ring.sqPending > 0
   }
 
-  /** Whether something waits for the SQPOLL thread to make room, which tells nobody that it has. Forgotten when asked. */
+  /** Whether something waits for the SQPOLL thread to make room, which nobody announces. Asking resets it. */
   takeWantsSpace(): boolean {
     const wants = this.#wantsSpace
     this.#wantsSpace = false
@@ -89,7 +89,7 @@ export class Submission {
     return this.#ring.getSqe() ?? this.#makeRoom()
   }
 
-  /** An entry for a cancel, which is counted; null when there is no room now. */
+  /** An entry for a cancel, already counted as outstanding; null when there is no room now. */
   takeForCancel(): Sqe | null {
     const sqe = this.#ring.getSqe() ?? this.#makeRoom()
     if (sqe === null) this.#wantsSpace = true
@@ -102,7 +102,7 @@ export class Submission {
     return this.#inFlight.outstanding < this.#inFlight.max
   }
 
-  /** Whether that many adjacent entries can be had, if need be after a submit. */
+  /** Whether that many adjacent entries are free. Submits the queued ones when they are in the way. */
   hasRoom(entries: number): boolean {
     return this.#inFlight.outstanding + entries <= this.#inFlight.max && this.#hasEntries(entries)
   }
@@ -127,7 +127,7 @@ export class Submission {
     this.#limit = 0
   }
 
-  /** Has the operation wait for room. Its entry is kept as an image. */
+  /** Puts the operation in line for room. Its entry is kept as an image. */
   wait(slot: Slot): void {
     this.line.push(slot)
     this.#limit = 0
@@ -139,12 +139,12 @@ export class Submission {
     this.#openTheGate()
   }
 
-  /** Lets the hot path through again when nobody is in line. */
+  /** Opens the hot path again when nobody is in line. */
   #openTheGate(): void {
     if (this.line.first === null && !this.#inFlight.isClosing) this.#limit = this.#inFlight.max
   }
 
-  /** Puts the slot's entry, and that of its time limit, into the submission queue, where there is room. */
+  /** Puts the slot's entry, and that of its time limit, into the submission queue, which must have room. */
   place(slot: Slot): void {
     const sqe = this.#ring.getSqe()!
     this.images.restore(slot, sqe)
@@ -154,7 +154,7 @@ export class Submission {
     if (entries === 1) return
     slot.remaining++
     this.#inFlight.outstanding++
-    // The time limit is linked like the operation itself, so that a chain goes on behind it.
+    // The timeout carries the operation's own link flags, so that a chain goes on behind it.
     if (linkFlags === 0) sqe.addFlags(IOSQE_IO_LINK)
     const timeout = this.#ring.getSqe()!
     prepLinkTimeout(timeout, slot.timeoutBlock!.address, 0)
@@ -162,7 +162,7 @@ export class Submission {
     timeout.setUserData(slot.index | ROLE_TIMEOUT, slot.generation)
   }
 
-  /** The prepared entry is the slot's. */
+  /** Makes the prepared entry that of the slot, and counts its CQEs as outstanding. */
   enter(slot: Slot, sqe: Sqe): void {
     sqe.setUserData(slot.index | ROLE_OPERATION, slot.userDataHigh)
     const head = sqe.words[0]!
@@ -184,29 +184,29 @@ export class Submission {
     this.#inFlight.outstanding++
   }
 
-  /** An entry was filled in for nobody, or for several. */
+  /** Counts one CQE, of an entry without a slot or of linked entries that share it. */
   entered(): void {
     this.#hasFresh = true
     this.#inFlight.outstanding++
   }
 
-  /** Takes an operation back that the kernel has not seen. @returns False when it may have. */
+  /** Takes back an operation that the kernel has not seen. @returns False when it may have, or in a chain. */
   takeBack(slot: Slot): boolean {
     if (slot.batch !== this.#batch || slot.sqe === null || slot.chain !== null || this.isSqpoll) return false
-    // What follows the entry in a link must stay linked.
+    // An entry that links to the next must go on doing so.
     const words = slot.sqe.words
     const links = words[0]! & LINK_BIT
     words.fill(0, 0, WORD_USER_DATA)
     words.fill(0, WORD_USER_DATA + 2)
     words[0] = IORING_OP_NOP | links
-    // A NOP answers 0, which is a descriptor as well.
+    // The result of a NOP is 0, which would count as a descriptor.
     slot.opens = false
     words[WORD_USER_DATA + 1] = slot.generation
     slot.voided = true
     return true
   }
 
-  /** Lets in from the line as many as there is room for. @returns Whether there was any. */
+  /** Moves operations from the line into the ring while there is room. @returns Whether any were moved. */
   feed(): boolean {
     let wasFed = false
     for (let slot = this.line.first; slot !== null; slot = this.line.first) {
@@ -222,7 +222,7 @@ export class Submission {
     return wasFed
   }
 
-  /** Gives the kernel what is queued. @returns False when it refuses for now; nothing is lost then. */
+  /** Submits what is queued. @returns False when the kernel refuses for now; nothing is lost then. */
   submitNow(): boolean {
     if (this.#ring.sqPending === 0) return true
     this.#enters++
@@ -241,7 +241,7 @@ export class Submission {
     }
   }
 
-  /** Whether the kernel only asks to be asked again, after a while; counted. */
+  /** Whether the error only means that the kernel must be asked again later. Counts such refusals. */
   isRefusal(error: unknown): boolean {
     const { code } = error as { code?: string }
     if (code !== 'EBUSY' && code !== 'EAGAIN' && code !== 'EINTR') return false

@@ -1,4 +1,4 @@
-// What an operation, or a chain of them, is submitted with; what a driver counts.
+// What an operation, or a chain of them, is submitted with, and what a driver counts.
 
 import type { Block } from './arena.js'
 import type { Prepare } from './slot.js'
@@ -24,7 +24,7 @@ export interface SubmitOptions<T = number> {
   readonly block2?: Block | null | undefined
 }
 
-/** One operation of a chain, and who hears of its outcome. */
+/** One operation of a chain, and the functions that receive its outcome. */
 export interface ChainMember {
   readonly prepare: Prepare
   readonly options: SubmitOptions<unknown>
@@ -51,7 +51,7 @@ export interface Counters {
   readonly wakeups: number
   /** Times the fairness budget ran out and the driver yielded to the event loop. */
   readonly yields: number
-  /** Times the kernel would not take a batch, which was then kept and tried again. */
+  /** Times the kernel refused a batch, which was then kept and tried again. */
   readonly refusals: number
   /** Times the completion queue was found overflowing. Nothing is lost: the kernel keeps what does not fit. */
   readonly overflows: number

@@ -1,25 +1,25 @@
-// How much one turn of the event loop may settle before the driver stands back: completions, and time. Cached reads
-// complete within their system call, so a loop of them would never leave the microtasks.
+// How much one turn of the event loop may settle, in completions and in time, before the driver yields.
+// Cached reads complete within their system call, so a loop of them would never leave the microtasks.
 
 /**
- * Four busy loops of cached reads then leave a 1 ms interval a p99 delay of some milliseconds (bench suite `fairness`).
+ * Four busy loops of cached reads then delay a 1 ms interval by a p99 of some ms (bench suite `fairness`).
  */
 const COMPLETIONS = 2048
 const MS = 3
 /**
- * How often, in completions, the clock is looked at (a look costs some 40 ns): as often as MAX_STRIDE while completions
- * are quick, each time where the code between them is slow.
+ * Completions between two looks at the clock (a look costs some 40 ns): up to MAX_STRIDE while completions
+ * are quick, one where the code between them is slow.
  */
 const MAX_STRIDE = 64
 const QUICK_MS = 0.5
 
 export class TurnBudget {
-  /** Completions left; not above 0 when the turn has had its share. */
+  /** Completions left; the turn has had its share at 0 or below. */
   left = COMPLETIONS
   /** What `left` is at the next look at the clock. */
   #lookAt = COMPLETIONS - 1
   #stride = 1
-  /** When the turn was first looked at; 0 before. */
+  /** When the clock was first read in this turn; 0 before. */
   #start = 0
   #lookedAt = 0
 
@@ -30,7 +30,7 @@ export class TurnBudget {
 
   /** Notes that the code between completions has run. */
   resume(): void {
-    // Where each completion makes for much work, its continuations may have spent the time that was left.
+    // Where each completion causes much work, its continuations may have used up the time.
     if (this.#stride === 1 && this.#start !== 0) this.#look()
   }
 

@@ -1,11 +1,11 @@
-// Descriptors that operations of a thread have opened, and that are still in its completion queue: it ended before it took
-// them in. A thread shows the kernel that it has taken a CQE only once the descriptor is noted elsewhere.
+// Finds the descriptors that operations opened for a thread which ended before it took in their CQEs. A
+// thread shows the kernel that it has taken a CQE only once the descriptor is noted elsewhere.
 
 import type { CompletionMemory } from '../ring/index.js'
 import { viewMemory } from '../syscalls/libc.js'
 import { MAX_SLOTS, OPENS } from './slot.js'
 
-/** What is in the queue of a thread that is gone. @param memory - It is mapped still. */
+/** The descriptors in the queue of a thread that has ended. @param memory - Still mapped. */
 export function unclaimedDescriptors({
   address,
   length,

@@ -1,4 +1,4 @@
-// The promise driver's public face: one ring per thread, opened by hand or on first use.
+// `Uring`, the public face of the promise driver: it builds a ring, starts a driver on it, and closes both.
 
 import {
   type Availability,
@@ -37,7 +37,7 @@ export interface UringOptions extends Partial<IoUringConfig>, MappedBufferOption
   readonly zeroCopy?: boolean | undefined
 }
 
-/** What a ring of the driver gets unless `setupFlags` says otherwise; docs/decisions/default-setup-flags.md. */
+/** Setup flags of the driver's rings unless `setupFlags` is given; docs/decisions/default-setup-flags.md. */
 const SETUP_FLAGS: number =
   IORING_SETUP_SINGLE_ISSUER |
   IORING_SETUP_COOP_TASKRUN |
@@ -46,8 +46,9 @@ const SETUP_FLAGS: number =
   IORING_SETUP_NO_SQARRAY
 
 /**
- * Entries of the two queues by default, and what is tried where RLIMIT_MEMLOCK (Linux before 5.12 and from 6.14 on) has no room for
- * them. A batch is submitted when the submission queue is full; operations beyond the completion queue wait in line.
+ * Default entries of the two queues. The next pair is tried where RLIMIT_MEMLOCK (Linux before 5.12 and from
+ * 6.14 on) has no room for the one before. A batch is submitted when the submission queue is full; operations
+ * that exceed the completion queue wait in line.
  */
 const SIZES: readonly (readonly [sqEntries: number, cqEntries: number])[] = [
   [256, 4096],
@@ -58,8 +59,8 @@ const MAX_CQ_ENTRIES = 65536
 
 watchWorkers()
 
-// The driver outlives its facade: the event loop holds it through the wakeup. A facade that was dropped without a close
-// takes its ring with it, once nothing is in flight.
+// The driver outlives its `Uring`, because the event loop holds it through the wakeup. When a `Uring` is
+// collected without a close, its ring is closed once nothing is in flight.
 const abandoned = new FinalizationRegistry<Driver>((driver) => {
   if (driver.closed) return
   process.emitWarning('Closing an io_uring ring on garbage collection; call uring.close()', 'RingLeak')
@@ -89,7 +90,7 @@ function build(config: Partial<IoUringConfig>): ReturnType<typeof buildRing> {
   }
 }
 
-// What is no number is left to the validation of the config, in both of these.
+// Both of these leave a value that is not a number to the validation of the config.
 function completionEntriesFor(sqEntries: number, least: number): number {
   if (typeof sqEntries !== 'number') return least
   return Math.min(Math.max(least, 2 * sqEntries), MAX_CQ_ENTRIES)
@@ -100,7 +101,7 @@ function powerOfTwoBelow(value: number): number {
   return value >= 1 ? 2 ** Math.floor(Math.log2(value)) : 1
 }
 
-/** The error for a machine, or a wish of its user, without io_uring. */
+/** The error where io_uring is missing, or the user has disabled it. */
 function unavailableError({ reason, errno, code = 'ERR_URING_UNAVAILABLE' }: Availability): Error {
   return Object.assign(new Error(reason), { code, ...(errno !== undefined && { errno }) })
 }
@@ -108,8 +109,9 @@ function unavailableError({ reason, errno, code = 'ERR_URING_UNAVAILABLE' }: Ava
 /**
  * io_uring as promises in Node's event loop.
  *
- * Operations issued in one turn go to the kernel in one system call; what is complete on return settles at once, the
- * rest wakes the event loop. Memory given to an operation is the kernel's until its promise settles.
+ * Operations issued in one turn go to the kernel in one system call. What is complete when it returns settles
+ * at once; the rest wakes the event loop. The kernel owns memory given to an operation until its promise
+ * settles.
  */
 export class Uring extends RingOperations {
   /** What carries out the operations. */
@@ -139,7 +141,8 @@ export class Uring extends RingOperations {
     const mapped = { mappedBuffers, foreignMappings }
     checkMappedBufferOptions(mapped)
     const leastWorkers = checkFileWorkers(fileWorkers)
-    // Only for the variable: what the kernel thinks of it, the build finds out without a ring just for the question.
+    // Asked only where `URING_DISABLE` or a foreign event loop may forbid a ring. Whether the kernel allows
+    // one, the build itself finds out, without a probe ring.
     if (process.env['URING_DISABLE'] !== undefined || !isNodesLoop) {
       const answer = driverAvailability()
       if (!answer.available) throw unavailableError(answer)
@@ -181,7 +184,7 @@ export class Uring extends RingOperations {
     return this.driver.mappedBuffers
   }
 
-  /** Operations of those that wait for room in the ring: beyond `cqEntries` in flight. */
+  /** Those of `inFlight` that wait for room in the ring, beyond `cqEntries`. */
   get waiting(): number {
     return this.driver.waiting
   }
@@ -198,7 +201,7 @@ export class Uring extends RingOperations {
     return this
   }
 
-  /** Submits what this turn has issued now, instead of at its end. */
+  /** Submits now what this turn has issued, instead of at the end of the turn. */
   flush(): void {
     this.driver.flush()
   }

@@ -1,5 +1,5 @@
-// Operations that wait for room in the ring, oldest first. A list through the slots themselves: an abort takes one out
-// of the middle of 100,000 without a search.
+// Operations that wait for room in the ring, oldest first. The slots themselves form the list, so that an
+// abort takes one out of the middle of 100,000 without a search.
 
 import type { Slot } from './slot.js'
 
@@ -18,7 +18,7 @@ export class WaitingLine {
     return this.#operations
   }
 
-  /** @param slot - With a chain: its head, which stands for all of it. */
+  /** @param slot - Of a chain: its head, which stands for all members. */
   push(slot: Slot): void {
     for (const member of slot.chain ?? [slot]) {
       member.waiting = true

@@ -1,9 +1,9 @@
 // How the ring wakes Node's event loop: an eventfd that the ring signals, watched by libuv.
 //
-// Public API alone does it. A net.Socket is made over the read end of a fresh pipe; in the same turn, before libuv
-// has polled it, dup3(2) puts the eventfd in the place of that descriptor: libuv then polls and drains the eventfd.
-// koffi's own poll handle looks simpler, and aborts the process when it fires while a worker is torn down
-// (docs/decisions/wakeup.md).
+// Public API is enough. A net.Socket is made over the read end of a fresh pipe. In the same turn, before
+// libuv has polled that descriptor, dup3(2) replaces it by the eventfd: libuv then polls and drains the
+// eventfd. koffi's own poll handle looks simpler, but aborts the process when it fires while a worker is torn
+// down (docs/decisions/wakeup.md).
 
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { addressOf, checkResult } from '../ring/index.js'
@@ -33,7 +33,7 @@ export class Wakeup {
     try {
       efd = checkResult(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), 'eventfd')
       noteHeld(efd)
-      // Longer than the counter's eight bytes: a full buffer would have libuv read a second time, for nothing.
+      // Longer than the counter's 8 bytes: with a full buffer libuv would read once more, for nothing.
       const counter = new Uint8Array(16)
       const callback = (): boolean => {
         onWake()

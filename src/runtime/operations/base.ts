@@ -1,4 +1,4 @@
-// What every family of operations stands on: options, entry flags, paths and buffers as the kernel wants them.
+// The base of every family of operations: common options, entry flags, and paths and buffers for the kernel.
 
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
@@ -50,7 +50,7 @@ export type Bytes = ArrayBuffer | ArrayBufferView
 
 export const MAX_TRANSFER = 0x7fff_f000
 
-/** What the options say, each asked for once: a getter may answer something else the next time. */
+/** The values of the common options. Each is read once: a getter may return another value the next time. */
 interface CommonOptions extends Pick<OperationOptions, 'timeoutMs' | 'signal' | 'personality'> {
   /** `IOSQE_*` bits. */
   readonly flags: number
@@ -104,11 +104,11 @@ export abstract class Operations {
   }
 
   /**
-   * @internal Whether the data of `buffer` goes through a block. Memory of the driver, such as a pool's, need not; a
-   * mapping of a file must not, and is the driver's guard's business.
+   * @internal Whether the data of `buffer` is copied through a block. Driver memory, such as a pool's, need
+   * not be. A mapping of a file must not be: the driver's guard handles it.
    *
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory, `ERR_INVALID_ARG_VALUE` for memory that tells another length
-   *   than it has, before there is a block that it could cost.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` for shared memory, `ERR_INVALID_ARG_VALUE` for a buffer whose
+   *   `length` or `byteLength` is not its real one. Nothing has been allocated then.
    */
   copied(buffer: Bytes): boolean {
     if (!this.copies) return false
@@ -161,7 +161,7 @@ export abstract class Operations {
     })
   }
 
-  /** @internal Gives a block back that no operation has. */
+  /** @internal Frees a block that no operation owns. */
   free(block: Block | null | undefined): void {
     if (block) this.driver.arena.free(block)
   }
@@ -179,7 +179,7 @@ export abstract class Operations {
     }
     if (path instanceof Uint8Array) {
       const length = byteLengthOf(path)
-      // Only what is empty can be detached.
+      // Only an empty buffer can be detached, which `addressOf` finds.
       if (length === 0) addressOf(path)
       if (path.includes(0))
         throw invalidValue(name, path, 'must be a string, Uint8Array, or URL without null bytes')
@@ -202,17 +202,17 @@ export function pathText(path: PathLike): string {
  * Checks a buffer and the part of it to use.
  *
  * @returns The length, in bytes.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` (shared memory included), `ERR_INVALID_ARG_VALUE` for a detached buffer
- *   or one that tells another length than it has; RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` (shared memory included), `ERR_INVALID_ARG_VALUE` for a detached
+ *   buffer; RangeError `ERR_OUT_OF_RANGE` for a length beyond the buffer.
  */
 export function checkedLength(buffer: Bytes, length: number | undefined, name = 'length'): number {
   if (!ArrayBuffer.isView(buffer) && !types.isArrayBuffer(buffer)) throw noBytes(buffer)
   // A detached one would throw at the next line, and without a code.
   if (types.isDataView(buffer)) byteLengthOf(buffer)
-  // Not `byteLength` where `length` says the same: V8 has the one in place, the other is a call in Node 20.
-  // Whether that is the length it has, `addressOf` finds, or `copied`.
+  // `length` where there is one: V8 reads it in place, while `byteLength` is a call in Node 20. `addressOf`
+  // and `copied` check later that it is the buffer's real length.
   const byteLength = buffer instanceof Uint8Array ? buffer.length : buffer.byteLength
-  // Only what is empty can be detached.
+  // Only an empty buffer can be detached, which `addressOf` finds.
   if (byteLength === 0) addressOf(buffer)
   if (length === undefined) return Math.min(byteLength, MAX_TRANSFER)
   return checkInteger(name, length, 0, Math.min(byteLength, MAX_TRANSFER))

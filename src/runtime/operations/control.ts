@@ -1,5 +1,5 @@
-// Operations on operations and on other things that are no files: time, readiness, cancellation, messages between
-// rings, futexes, child processes.
+// Operations on other things than files and sockets: time, readiness, cancellation, messages between rings,
+// futexes, child processes.
 
 import {
   addressOf,
@@ -47,11 +47,11 @@ export interface ChildStatus {
 /** Time, readiness, cancellation, futexes, processes. */
 export abstract class ControlOperations extends PathOperations {
   /**
-   * Any operation of the raw ring as a promise of its `res`. `prepare` fills the entry with a `prep*` function; it is
-   * called once, at once. user_data is the driver's.
+   * Submits any operation of the raw ring. Resolves to its `res`. `prepare` fills the entry with a `prep*`
+   * function; it is called once, at once. The driver sets user_data.
    *
-   * @param options - `memory` is everything that the entry points to: it is held until the final CQE. In a worker it
-   *   must not be memory of an ArrayBuffer, should the worker ever be terminated.
+   * @param options - `memory` is everything that the entry points to: it is held until the final CQE. In a
+   *   worker that may be terminated it must not be memory of an ArrayBuffer.
    * @throws What `prepare` throws.
    */
   submit(
@@ -63,7 +63,7 @@ export abstract class ControlOperations extends PathOperations {
     return this.start(options.syscall ?? 'io_uring_enter', options, prepare, { memory: options.memory })
   }
 
-  /** Does nothing, by way of the kernel. Linux 5.1. */
+  /** Goes through the kernel and does nothing. Linux 5.1. */
   nop(options: OperationOptions = NO_OPTIONS): Promise<number> {
     if (options === NO_OPTIONS) {
       const sqe = this.driver.take()
@@ -108,7 +108,7 @@ export abstract class ControlOperations extends PathOperations {
   }
 
   /**
-   * Posts a completion on another ring: `result` becomes its `res`, the two halves its user_data. Linux 5.18.
+   * Posts a completion on another ring, with `result` as `res` and `low`, `high` as user_data. Linux 5.18.
    *
    * @see io_uring_prep_msg_ring(3)
    */

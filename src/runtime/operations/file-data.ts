@@ -30,10 +30,10 @@ export interface TransferOptions extends OperationOptions {
   /**
    * Bytes from the start of the file; -1 (the default) is the file's current position. A bigint reaches beyond 2^53.
    *
-   * The kernel moves the current position only where it ends the transfer itself: after one that a device ends later, as
-   * those of files opened with O_DIRECT, it stays where it was (seen on 6.18), and of several transfers at once it may
-   * count some twice. Give an offset for such files, and wherever more than one operation is in flight. Pipes, sockets
-   * and terminals have no position.
+   * The kernel advances the current position only when it completes the transfer itself. After one that a
+   * device completes later, as with O_DIRECT, the position stays where it was (seen on 6.18). Of concurrent
+   * transfers it may count some twice. Give an offset for such files, and wherever more than one operation is
+   * in flight. Pipes, sockets and terminals have no position.
    */
   readonly offset?: number | bigint | undefined
   /** Bytes, at most the buffer's own length, which is the default. */
@@ -52,7 +52,7 @@ export abstract class FileDataOperations extends Operations {
   /**
    * Reads into `buffer`. Resolves to the bytes read, 0 at the end of the file; a read may be short. Linux 5.6.
    *
-   * The buffer is the kernel's until the promise settles, also after an abort: do not transfer or resize it.
+   * The kernel owns the buffer until the promise settles, even after an abort: do not transfer or resize it.
    *
    * @throws TypeError, RangeError for bad arguments, at once. Rejects with a SystemError, AbortError or ETIMEDOUT.
    * @see io_uring_prep_read(3), read(2)
@@ -283,7 +283,7 @@ export abstract class FileDataOperations extends Operations {
   }
 }
 
-/** Nothing in `options` but `offset` and `length`. */
+/** Whether `options` has nothing but `offset` and `length`. */
 function isPlain(options: TransferOptions): boolean {
   if (options === NO_OPTIONS) return true
   return (

@@ -1,4 +1,4 @@
-// Operations that go on bringing items, as async iterables: connections, data, readiness, ticks.
+// Multishot operations as async iterables: connections, data, readiness, timer ticks.
 
 import { constants } from 'node:os'
 import {
@@ -86,7 +86,7 @@ const ETIME = -62
 const DEFAULT_NAME_BYTES = SOCKADDR_STORAGE.size
 const OUT_BYTES = IO_URING_RECVMSG_OUT.size
 
-// accept(2): errors that were waiting on the new connection, which is gone with them; the next one may be fine.
+// accept(2): errors pending on the new connection, which is lost with them; the next one may be fine.
 const TRANSIENT_ACCEPT_ERRORS: ReadonlySet<number> = new Set(
   (
     [
@@ -105,16 +105,16 @@ const TRANSIENT_ACCEPT_ERRORS: ReadonlySet<number> = new Set(
     .concat(-112, -64),
 )
 
-/** A message that came into a provided buffer. It is the holder's until `release()`. */
+/** A received message in a provided buffer. It belongs to the holder until `release()`. */
 export class MessageLease {
   readonly #lease: BufferLease
   readonly #payloadAt: number
-  /** Who has sent it, where the socket says so. */
+  /** The sender, or null where the socket does not tell. */
   readonly from: SocketAddress | null
   readonly control: readonly ControlMessage[]
   /** `MSG_TRUNC`, `MSG_CTRUNC` and the like. */
   readonly flags: number
-  /** Bytes that `bytes` has. */
+  /** Bytes of data. */
   readonly length: number
 
   /** @internal */
@@ -132,7 +132,7 @@ export class MessageLease {
     this.length = lease.length - this.#payloadAt
   }
 
-  /** The data, in memory of the driver. @throws as `BufferLease.bytes`. */
+  /** The data, in driver memory. @throws as `BufferLease.bytes`. */
   get bytes(): Buffer {
     return this.#lease.bytes.subarray(this.#payloadAt)
   }
@@ -141,7 +141,7 @@ export class MessageLease {
     return this.#lease.released
   }
 
-  /** The data in memory of its own. */
+  /** A copy of the data. */
   copy(): Buffer {
     return Buffer.from(this.bytes)
   }
@@ -186,7 +186,7 @@ export abstract class MultishotOperations extends SocketOperations {
             : (sqe) => prepAccept(sqe, fd, 0, 0, withCloexec),
         ),
         take: (res) => res,
-        // The ring may be closing, so an operation would come too late for a descriptor. A registered file goes with it.
+        // A descriptor is closed directly: a closing ring takes no operation, but closes registered files.
         discard: (connection) => {
           if (!direct) close(connection)
           else if (!this.driver.closed) this.closeDirect(connection).catch(() => {})
@@ -198,10 +198,10 @@ export abstract class MultishotOperations extends SocketOperations {
   }
 
   /**
-   * Data of a stream socket as it comes, in buffers of a group; the iteration ends when the other end is done sending.
-   * Release each lease: while the group is empty nothing is received. For datagrams take `recvmsgMultishot`, which can
-   * tell an empty one from the end. Linux 6.0; on older kernels recv is armed for each chunk, and before 5.18 one that waits
-   * holds a buffer: make the group larger than the number of its streams.
+   * Data of a stream socket as it comes, in buffers of a group; the iteration ends when the other end is done
+   * sending. Release each lease: while the group is empty nothing is received. For datagrams use
+   * `recvmsgMultishot`, which can tell an empty one from the end. Linux 6.0; on older kernels recv is armed
+   * for each chunk, and before 5.18 each that waits holds a buffer: give the group more buffers than streams.
    *
    * @see io_uring_prep_recv_multishot(3), io_uring_provided_buffers(7)
    */
@@ -212,14 +212,15 @@ export abstract class MultishotOperations extends SocketOperations {
       options,
       group,
       (sqe) => select(prepRecvMultishot(sqe, fd, 0, 0, flags), group),
-      // Not 0 for the whole buffer, of which older kernels (before 6.0) would make nothing, and an end of the stream.
+      // Not 0 for the whole buffer: kernels before 6.0 receive nothing then, which looks like the end.
       (sqe) => select(prepRecv(sqe, fd, 0, group.size, flags), group),
     )
   }
 
   /**
-   * Data of a pipe, a terminal or another file that can be polled, as it comes, until its end. Rejects with EBADFD for a
-   * regular file. Linux 6.7; on older kernels read is armed for each chunk, and before 5.18 holds a buffer while it waits.
+   * Data of a pipe, a terminal or another file that can be polled, as it comes, until its end. Rejects with
+   * EBADFD for a regular file. Linux 6.7; on older kernels read is armed for each chunk, and before 5.18
+   * holds a buffer while it waits.
    *
    * @see io_uring_prep_read_multishot(3), io_uring_provided_buffers(7)
    */
@@ -238,8 +239,8 @@ export abstract class MultishotOperations extends SocketOperations {
    * Messages as they come, with sender and control data. Each takes a buffer of the group, of which 16 bytes,
    * `nameBytes` and `controlBytes` are not for data: a message longer than the rest is cut (`MSG_TRUNC`).
    *
-   * The iteration ends with a message that has neither data nor sender nor control data, for that is how the end of a
-   * stream socket looks. Linux 6.0.
+   * The iteration ends with a message that has neither data nor sender nor control data, because the end of a
+   * stream socket looks like that. Linux 6.0.
    *
    * @see io_uring_prep_recvmsg_multishot(3), io_uring_provided_buffers(7)
    */
@@ -273,8 +274,8 @@ export abstract class MultishotOperations extends SocketOperations {
   }
 
   /**
-   * The `POLL*` bits that come true on a descriptor, each time they do. What comes true before the consumer asks is one
-   * item. Linux 5.13; on older kernels poll is armed for each item.
+   * The `POLL*` bits that come true on a descriptor, each time they do. Bits that come true before the
+   * consumer asks are merged into one item. Linux 5.13; on older kernels poll is armed for each item.
    *
    * @param mask - As for `poll`. Edges are reported, not levels. Leave the loop on POLLHUP and POLLERR: they stay true.
    * @see io_uring_prep_poll_multishot(3)
@@ -300,8 +301,8 @@ export abstract class MultishotOperations extends SocketOperations {
   }
 
   /**
-   * A timer that fires every `ms` milliseconds, from the first `next()` on. Items are how often it has fired since the
-   * last item. Linux 6.4; on older kernels it is armed for each time, and drifts.
+   * A timer that fires every `ms` milliseconds, from the first `next()` on. Each item is how often it has
+   * fired since the item before. Linux 6.4; on older kernels it is armed for each time, and drifts.
    *
    * @param ms - Milliseconds, fractions allowed, above 0.
    * @see io_uring_prep_timeout(3)
@@ -366,7 +367,7 @@ export abstract class MultishotOperations extends SocketOperations {
     )
   }
 
-  /** Driver memory for an entry, had when it is first submitted: a stream that is never looked at costs nothing. */
+  /** Driver memory for an entry, allocated at its first submit: a stream that is never read costs nothing. */
   #memory(
     size: number,
     fill: (bytes: Uint8Array<ArrayBuffer>) => void,
@@ -411,7 +412,7 @@ function same(prepare: Prepare): Prepare {
   return prepare
 }
 
-/** Has the entry take a buffer of the group. */
+/** Makes the entry take a buffer of the group. */
 function select(sqe: Sqe, group: BufferGroup): Sqe {
   return sqe.addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(group.id)
 }

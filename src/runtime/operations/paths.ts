@@ -1,4 +1,4 @@
-// Opening, closing and describing files, and changing the names they have, as promises.
+// Operations on files by name, as promises: open, close, describe, rename, link, remove, extended attributes.
 
 import {
   type Fd,
@@ -39,7 +39,7 @@ export interface AtOptions extends OperationOptions {
 }
 
 export interface OpenOptions extends AtOptions {
-  /** `O_*` bits. O_CLOEXEC is always added. */
+  /** `O_*` bits. O_CLOEXEC is always added, unless `direct`. */
   readonly flags?: number | undefined
   /** Permissions of a file that is created, before the umask. Default 0o666. */
   readonly mode?: number | undefined
@@ -56,7 +56,7 @@ export interface MoveOptions extends OperationOptions {
   readonly flags?: number | undefined
 }
 
-/** What statx(2) tells of a file. Times are nanoseconds since 1970. */
+/** What statx(2) reports about a file. Times are nanoseconds since 1970. */
 export interface Statx {
   readonly mask: number
   readonly blksize: number
@@ -144,7 +144,7 @@ export abstract class PathOperations extends FileDataOperations {
     return this.statxWith(path, options, readStatx)
   }
 
-  /** @internal As `statx`, with the kernel's answer handed to `read` in place. */
+  /** @internal As `statx`, but `read` decodes the kernel's answer in place. */
   statxWith<T>(
     path: PathLike,
     options: AtOptions & { readonly flags?: number | undefined; readonly mask?: number | undefined },
@@ -186,7 +186,7 @@ export abstract class PathOperations extends FileDataOperations {
     )
   }
 
-  /** Removes a name; a directory's with `AT_REMOVEDIR`. Linux 5.11. @see unlinkat(2) */
+  /** Removes a name, or with `AT_REMOVEDIR` a directory. Linux 5.11. @see unlinkat(2) */
   unlink(
     path: PathLike,
     options: AtOptions & { readonly flags?: number | undefined } = NO_OPTIONS,
@@ -213,7 +213,7 @@ export abstract class PathOperations extends FileDataOperations {
     return this.start('mkdir', options, (sqe) => prepMkdirat(sqe, at, name.address, mode), details)
   }
 
-  /** Makes a symbolic link at `path` that says `target`. Linux 5.15. @see symlinkat(2) */
+  /** Makes a symbolic link at `path` that points to `target`. Linux 5.15. @see symlinkat(2) */
   symlink(target: PathLike, path: PathLike, options: AtOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const at = dirFd(options.dirFd)
@@ -222,7 +222,7 @@ export abstract class PathOperations extends FileDataOperations {
     return this.start('symlink', options, (sqe) => prepSymlinkat(sqe, a.address, at, b.address), details)
   }
 
-  /** Gives a file one more name. Linux 5.15. @see linkat(2) */
+  /** Makes a hard link: one more name for a file. Linux 5.15. @see linkat(2) */
   link(from: PathLike, to: PathLike, options: MoveOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const [fromFd, toFd] = [dirFd(options.fromDirFd), dirFd(options.toDirFd)]
@@ -348,7 +348,7 @@ export abstract class PathOperations extends FileDataOperations {
     }
   }
 
-  /** The name of an attribute, and behind it the path that it is for: an operation holds two blocks, and needs both. */
+  /** The attribute's name and, in the same block, the file's path: the value takes the other of two blocks. */
   #keyBlock(name: string, target: PathLike | Fd): { block: Block; path: string | undefined } {
     if (typeof name !== 'string') throw invalidType('name', 'of type string', name)
     const key = this.pathBlock(name, 'name')

@@ -14,7 +14,7 @@ import { BufferPool, type BufferPoolOptions } from '../registered-buffers.js'
 import type { OperationOptions } from './base.js'
 import { MultishotOperations } from './multishot.js'
 
-/** What `Uring` can do with its ring as a whole, and all that the classes below it can. */
+/** Operations on the ring as a whole, on top of those of the classes that it extends. */
 export abstract class RingOperations extends MultishotOperations {
   #fileTable: FileTable | null = null
   #mailbox: Mailbox | null = null
@@ -27,11 +27,12 @@ export abstract class RingOperations extends MultishotOperations {
    * const [written, synced] = await uring.chain((op) => [op.write(fd, data, { offset: 0 }), op.fdatasync(fd)])
    * ```
    *
-   * Resolves to the outcome of every member, as `Promise.allSettled` has it, once all are over. A member that fails ends
-   * the chain: those after it reject with ECANCELED. So does a short read or write, which itself is fulfilled with its
-   * count; a short send or receive does only with MSG_WAITALL. An entry that the kernel cannot accept at all (EINVAL)
-   * cancels those before it as well. A member's `timeoutMs` limits that member (a linked timeout), from when it starts;
-   * `signal: AbortSignal.timeout(ms)` limits the chain. Linux 5.3; `hard` 5.5.
+   * Resolves to the outcome of every member, as `Promise.allSettled` does, once all are over. A member that
+   * fails ends the chain: those after it reject with ECANCELED. A short read or write also ends it, and is
+   * itself fulfilled with its count; a short send or receive ends it only with MSG_WAITALL. An entry that the
+   * kernel cannot accept at all (EINVAL) cancels those before it as well. A member's `timeoutMs` limits that
+   * member (a linked timeout), from when it starts; `signal: AbortSignal.timeout(ms)` limits the chain. Linux
+   * 5.3; `hard` 5.5.
    *
    * On a ring whose SQPOLL thread serves other rings too, chains of more than eight entries may be torn apart.
    *
@@ -47,7 +48,7 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   /**
-   * Provides buffers for `recvMultishot` and its like. Linux 5.19; older kernels (5.7) are given them by operations.
+   * Provides buffers for `recvMultishot` and its like. Linux 5.19; by operations on older kernels (5.7).
    *
    * @throws TypeError, RangeError; SystemError `mmap` or `io_uring_register`.
    * @see io_uring_provided_buffers(7)
@@ -68,8 +69,8 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   /**
-   * Registers the ring's table of files, of which it has one. Before Linux 6.13 this waits, in the kernel, for operations that
-   * still use a file of a table that was closed.
+   * Registers the ring's table of files; a ring has only one. Before Linux 6.13 this waits, in the kernel,
+   * for operations that still use a file of a table that was closed.
    *
    * @throws TypeError, RangeError; SystemError `io_uring_register`: EBUSY (there is one), EMFILE (RLIMIT_NOFILE).
    * @see io_uring_registered_files(7)
@@ -86,8 +87,9 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   /**
-   * Where other rings of this process send messages to this one: a plain object to post to another thread. From the
-   * first look at it on, messages are kept until `messages()` takes them; there is no bound, as for a MessagePort.
+   * Where other rings of this process send messages to this one: a plain object to post to another thread.
+   * From its first use on, messages are kept until `messages()` takes them, without limit as in a
+   * MessagePort.
    *
    * @throws SystemError EBADF once the ring is closed.
    */
@@ -106,11 +108,11 @@ export abstract class RingOperations extends MultishotOperations {
   }
 
   /**
-   * Sends two numbers or a registered file to another ring of this process. Resolves when the message is in its
-   * completion queue, which does not mean that it has been looked at.
+   * Sends two numbers or a registered file to another ring of this process. Resolves when the message is in
+   * that ring's completion queue, which does not mean that it has been read.
    *
-   * Rejects with EBADFD when the other ring is closed, ENFILE when its file table is full or missing, EOVERFLOW when
-   * its kernel side has no memory for it. Linux 5.18; files 6.2.
+   * Rejects with EBADFD when the other ring is closed, ENFILE when its file table is full or missing,
+   * EOVERFLOW when the kernel has no memory to queue the message there. Linux 5.18; files 6.2.
    *
    * @see io_uring_prep_msg_ring(3)
    */

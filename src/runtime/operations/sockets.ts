@@ -1,5 +1,5 @@
-// Sockets as promises, one operation at a time. Streams of connections and data are multishot.ts; what feels like
-// `node:net` is built on both in `net/`.
+// Socket operations as promises, one at a time. multishot.ts has the streams of connections and data; `net/`
+// builds an API like `node:net` on both.
 
 import {
   addressOf,
@@ -82,27 +82,27 @@ export interface SendMessageOptions extends OperationOptions {
 }
 
 export interface ReceiveMessageOptions extends OperationOptions {
-  /** `MSG_*`. With SCM_RIGHTS, MSG_CMSG_CLOEXEC. */
+  /** `MSG_*`. Give MSG_CMSG_CLOEXEC where descriptors may come (SCM_RIGHTS). */
   readonly flags?: number | undefined
   /** Bytes of control data to make room for. Default 0. */
   readonly controlBytes?: number | undefined
 }
 
-/** A message that came. */
+/** A received message. */
 export interface IncomingMessage {
   /** Bytes of data. */
   readonly length: number
-  /** Who has sent it, where the socket says so. */
+  /** The sender, or null where the socket does not tell. */
   readonly from: SocketAddress | null
   readonly control: ControlMessage[]
   /** `MSG_TRUNC`, `MSG_CTRUNC` and the like. */
   readonly flags: number
 }
 
-/** A connection and who is at its other end. */
+/** A connection and the address of its other end. */
 export interface Accepted {
   readonly fd: Fd
-  /** Null for one of a family other than IPv4, IPv6 and Unix. */
+  /** Null for an address of a family other than IPv4, IPv6 and Unix. */
   readonly address: SocketAddress | null
 }
 
@@ -112,8 +112,8 @@ const INT_BYTES = 4
 /** Sockets, one operation at a time. */
 export abstract class SocketOperations extends ControlOperations {
   /**
-   * Makes a socket. Resolves to its descriptor, or to its index among the registered files with `direct`. SOCK_CLOEXEC is
-   * always added. Linux 5.19.
+   * Makes a socket. Resolves to its descriptor, or to its index among the registered files with `direct`.
+   * SOCK_CLOEXEC is always added, unless `direct`. Linux 5.19.
    *
    * @param domain - `AF_*`.
    * @param type - `SOCK_*`.
@@ -167,7 +167,7 @@ export abstract class SocketOperations extends ControlOperations {
       block,
       finish: (res): Accepted => ({
         fd: res,
-        // Whatever it is, the connection is there, and must not be lost for it.
+        // The connection is there, and must not be lost for an address that has no JavaScript form.
         address: decodeSender(block.bytes.subarray(0, room), block.view.getUint32(room, true)),
       }),
     })
@@ -176,7 +176,7 @@ export abstract class SocketOperations extends ControlOperations {
   /**
    * Sends from `buffer`. Resolves to the bytes sent, which may be fewer. Linux 5.6.
    *
-   * The buffer is the kernel's until the promise settles.
+   * The kernel owns the buffer until the promise settles.
    *
    * @see io_uring_prep_send(3), send(2)
    */
@@ -227,7 +227,7 @@ export abstract class SocketOperations extends ControlOperations {
   /**
    * Receives into `buffer`. Resolves to the bytes received, 0 when the other end is done sending. Linux 5.6.
    *
-   * The buffer is the kernel's until the promise settles, also after an abort.
+   * The kernel owns the buffer until the promise settles, even after an abort.
    *
    * @see io_uring_prep_recv(3), recv(2)
    */
