@@ -6,7 +6,7 @@ import { addressOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 
-/** Memory that an address alone describes: its owner keeps it alive. */
+/** Memory given by address and length only: its owner must keep it alive. */
 export interface MemoryRange {
   readonly address: Address
   /** Bytes. */
