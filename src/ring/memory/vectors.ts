@@ -48,7 +48,7 @@ export class IovecArray {
 /**
  * Makes an array of `struct iovec`.
  *
- * @param buffers - At most 1024. ArrayBuffers and views are kept alive; a `{ address, length }` is its owner's affair.
+ * @param buffers - At most 1024. ArrayBuffers and views are kept alive; `{ address, length }` memory is not.
  * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`.
  */
 export function iovecs(buffers: readonly (ArrayBuffer | ArrayBufferView | MemoryRange)[]): IovecArray {
