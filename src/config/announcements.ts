@@ -9,5 +9,7 @@ export const log: (line: string) => void = debuglog('uring')
 /** Published with `{ ring, report }` once for each ring that was built. */
 export const ringBuilt = channel('uring:ring-built')
 
-/** Published with `{ sqpoll, config }`, `sqpoll` as in the report, when SQPOLL was requested but not granted. */
+/**
+ * Published with `{ sqpoll, config }`, `sqpoll` as in the report, when SQPOLL was requested but not granted.
+ */
 export const sqpollRefused = channel('uring:sqpoll-refused')

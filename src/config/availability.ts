@@ -48,11 +48,11 @@ const TRUTHY: readonly string[] = ['1', 'true', 'yes', 'on']
 const known = new WeakMap<Machine, Availability>()
 
 /**
- * Tells whether io_uring can be used. The variable `URING_DISABLE` (1, true, yes or on) is read at each call; the
- * kernel is asked once per thread, and its answer is kept.
+ * Tells whether io_uring can be used. The variable `URING_DISABLE` (1, true, yes or on) is read at each call;
+ * the kernel is asked once per thread, and its answer is kept.
  *
- * It never throws for what the kernel answers. Features are probed; the kernel's version serves only to word the
- * reason, since distributions backport features.
+ * It never throws for what the kernel answers. Features are probed; the kernel's version serves only to word
+ * the reason, since distributions backport features.
  *
  * @param options - `refresh`: ask the kernel again, as after a limit was raised. `machine`: what to ask; tests
  *   replace it.
@@ -130,7 +130,9 @@ function refused(errno: number, machine: Machine): Availability {
   })
 }
 
-/** Whether the errno is a lasting refusal. Others may be temporary and say nothing about the next operation. */
+/**
+ * Whether the errno is a lasting refusal. Others may be temporary and say nothing about the next operation.
+ */
 function isRefusal(errno: number): boolean {
   return ['ECANCELED', 'ETIME', 'EPERM', 'EACCES', 'ENOSYS'].includes(errnoName(errno))
 }
@@ -161,7 +163,9 @@ function versionDoubt(machine: Machine): Availability | null {
   return unavailable('kernel-version-unparsable', text)
 }
 
-/** A ring can be set up, but not asked for its opcodes: Linux 5.1 to 5.5, or something forbids the question. */
+/**
+ * A ring can be set up, but not asked for its opcodes: Linux 5.1 to 5.5, or something forbids the question.
+ */
 function withoutProbe(errno: number, machine: Machine): Availability {
   const code = errnoName(errno)
   const { release: kernel } = machine

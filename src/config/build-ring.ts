@@ -1,5 +1,5 @@
-// From a config to a ring: tries the setups of the plan in turn and reports what was asked, granted, given up and
-// refused. A refusal of SQPOLL or of an optional flag degrades the ring but is never an error.
+// From a config to a ring: tries the setups of the plan in turn and reports what was asked, granted, given up
+// and refused. A refusal of SQPOLL or of an optional flag degrades the ring but is never an error.
 
 import { Ring } from '../ring/index.js'
 import { flagNames, IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/abi/index.js'
@@ -81,9 +81,9 @@ export interface BuiltRing {
 /**
  * Builds the ring that `config` asks for, or the best this machine gives instead; `report` says which and why.
  *
- * SQPOLL may be refused by policy (`disableSqpoll`), for a mapped basis that is not pinned, in an old rootless
- * container, or by the kernel. Optional setup flags that the kernel does not know are given up one by one. After ENOMEM
- * this thread blocks and tries again: at most six waits, 63 ms in all.
+ * SQPOLL may be refused by policy (`disableSqpoll`), for a mapped basis that is not pinned, in an old
+ * rootless container, or by the kernel. Optional setup flags that the kernel does not know are given up one
+ * by one. After ENOMEM this thread blocks and tries again: at most six waits, 63 ms in all.
  *
  * @param config - Members that are missing have the values of `defaultConfig()`.
  * @param calls - The three system calls; tests replace them.
@@ -117,9 +117,9 @@ export function buildRing(
     }
   }
   const sqpoll = walk.sqpoll ?? plannedSqpoll(plan, complete)
-  // A ring in JavaScript never changes thread, so its descriptor is registered with this thread: each enter(2) then
-  // costs some 45 ns less (measured by the `nop` bench). A refusal (Linux before 5.18, all 16 places taken) has no
-  // other effect.
+  // A ring in JavaScript never changes thread, so its descriptor is registered with this thread: each
+  // enter(2) then costs some 45 ns less (measured by the `nop` bench). A refusal (Linux before 5.18, all 16
+  // places taken) has no other effect.
   const ringFdRegistered = ring.registerRingFd() === 0
   const report: RingReport = {
     sqpoll,
@@ -215,7 +215,10 @@ function walkPlan(plan: SetupPlan, calls: UringCalls, config: CompleteConfig, ma
   }
 }
 
-/** Opens a ring for `attempt`, with retries after ENOMEM. Returns a refusal of the kernel, throws other errors. */
+/**
+ * Opens a ring for `attempt`, with retries after ENOMEM. Returns a refusal of the kernel, throws other
+ * errors.
+ */
 function tryOpen(attempt: SetupAttempt, calls: UringCalls, retries: MemoryRetries): Ring | SystemError {
   for (;;) {
     try {
@@ -234,7 +237,10 @@ function nextAttempt(plan: SetupPlan, index: number, code: string): number {
   return plan.attempts.findIndex(({ mode }) => mode === 'regular')
 }
 
-/** Checks that SQPOLL is in force exactly when asked for: otherwise a ring would wait for a thread that is not there. */
+/**
+ * Checks that SQPOLL is in force exactly when asked for: otherwise a ring would wait for a thread that is not
+ * there.
+ */
 function checked(ring: Ring, attempt: SetupAttempt): Ring {
   const wanted = attempt.mode === 'sqpoll' ? IORING_SETUP_SQPOLL : 0
   if ((ring.flags & IORING_SETUP_SQPOLL) === wanted) return ring

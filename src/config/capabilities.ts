@@ -1,5 +1,6 @@
-// What io_uring the kernel offers this process. The kernel is asked, its version is not relied on: by REGISTER_PROBE,
-// by REGISTER_QUERY where the kernel has it, and otherwise by trying setups and registrations.
+// What io_uring the kernel offers this process. The kernel is asked, its version is not relied on: by
+// REGISTER_PROBE, by REGISTER_QUERY where the kernel has it, and otherwise by trying setups and
+// registrations.
 
 import { queryKernel } from '../ring/register/query.js'
 import { flagNames, IORING_SETUP_SQPOLL, opcodeName, registerOpcodeName } from '../syscalls/abi/index.js'
@@ -63,8 +64,8 @@ const probed = new WeakMap<Machine, Capabilities>()
 /**
  * Asks the kernel what it can do. Once per thread and cheap (about a millisecond); the answer is kept.
  *
- * It never throws for a kernel that refuses: then `ring.granted` is false and `ring.reason` says why. `URING_DISABLE` is
- * ignored.
+ * It never throws for a kernel that refuses: then `ring.granted` is false and `ring.reason` says why.
+ * `URING_DISABLE` is ignored.
  *
  * @param options - `refresh`: ask again, as after a limit was raised. `machine`: what to ask; tests replace it.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for options that are no object.
@@ -129,7 +130,9 @@ function askKernel(calls: UringCalls): Knowledge | null {
   }
 }
 
-/** What trials show. On a kernel that cannot be probed for opcodes (before 5.6) no registrations are tried. */
+/**
+ * What trials show. On a kernel that cannot be probed for opcodes (before 5.6) no registrations are tried.
+ */
 function tryKernel(machine: Machine, fd: Fd, canProbe: boolean): Knowledge {
   return {
     evidence: 'trials',

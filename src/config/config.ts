@@ -31,7 +31,8 @@ export interface IoUringConfig {
   /** Submission queue entries: a power of two, 1 to 32768. */
   sqEntries: number
   /**
-   * A wish, which `buildRing` only reports: bytes of each IO buffer, 1 to 1 GiB; a multiple of 512 with `directIo`.
+   * A wish, which `buildRing` only reports: bytes of each IO buffer, 1 to 1 GiB; a multiple of 512 with
+   * `directIo`.
    */
   bufferSize: number
   /** A wish: buffers to register, at most 1024; at least 1 with `registerBuffers`. */
@@ -50,7 +51,9 @@ export interface IoUringConfig {
   mmapBasisActive: boolean
   /** Whether sockets may try SEND_ZC. */
   zeroCopyPolicy: ZeroCopyPolicy
-  /** The mapped basis is pinned with mlock(2) before each submission, so SQPOLL is allowed. Default: false. */
+  /**
+   * The mapped basis is pinned with mlock(2) before each submission, so SQPOLL is allowed. Default: false.
+   */
   pinMmapBasis?: boolean | undefined
   /** Completion queue entries, `sqEntries` to 65536. Default: the kernel's, twice `sqEntries`. */
   cqEntries?: number | undefined
@@ -60,9 +63,9 @@ export interface IoUringConfig {
    */
   setupFlags?: number | undefined
   /**
-   * What the ring may do for whoever holds it, as a preset or as a list of allowed things; all else fails with EACCES.
-   * It cannot be changed later (`IORING_REGISTER_RESTRICTIONS`). SECURITY.md tells what it is good for. Default:
-   * everything. Linux 5.10.
+   * What the ring may do for whoever holds it, as a preset or as a list of allowed things; all else fails
+   * with EACCES. It cannot be changed later (`IORING_REGISTER_RESTRICTIONS`). SECURITY.md tells what it is
+   * good for. Default: everything. Linux 5.10.
    *
    * `'read-only'`: reads from open descriptors, statx, waits. No open, which can empty a file, and no close.
    */
@@ -113,7 +116,8 @@ const MAX_U32 = 0xffff_ffff
 
 const POLICIES: readonly unknown[] = ['auto', 'enabled', 'disabled']
 
-// Flags that a config must not set: they follow from other members, or need an option that a config does not have.
+// Flags that a config must not set: they follow from other members, or need an option that a config does not
+// have.
 const GOVERNED: readonly (readonly [flag: number, text: string])[] = [
   [IORING_SETUP_SQPOLL, "has IORING_SETUP_SQPOLL: set 'sqpoll' instead"],
   [IORING_SETUP_CQSIZE, "has IORING_SETUP_CQSIZE: set 'cqEntries' instead"],
@@ -177,8 +181,8 @@ export function givenMembers(config: Partial<IoUringConfig>): Partial<IoUringCon
 }
 
 /**
- * Checks a config as a whole and fills in the default for each member that is missing or undefined. It does not ask the
- * kernel anything.
+ * Checks a config as a whole and fills in the default for each member that is missing or undefined. It does
+ * not ask the kernel anything.
  *
  * @returns A new object; `config` is left as it is.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` (a member of the wrong type), `ERR_INVALID_ARG_VALUE` (an unknown member,

@@ -1,5 +1,5 @@
-// Detects signs of a rootless container. They are only reported here; sqpoll-policy.ts decides by the kernel's age
-// whether SQPOLL is skipped because of them.
+// Detects signs of a rootless container. They are only reported here; sqpoll-policy.ts decides by the
+// kernel's age whether SQPOLL is skipped because of them.
 
 import type { Machine } from './machine.js'
 
@@ -17,9 +17,9 @@ function isIdentityMap(text: string): boolean {
 const found = new WeakMap<Machine, RootlessSignal>()
 
 /**
- * Looks for the signs of a rootless container: a user id map that is not the identity, then the marker files of Podman
- * and Docker. The marker files also exist in containers that run as real root, so the result names a sign and proves
- * nothing. It is determined once, since it does not change while the process lives.
+ * Looks for the signs of a rootless container: a user id map that is not the identity, then the marker files
+ * of Podman and Docker. The marker files also exist in containers that run as real root, so the result names
+ * a sign and proves nothing. It is determined once, since it does not change while the process lives.
  *
  * @see user_namespaces(7)
  */

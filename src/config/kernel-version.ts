@@ -1,6 +1,6 @@
-// Parses the kernel's release string into a version. The version serves to word messages, and decides the one thing
-// that cannot be probed without being refused (SQPOLL in an old container). Everything else is asked of the kernel,
-// since distributions backport features.
+// Parses the kernel's release string into a version. The version serves to word messages, and decides the one
+// thing that cannot be probed without being refused (SQPOLL in an old container). Everything else is asked of
+// the kernel, since distributions backport features.
 
 /** The numbers at the front of a kernel release. */
 export interface KernelVersion {

@@ -1,5 +1,5 @@
-// Everything that `config/` asks of the machine, as one replaceable object: tests replace it to simulate a kernel, a
-// container or a limit that this machine does not have.
+// Everything that `config/` asks of the machine, as one replaceable object: tests replace it to simulate a
+// kernel, a container or a limit that this machine does not have.
 
 import { accessSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
@@ -69,8 +69,8 @@ export const thisMachine: Machine = {
     close(fd)
   },
   sleepMs(milliseconds) {
-    // Order: none is needed; the word is private and stays 0. This is the only way for JavaScript to sleep without
-    // running the event loop, which a synchronous build must not do.
+    // Order: none is needed; the word is private and stays 0. This is the only way for JavaScript to sleep
+    // without running the event loop, which a synchronous build must not do.
     Atomics.wait(neverNotified, 0, 0, milliseconds)
   },
 }

@@ -1,6 +1,6 @@
-// Pins windows of a mapped basis with mlock(2) before each submission, until the CQE is reaped. Page faults in them then
-// cannot hold up the SQPOLL thread, and with it every operation of its rings. Pinning does not help when the file is
-// truncated: the operation still fails with EFAULT.
+// Pins windows of a mapped basis with mlock(2) before each submission, until the CQE is reaped. Page faults
+// in them then cannot hold up the SQPOLL thread, and with it every operation of its rings. Pinning does not
+// help when the file is truncated: the operation still fails with EFAULT.
 
 import { checkInteger, invalidState } from '../syscalls/argument-errors.js'
 import { errnoName, systemError } from '../syscalls/errno.js'
@@ -30,8 +30,8 @@ export interface LockCalls {
 }
 
 /**
- * The outcome of an attempt to pin. When it failed, the caller gives this batch to a regular ring or reads it through a
- * buffer.
+ * The outcome of an attempt to pin. When it failed, the caller gives this batch to a regular ring or reads it
+ * through a buffer.
  */
 export type PinOutcome =
   | { readonly pinned: true; readonly window: PinnedWindow }
@@ -45,8 +45,8 @@ interface Span {
   readonly end: Address
 }
 
-// The live windows. Locks do not nest: one munlock(2) undoes every mlock(2) of a page. Windows of one basis overlap at
-// block boundaries, so pages that another live window needs are left pinned.
+// The live windows. Locks do not nest: one munlock(2) undoes every mlock(2) of a page. Windows of one basis
+// overlap at block boundaries, so pages that another live window needs are left pinned.
 const live = new Map<Span, PinnableRegion>()
 
 const DOWNGRADES: readonly string[] = ['EAGAIN', 'EPERM', 'ENOMEM']
@@ -56,8 +56,8 @@ const kernelLocks: LockCalls = { mlock, munlock }
 let pageSize = 0
 
 /**
- * The page size; when /proc does not tell, the largest of the architecture: a window that is too wide is refused at
- * worst.
+ * The page size; when /proc does not tell, the largest of the architecture: a window that is too wide is
+ * refused at worst.
  */
 function wholePage(): number {
   if (pageSize === 0) pageSize = pageBytes(thisMachine) ?? (process.arch === 'x64' ? PAGE_BYTES : 65536)
@@ -133,9 +133,9 @@ export class PinnedWindow {
 /**
  * Pins the pages of `region` that hold `length` bytes from `offset`, before an operation on them is submitted.
  *
- * EAGAIN, EPERM and ENOMEM are returned and not thrown; they are counted, and logged once per process. Once one in
- * twenty attempts has been refused, pinning is off for the process, and plans with a mapped basis are refused SQPOLL
- * again.
+ * EAGAIN, EPERM and ENOMEM are returned and not thrown; they are counted, and logged once per process. Once
+ * one in twenty attempts has been refused, pinning is off for the process, and plans with a mapped basis are
+ * refused SQPOLL again.
  *
  * @param offset - Bytes from the start of the region.
  * @param length - Bytes, 1 to 4194304; the window is widened to whole pages.

@@ -1,5 +1,6 @@
-// State of the whole process: whether SQPOLL is switched off, whether it ever fell back, whether pinning of mapped
-// bases was given up. The functions that plan a ring do not read it themselves; they are passed a `PolicyState`.
+// State of the whole process: whether SQPOLL is switched off, whether it ever fell back, whether pinning of
+// mapped bases was given up. The functions that plan a ring do not read it themselves; they are passed a
+// `PolicyState`.
 
 import { isSharedArrayBuffer } from 'node:util/types'
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
@@ -32,8 +33,8 @@ const PIN_DOWNGRADE_SHARE = 0.05
 
 /**
  * Each worker thread loads this module anew. Every worker started later gets the environment data, and a
- * SharedArrayBuffer in it is the same memory there. So the thread that imports this module first shares the state with
- * all threads below it. Workers started before that import have a state of their own.
+ * SharedArrayBuffer in it is the same memory there. So the thread that imports this module first shares the
+ * state with all threads below it. Workers started before that import have a state of their own.
  */
 function sharedWords(): Int32Array {
   const existing: unknown = getEnvironmentData(KEY)
@@ -43,21 +44,22 @@ function sharedWords(): Int32Array {
   return new Int32Array(memory)
 }
 
-// Order: the words are independent, so the Atomics below order nothing between them. They make a word written by one
-// thread visible to the others, and no count is lost when two threads count at once.
+// Order: the words are independent, so the Atomics below order nothing between them. They make a word written
+// by one thread visible to the others, and no count is lost when two threads count at once.
 const words = sharedWords()
 
 /**
- * Whether any ring of this process was built without the SQPOLL it asked for: refused for a mapped basis, skipped in an
- * old rootless container, or refused by the kernel. It stays true; for a single ring see its report.
+ * Whether any ring of this process was built without the SQPOLL it asked for: refused for a mapped basis,
+ * skipped in an old rootless container, or refused by the kernel. It stays true; for a single ring see its
+ * report.
  */
 export function sqpollFellBack(): boolean {
   return Atomics.load(words, FELL_BACK) !== 0
 }
 
 /**
- * Switches SQPOLL off for the process, for good; a second call changes nothing. Rings that exist keep their threads, and
- * all other features stay active.
+ * Switches SQPOLL off for the process, for good; a second call changes nothing. Rings that exist keep their
+ * threads, and all other features stay active.
  */
 export function disableSqpoll(): void {
   Atomics.store(words, DISABLED, 1)

@@ -1,5 +1,5 @@
-// What /proc tells about this process that matters for io_uring: capabilities, groups, seccomp, limits, page size. Each
-// function returns null when /proc does not tell.
+// What /proc tells about this process that matters for io_uring: capabilities, groups, seccomp, limits, page
+// size. Each function returns null when /proc does not tell.
 
 import type { Machine } from './machine.js'
 

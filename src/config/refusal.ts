@@ -1,5 +1,5 @@
-// Explains why the kernel refused a ring, from the errno and from what /proc says: the likely cause, and what to do
-// about it. One errno has many causes here, so the number alone does not help a user.
+// Explains why the kernel refused a ring, from the errno and from what /proc says: the likely cause, and what
+// to do about it. One errno has many causes here, so the number alone does not help a user.
 
 import { errnoMessage, errnoName } from '../syscalls/errno.js'
 import { isAtLeast, parseKernelRelease } from './kernel-version.js'
@@ -125,7 +125,10 @@ function explainNotPermitted(errno: number, mode: 'sqpoll' | 'regular', machine:
   return { cause: 'seccomp-or-container', text }
 }
 
-/** Whether this process is exempt from io_uring_disabled = 1: by capability in the initial user namespace, or group. */
+/**
+ * Whether this process is exempt from io_uring_disabled = 1: by capability in the initial user namespace, or
+ * group.
+ */
 function isExempt(machine: Machine, group: number | null): boolean {
   const status = processStatus(machine)
   if (status === null) return false

@@ -1,5 +1,5 @@
-// Limits what a ring may do for whoever holds it: presets of allowlists for IORING_REGISTER_RESTRICTIONS, and the
-// function that registers them. A list takes effect when the ring is enabled, and is final.
+// Limits what a ring may do for whoever holds it: presets of allowlists for IORING_REGISTER_RESTRICTIONS, and
+// the function that registers them. A list takes effect when the ring is enabled, and is final.
 
 import { type Restriction, type Ring, registerProbe, registerRestrictions } from '../ring/index.js'
 import {
@@ -50,8 +50,8 @@ interface Allowed {
 }
 
 const PRESETS: Readonly<Record<RestrictionPreset, Allowed>> = {
-  // Reading from open descriptors, and waiting. Nothing that opens, closes, writes, removes, connects, sends, or reaches
-  // another ring: an open may create or empty a file.
+  // Reading from open descriptors, and waiting. Nothing that opens, closes, writes, removes, connects, sends,
+  // or reaches another ring: an open may create or empty a file.
   'read-only': {
     operations: [
       IORING_OP_NOP,
@@ -93,8 +93,8 @@ const ANY_FLAGS: number =
   IOSQE_CQE_SKIP_SUCCESS
 
 /**
- * What this library itself needs to wake the event loop, to make enter(2) faster and to close the ring without leaving
- * anything behind. It gives no access to a file or to memory.
+ * What this library itself needs to wake the event loop, to make enter(2) faster and to close the ring
+ * without leaving anything behind. It gives no access to a file or to memory.
  */
 const NEEDED: readonly number[] = [
   IORING_REGISTER_EVENTFD,
@@ -103,7 +103,10 @@ const NEEDED: readonly number[] = [
   IORING_REGISTER_SYNC_CANCEL,
 ]
 
-/** @returns Lines that the kernel must accept, and registrations that may be left out if it does not know them. */
+/**
+ * @returns Lines that the kernel must accept, and registrations that may be left out if it does not know
+ *   them.
+ */
 function linesOf(
   ring: Ring,
   restrictions: RestrictionPreset | readonly Restriction[],
@@ -128,12 +131,13 @@ function optional(restrictions: readonly Restriction[]): number[] {
 /**
  * Registers `restrictions` with a ring that was set up with R_DISABLED, and enables it. Linux 5.10.
  *
- * @throws TypeError, RangeError for an invalid line; SystemError `io_uring_register`: EINVAL for an opcode that the
- *   kernel does not know.
+ * @throws TypeError, RangeError for an invalid line; SystemError `io_uring_register`: EINVAL for an opcode
+ *   that the kernel does not know.
  */
 export function restrictRing(ring: Ring, restrictions: RestrictionPreset | readonly Restriction[]): void {
   const { lines, registrations } = linesOf(ring, restrictions)
-  // Opcodes are numbered by age: those that an older kernel does not know are at the end, and are dropped one by one.
+  // Opcodes are numbered by age: those that an older kernel does not know are at the end, and are dropped one
+  // by one.
   registrations.sort((a, b) => a - b)
   for (;;) {
     try {

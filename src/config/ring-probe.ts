@@ -1,5 +1,5 @@
-// What one small ring tells about the kernel: whether rings can be set up at all, the features, the opcodes, whether
-// provided-buffer rings work. The ring is opened, asked and closed; nothing is kept.
+// What one small ring tells about the kernel: whether rings can be set up at all, the features, the opcodes,
+// whether provided-buffer rings work. The ring is opened, asked and closed; nothing is kept.
 
 import { IOSQE_ASYNC, prepNop, Ring } from '../ring/index.js'
 import { callRegister } from '../ring/register/call.js'
@@ -30,8 +30,8 @@ export interface RingProbe {
   /** A provided-buffer ring could be registered. */
   readonly pbufRing: boolean
   /**
-   * 0, or the negated errno of an operation that needs a kernel thread. When none can be started: ECANCELED, or ETIME
-   * where the kernel keeps trying.
+   * 0, or the negated errno of an operation that needs a kernel thread. When none can be started: ECANCELED,
+   * or ETIME where the kernel keeps trying.
    */
   readonly thread: number
 }
@@ -112,10 +112,10 @@ function takesPbufRing(ring: Ring): boolean {
 }
 
 /**
- * Makes the kernel run one operation in a worker thread. Where RLIMIT_NPROC or pids.max allows none, the kernel cancels
- * every such operation, as if somebody had asked for it; older kernels (seen in the io_uring of 5.15) try again and
- * again. The worker stays with the calling thread, even after the ring is closed, so a limit that is reached later does
- * no harm.
+ * Makes the kernel run one operation in a worker thread. Where RLIMIT_NPROC or pids.max allows none, the
+ * kernel cancels every such operation, as if somebody had asked for it; older kernels (seen in the io_uring
+ * of 5.15) try again and again. The worker stays with the calling thread, even after the ring is closed, so a
+ * limit that is reached later does no harm.
  */
 function startThread(ring: Ring, machine: Machine): number {
   try {

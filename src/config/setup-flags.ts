@@ -1,5 +1,5 @@
-// Which setup flags a ring gets by default, which flags it can do without, and in which order these are given up when
-// the kernel does not know them.
+// Which setup flags a ring gets by default, which flags it can do without, and in which order these are given
+// up when the kernel does not know them.
 
 import {
   flagNames,
@@ -13,17 +13,18 @@ import {
 } from '../syscalls/abi/index.js'
 
 /**
- * The flags a ring gets unless `setupFlags` says otherwise. One thread submits (SINGLE_ISSUER, Linux 6.0). That thread
- * enters the kernel often enough, so it is not interrupted to run completions (COOP_TASKRUN, 5.19). A bad SQE does not
- * hold up those behind it (SUBMIT_ALL, 5.18).
+ * The flags a ring gets unless `setupFlags` says otherwise. One thread submits (SINGLE_ISSUER, Linux 6.0).
+ * That thread enters the kernel often enough, so it is not interrupted to run completions (COOP_TASKRUN,
+ * 5.19). A bad SQE does not hold up those behind it (SUBMIT_ALL, 5.18).
  */
 export const DEFAULT_SETUP_FLAGS: number =
   IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL
 
 /**
- * The flags a ring can do without, in the order in which they are given up on EINVAL: newest first, so that the first
- * ring that a kernel accepts lacks only what that kernel does not know. Each affects how fast a ring is or how it
- * reports; none changes what an operation does. Any other flag is required and never given up.
+ * The flags a ring can do without, in the order in which they are given up on EINVAL: newest first, so that
+ * the first ring that a kernel accepts lacks only what that kernel does not know. Each affects how fast a
+ * ring is or how it reports; none changes what an operation does. Any other flag is required and never given
+ * up.
  */
 export const OPTIONAL_SETUP_FLAGS: readonly number[] = [
   IORING_SETUP_NO_SQARRAY, // Linux 6.6

@@ -1,5 +1,6 @@
-// Decides whether SQPOLL is tried, and plans the setup of a ring. Pure functions: from a config, facts about the machine
-// and the state of the process they make an ordered list of setups to try, which build-ring.ts walks.
+// Decides whether SQPOLL is tried, and plans the setup of a ring. Pure functions: from a config, facts about
+// the machine and the state of the process they make an ordered list of setups to try, which build-ring.ts
+// walks.
 
 import type { RingOptions } from '../ring/index.js'
 import { IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/abi/index.js'
@@ -20,7 +21,9 @@ export type SqpollReason =
 
 /** The facts about the machine that affect a plan. `probe()` gives all of them and more. */
 export interface SetupFacts {
-  /** null when the release could not be read: the kernel is then assumed to be recent, and SQPOLL is tried. */
+  /**
+   * null when the release could not be read: the kernel is then assumed to be recent, and SQPOLL is tried.
+   */
   readonly kernelVersion: KernelVersion | null
   readonly rootless: RootlessSignal
 }
@@ -55,8 +58,8 @@ export interface SetupAttempt {
 }
 
 /**
- * What to try, in order. After EINVAL follows the next attempt; after any other refusal of an SQPOLL attempt, the first
- * regular one; after any other refusal of a regular attempt, none.
+ * What to try, in order. After EINVAL follows the next attempt; after any other refusal of an SQPOLL attempt,
+ * the first regular one; after any other refusal of a regular attempt, none.
  */
 export interface SetupPlan {
   readonly attempts: readonly SetupAttempt[]

@@ -1,6 +1,6 @@
-// A provided-buffer ring: a queue in shared memory that hands buffers to the kernel. The kernel picks one for each
-// operation with `IOSQE_BUFFER_SELECT` that has data. This file tracks which buffers the kernel has and how far each
-// is used; it does not look at their contents.
+// A provided-buffer ring: a queue in shared memory that hands buffers to the kernel. The kernel picks one for
+// each operation with `IOSQE_BUFFER_SELECT` that has data. This file tracks which buffers the kernel has and
+// how far each is used; it does not look at their contents.
 
 import {
   IO_URING_BUF_REG,
@@ -34,8 +34,9 @@ import { callRegister, checkRegister, type Hints, registerError } from './regist
 import type { Ring } from './ring.js'
 
 /**
- * The highest group that can be mapped from the kernel. The mmap offset holds the group number below the bits that
- * select what is mapped. The kernel does not check that the two overlap: it takes group 32768 for another mapping.
+ * The highest group that can be mapped from the kernel. The mmap offset holds the group number below the bits
+ * that select what is mapped. The kernel does not check that the two overlap: it takes group 32768 for
+ * another mapping.
  */
 const MAX_MAPPED_GROUP = (2 ** 32 - IORING_OFF_MMAP_MASK) / 2 ** IORING_OFF_PBUF_SHIFT - 1
 
@@ -64,7 +65,10 @@ export interface BufferRingOptions {
   readonly group: GroupId
   /** How many buffers the kernel can have at a time: a power of two up to 32768. */
   readonly entries: number
-  /** Map memory for `bufferCount` buffers of this size and provide them all. Without it, `add` provides buffers. */
+  /**
+   * Map memory for `bufferCount` buffers of this size and provide them all. Without it, `add` provides
+   * buffers.
+   */
   readonly bufferBytes?: number | undefined
   /** Buffer ids go from 0 to one below this. Default: `entries`; more (up to 65536) only without `bufferBytes`. */
   readonly bufferCount?: number | undefined
@@ -73,8 +77,8 @@ export interface BufferRingOptions {
   /** With `incremental`: a buffer with less room than this is not used further. Newer than Linux 6.18. */
   readonly minLeftBytes?: number | undefined
   /**
-   * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole ring alive
-   * in the kernel until `close`. For groups up to 2047. Linux 6.4.
+   * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole
+   * ring alive in the kernel until `close`. For groups up to 2047. Linux 6.4.
    */
   readonly kernelMemory?: boolean | undefined
 }
@@ -172,11 +176,12 @@ function unregister(ring: Ring, group: GroupId): number {
 /**
  * A group of buffers provided to a ring. Linux 5.19.
  *
- * The life of a buffer: `add` and `advance` give it to the kernel (with `bufferBytes`, `setup` does so); a CQE names
- * it (`bufferIdOf`); `take` says which part of it was filled; once the data is used, `recycle` gives it back.
+ * The life of a buffer: `add` and `advance` give it to the kernel (with `bufferBytes`, `setup` does so); a
+ * CQE names it (`bufferIdOf`); `take` says which part of it was filled; once the data is used, `recycle`
+ * gives it back.
  *
- * The memory stays mapped until `close`, even if this object is collected. Close it when no operation uses the group
- * any more, before or after the ring.
+ * The memory stays mapped until `close`, even if this object is collected. Close it when no operation uses
+ * the group any more, before or after the ring.
  *
  * @see io_uring_provided_buffers(7), io_uring_setup_buf_ring(3)
  */
@@ -189,7 +194,8 @@ export class BufferRing {
   readonly #queue: MappedRegion
   readonly #memory: MappedRegion | null
   readonly #mask: number
-  // By buffer id. Kept here because the kernel rewrites address and length in the queue when it uses a buffer in parts.
+  // By buffer id. Kept here because the kernel rewrites address and length in the queue when it uses a buffer
+  // in parts.
   readonly #addresses: Float64Array
   readonly #lengths: Uint32Array
   /** Bytes used by completions so far. */
@@ -245,7 +251,8 @@ export class BufferRing {
       throw error
     }
     const buffers = new BufferRing(ring, checked, queue, memory)
-    // Hold the memory and not this object, which refers to the ring: an unclosed ring could never be collected.
+    // Hold the memory and not this object, which refers to the ring: an unclosed ring could never be
+    // collected.
     ring.hold(queue, [queue, memory])
     if (memory !== null) {
       for (let bid = 0; bid < bufferCount; bid++)
@@ -286,7 +293,8 @@ export class BufferRing {
    * A view of part of a buffer that `setup` mapped. It is overwritten once the buffer is recycled, and empty once this
    * is closed.
    *
-   * @throws RangeError past the end of the buffer; Error `ERR_INVALID_STATE` when closed, or for your own memory.
+   * @throws RangeError past the end of the buffer; Error `ERR_INVALID_STATE` when closed, or for your own
+   *   memory.
    */
   bytes(bid: BufferId, offset: number, length: number): Uint8Array<ArrayBuffer> {
     if (this.#closed) throw closedError()
@@ -349,8 +357,8 @@ export class BufferRing {
    * @param res - The CQE's `res`: bytes filled.
    * @param cqeFlags - The CQE's `flags`.
    * @returns Where in the buffer those bytes start: 0, unless the group is incremental.
-   * @throws TypeError for a CQE without a buffer; Error `ERR_INVALID_STATE` when the kernel did not have that buffer,
-   *   or when there are more bytes than fit into it (a bundle, for which there is `forEachSlice`).
+   * @throws TypeError for a CQE without a buffer; Error `ERR_INVALID_STATE` when the kernel did not have that
+   *   buffer, or when there are more bytes than fit into it (a bundle, for which there is `forEachSlice`).
    */
   take(res: number, cqeFlags: number): number {
     const bid = this.#named(cqeFlags)
@@ -436,8 +444,8 @@ export class BufferRing {
    * Unregisters the group and unmaps what `setup` mapped; after the ring is closed it only unmaps. A second call does
    * nothing. Operations that select from the group must have ended: one in flight could still write.
    *
-   * @throws SystemError `io_uring_register` when the kernel keeps the group (a foreign thread, restrictions). Nothing
-   *   is unmapped then.
+   * @throws SystemError `io_uring_register` when the kernel keeps the group (a foreign thread, restrictions).
+   *   Nothing is unmapped then.
    */
   close(): void {
     if (this.#closed) return

@@ -1,5 +1,5 @@
-// The completion queue in shared memory: hands the words of each CQE to a visitor, then gives the slots back to the
-// kernel. It makes no system call.
+// The completion queue in shared memory: hands the words of each CQE to a visitor, then gives the slots back
+// to the kernel. It makes no system call.
 
 import {
   IORING_CQ_EVENTFD_DISABLED,
@@ -12,7 +12,10 @@ import { invalidState } from '../syscalls/argument-errors.js'
 import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
 import type { RingLayout } from './setup.js'
 
-/** Sees one completion: the two halves of user_data, the result (negated errno on failure), the `IORING_CQE_F_*` bits. */
+/**
+ * Sees one completion: the two halves of user_data, the result (negated errno on failure), the
+ * `IORING_CQE_F_*` bits.
+ */
 export type CqeVisitor = (userDataLow: number, userDataHigh: number, res: number, flags: number) => void
 
 /** Sees one completion with the second half of a 32-byte CQE (zeros where the CQE has 16 bytes). */
@@ -28,8 +31,8 @@ export type BigCqeVisitor = (
 ) => void
 
 /**
- * Where a completion queue of 16-byte CQEs lies in memory, for threads other than the ring's. Positions are 32-bit
- * word indices.
+ * Where a completion queue of 16-byte CQEs lies in memory, for threads other than the ring's. Positions are
+ * 32-bit word indices.
  */
 export interface CompletionMemory {
   readonly address: number
@@ -118,9 +121,9 @@ export class CompletionQueue {
     // Pairs with: the kernel's store-release of the tail once a CQE is whole.
     // Without it: a CQE is read before it is written (stale user_data, a promise settled twice).
     //
-    // A plain load acquires where the processor keeps loads in order, if V8 cannot have made it before enter(2). It is
-    // used because an `Atomics` call takes some 25 ns, a third of what a batch costs beside the system call (measured
-    // by the `nop` bench).
+    // A plain load acquires where the processor keeps loads in order, if V8 cannot have made it before
+    // enter(2). It is used because an `Atomics` call takes some 25 ns, a third of what a batch costs beside
+    // the system call (measured by the `nop` bench).
     if (!IS_TOTAL_STORE_ORDER || !this.#isEntered) return Atomics.load(this.#words, this.#tailAt)
     this.#isEntered = false
     return this.#words[this.#tailAt]!
@@ -129,8 +132,9 @@ export class CompletionQueue {
   /**
    * Visits every CQE that is there now, in order; returns how many.
    *
-   * Each CQE's words are copied out before the visitor runs. A visitor may submit, visit (a nested call takes the CQEs
-   * that are left), close the ring, or throw: a CQE that it has seen is never shown again, the others stay.
+   * Each CQE's words are copied out before the visitor runs. A visitor may submit, visit (a nested call takes
+   * the CQEs that are left), close the ring, or throw: a CQE that it has seen is never shown again, the
+   * others stay.
    */
   forEach(visit: CqeVisitor): number {
     if (this.#big || this.#mixed) return this.#forEachWide(visit)
@@ -197,10 +201,14 @@ export class CompletionQueue {
     return count
   }
 
-  /** Gives the slots of all CQEs visited so far to the kernel: after a pass, and before an enter(2) within a pass. */
+  /**
+   * Gives the slots of all CQEs visited so far to the kernel: after a pass, and before an enter(2) within a
+   * pass.
+   */
   giveBack(): void {
     const head = this.#head
-    // Nothing was visited: an idle pass costs one atomic load. (A visitor that closed the ring leaves both at 0.)
+    // Nothing was visited: an idle pass costs one atomic load. (A visitor that closed the ring leaves both at
+    // 0.)
     if (head === this.#released) return
     // Order: the copies of the CQEs before `head`, then this store.
     // Pairs with: the kernel's load-acquire of the head before it reuses a slot.

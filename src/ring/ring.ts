@@ -1,5 +1,6 @@
-// One io_uring instance: its descriptor, its mapped memory and its two queues. It submits, waits, reaps and closes.
-// What to set up (presets, SQPOLL policy, fallback) is decided in `config/`; promises are added by `runtime/`.
+// One io_uring instance: its descriptor, its mapped memory and its two queues. It submits, waits, reaps and
+// closes. What to set up (presets, SQPOLL policy, fallback) is decided in `config/`; promises are added by
+// `runtime/`.
 
 import {
   IO_URING_GETEVENTS_ARG,
@@ -102,7 +103,10 @@ const HINTS: Readonly<Record<string, string>> = {
 export interface WaitOptions {
   /** How long to wait for all of `minComplete`, in microseconds; then fewer will do. Linux 6.12. */
   readonly minWaitUs?: number
-  /** Take `timeoutMs` as a point on the ring's clock (CLOCK_MONOTONIC, or as registered) in milliseconds. Linux 6.12. */
+  /**
+   * Take `timeoutMs` as a point on the ring's clock (CLOCK_MONOTONIC, or as registered) in milliseconds.
+   * Linux 6.12.
+   */
   readonly absolute?: boolean
   /** Do not account the wait as IO wait. Linux 6.15. */
   readonly noIowait?: boolean
@@ -110,7 +114,10 @@ export interface WaitOptions {
   readonly signalMask?: Address
 }
 
-/** What must be cleaned up after a ring. It must hold no reference to the ring, or the ring is never collected. */
+/**
+ * What must be cleaned up after a ring. It must hold no reference to the ring, or the ring is never
+ * collected.
+ */
 interface Remains {
   layout: RingLayout
   readonly calls: UringCalls
@@ -137,8 +144,9 @@ function registerFlagOf(layout: RingLayout): number {
 }
 
 /**
- * Whether unregistering blocks in the kernel, perhaps for ever, until the operations end that use what was registered.
- * Linux before 6.13 does so. The feature bit looked at here came one release later; no other sign tells them apart.
+ * Whether unregistering blocks in the kernel, perhaps for ever, until the operations end that use what was
+ * registered. Linux before 6.13 does so. The feature bit looked at here came one release later; no other sign
+ * tells them apart.
  */
 function unregisterWaits({ features }: RingLayout): boolean {
   return (features & IORING_FEAT_RW_ATTR) === 0
@@ -186,10 +194,11 @@ function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy:
 }
 
 /**
- * Registers the write end of a pipe as a file of the ring. The kernel releases the files of a closed ring only when its
- * last request has ended. User space gets no other sign of that moment.
+ * Registers the write end of a pipe as a file of the ring. The kernel releases the files of a closed ring
+ * only when its last request has ended. User space gets no other sign of that moment.
  *
- * @returns The read end, which hangs up at that moment; -1 when it could not be set up (restrictions, EMFILE).
+ * @returns The read end, which hangs up at that moment; -1 when it could not be set up (restrictions,
+ *   EMFILE).
  */
 function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   const O_CLOEXEC = 0x8_0000
@@ -205,7 +214,8 @@ function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   if (!mayNotWait) calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
   let result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
   if (mayNotWait && result === EBUSY) {
-    // A table exists already: the pipe replaces its first file, and the others are released together with the pipe.
+    // A table exists already: the pipe replaces its first file, and the others are released together with the
+    // pipe.
     const update = Struct.alloc(IO_URING_RSRC_UPDATE).assign({ offset: 0, data: addressOf(writeEnd) })
     result = calls.register(layout.fd, (IORING_REGISTER_FILES_UPDATE | flag) >>> 0, update.address, 1)
   }
@@ -393,15 +403,18 @@ export class Ring {
     return pending === 0 ? 0 : this.#enter(pending, 0, 0, 0, 0)
   }
 
-  /** As `submit`, and makes the kernel post CQEs it holds back (deferred task work, overflow, polled IO). Linux 5.19. */
+  /**
+   * As `submit`, and makes the kernel post CQEs it holds back (deferred task work, overflow, polled IO).
+   * Linux 5.19.
+   */
   submitAndGetEvents(): number {
     return this.submitAndWait(0)
   }
 
   /**
-   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It returns earlier when the
-   * kernel took fewer entries than were pending or an IORING_OP_TIMEOUT expires, and it may when a signal arrives, so
-   * check what is there.
+   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It returns earlier
+   * when the kernel took fewer entries than were pending or an IORING_OP_TIMEOUT expires, and it may when a
+   * signal arrives, so check what is there.
    *
    * On a kernel before 5.11 (no EXT_ARG) a wait with a timeout uses poll(2), at a resolution of 1 ms.
    *
@@ -440,8 +453,8 @@ export class Ring {
   }
 
   /**
-   * Submits and waits as `submitAndWait`. The wait is described in a region registered for wait arguments, so that the
-   * kernel need not copy them in. Linux 6.13.
+   * Submits and waits as `submitAndWait`. The wait is described in a region registered for wait arguments, so
+   * that the kernel need not copy them in. Linux 6.13.
    *
    * @param regWaitIndex - Index of the `struct io_uring_reg_wait` in the registered region.
    * @see io_uring_submit_and_wait_reg(3)
@@ -499,8 +512,8 @@ export class Ring {
   }
 
   /**
-   * @internal For a visitor: gives back the slots of the CQEs visited so far. Until then other readers of the queue
-   *   still see these CQEs.
+   * @internal For a visitor: gives back the slots of the CQEs visited so far. Until then other readers of the
+   *   queue still see these CQEs.
    */
   giveBack(): void {
     if (!this.#closed) this.#cq.giveBack()
@@ -549,8 +562,8 @@ export class Ring {
   }
 
   /**
-   * Registers the ring's descriptor with this thread. In a process of many threads this saves enter(2) the reference
-   * counting of the file. Linux 5.18.
+   * Registers the ring's descriptor with this thread. In a process of many threads this saves enter(2) the
+   * reference counting of the file. Linux 5.18.
    *
    * @returns 0, or a negated errno: EINVAL from an older kernel, EBUSY when the thread's 16 places are taken.
    * @see io_uring_register_ring_fd(3)
@@ -592,8 +605,8 @@ export class Ring {
   }
 
   /**
-   * Keeps `memory` alive as long as the ring is open, because the kernel keeps its address (registered buffers,
-   * provided-buffer rings). It replaces what was held under the same `key`; undefined removes it.
+   * Keeps `memory` alive as long as the ring is open, because the kernel keeps its address (registered
+   * buffers, provided-buffer rings). It replaces what was held under the same `key`; undefined removes it.
    */
   hold(key: unknown, memory: unknown): void {
     if (memory === undefined) this.#remains.held.delete(key)
@@ -606,9 +619,9 @@ export class Ring {
   }
 
   /**
-   * Changes the number of entries of an open ring, which must have been set up with DEFER_TASKRUN. Entries that the
-   * kernel has not taken and completions not visited are kept. Entry objects handed out before must not be used any
-   * more. Linux 6.13.
+   * Changes the number of entries of an open ring, which must have been set up with DEFER_TASKRUN. Entries
+   * that the kernel has not taken and completions not visited are kept. Entry objects handed out before must
+   * not be used any more. Linux 6.13.
    *
    * @throws SystemError `io_uring_register`: EINVAL (not DEFER_TASKRUN, or an older kernel), EOVERFLOW (what is queued
    *   does not fit).
@@ -619,7 +632,8 @@ export class Ring {
     const clamp = this.#layout.flags & IORING_SETUP_CLAMP
     const params = setupParams({ ...options, flags: clamp })
     const { sqArrayAt, cqesAt, cqEntries, cqeWords } = this.#layout
-    // The kernel does not report where the SQ array of a resized ring is (seen on 6.18), so its rule must be known.
+    // The kernel does not report where the SQ array of a resized ring is (seen on 6.18), so its rule must be
+    // known.
     if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries, cqeWords) !== sqArrayAt * 4) {
       throw invalidState(
         'This kernel places the SQ array in an unknown way: resize needs IORING_SETUP_NO_SQARRAY',
@@ -660,14 +674,16 @@ export class Ring {
   }
 
   /**
-   * Closes the ring: cancels the operations in flight and waits for them, empties every view, unmaps everything and
-   * closes the descriptor. A second call does nothing; any other call on a closed ring throws `ERR_INVALID_STATE`.
+   * Closes the ring: cancels the operations in flight and waits for them, empties every view, unmaps
+   * everything and closes the descriptor. A second call does nothing; any other call on a closed ring throws
+   * `ERR_INVALID_STATE`.
    *
-   * Operations that cannot be cancelled (block IO) are waited for, at most two seconds. The wait costs some tens of
-   * milliseconds, so reap before you close. A ring whose registrations are restricted does not wait: keep the memory
-   * of its operations.
+   * Operations that cannot be cancelled (block IO) are waited for, at most two seconds. The wait costs some
+   * tens of milliseconds, so reap before you close. A ring whose registrations are restricted does not wait:
+   * keep the memory of its operations.
    *
-   * @returns False when operations may still be in flight: the kernel may write to their memory, which must be kept.
+   * @returns False when operations may still be in flight: the kernel may write to their memory, which must
+   *   be kept.
    */
   close(): boolean {
     if (this.#closed) return this.#hasLetGo
@@ -694,7 +710,10 @@ export class Ring {
     this.#remains.held.clear()
   }
 
-  /** @internal Called just before the descriptor is closed and the memory unmapped. It must not refer to the ring. */
+  /**
+   * @internal Called just before the descriptor is closed and the memory unmapped. It must not refer to the
+   *   ring.
+   */
   set beforeClose(call: () => void) {
     this.#remains.beforeClose = call
   }
@@ -705,8 +724,9 @@ export class Ring {
   }
 
   /**
-   * How many operations the kernel took that were not seen to end. It is too high when an operation ends without a CQE
-   * (a link or IOSQE_CQE_SKIP_SUCCESS), and too low by the CQEs that other rings sent (IORING_OP_MSG_RING).
+   * How many operations the kernel took that were not seen to end. It is too high when an operation ends
+   * without a CQE (a link or IOSQE_CQE_SKIP_SUCCESS), and too low by the CQEs that other rings sent
+   * (IORING_OP_MSG_RING).
    */
   #inFlight(): number {
     return (this.#earlier + this.#sq.takenCount - this.#cq.endedCount) | 0
@@ -759,9 +779,9 @@ export class Ring {
   }
 
   /**
-   * Submits without waiting, because everything may complete at once (NOPs, cached reads): a wait that has nothing to
-   * wait for costs some 50 ns in the kernel (measured by the `nop` bench). After a failed attempt the next waits go
-   * straight to the kernel, so that a workload that does wait pays for few attempts.
+   * Submits without waiting, because everything may complete at once (NOPs, cached reads): a wait that has
+   * nothing to wait for costs some 50 ns in the kernel (measured by the `nop` bench). After a failed attempt
+   * the next waits go straight to the kernel, so that a workload that does wait pays for few attempts.
    *
    * @returns SQEs taken, or -1 to go on and wait.
    */
@@ -781,12 +801,12 @@ export class Ring {
   }
 
   /**
-   * Waits again while no CQE is there: an enter(2) that took entries returns their number even if a signal ended its
-   * wait.
+   * Waits again while no CQE is there: an enter(2) that took entries returns their number even if a signal
+   * ended its wait.
    */
   #waitOn(minComplete: number): void {
-    // Having some CQEs but fewer than `minComplete` ends the wait: it may have been ended on purpose, by a timeout
-    // operation that expired. With IOPOLL the kernel returns early when nothing is left to poll for.
+    // Having some CQEs but fewer than `minComplete` ends the wait: it may have been ended on purpose, by a
+    // timeout operation that expired. With IOPOLL the kernel returns early when nothing is left to poll for.
     if (minComplete === 0 || this.#layout.flags & IORING_SETUP_IOPOLL) return
     for (let attempt = 0; attempt < MAX_RETRIES && this.#cq.ready() === 0; attempt++) {
       this.#enter(0, minComplete, IORING_ENTER_GETEVENTS, 0, 0)
@@ -815,14 +835,15 @@ export class Ring {
     let allFlags = flags | IORING_ENTER_EXT_ARG
     if (options?.absolute) allFlags |= IORING_ENTER_ABS_TIMER
     if (options?.noIowait && features & IORING_FEAT_NO_IOWAIT) allFlags |= IORING_ENTER_NO_IOWAIT
-    // A getter of the options may have closed the ring, and its descriptor's number may be another file's by now.
+    // A getter of the options may have closed the ring, and its descriptor's number may be another file's by
+    // now.
     if (this.#closed) throw closedError()
     return this.#enter(pending, minComplete, allFlags, wait.address, wait.layout.size)
   }
 
   /**
-   * Waits with a timeout on a kernel whose enter(2) has none. It polls the ring's descriptor, which is readable while
-   * CQEs are there.
+   * Waits with a timeout on a kernel whose enter(2) has none. It polls the ring's descriptor, which is
+   * readable while CQEs are there.
    */
   #waitByPoll(
     pending: number,
@@ -842,7 +863,11 @@ export class Ring {
     }
   }
 
-  /** Called when no CQE is there: makes the kernel post those it holds back. @returns Whether it may have posted any. */
+  /**
+   * Called when no CQE is there: makes the kernel post those it holds back.
+   *
+   * @returns Whether it may have posted any.
+   */
   #flushHeldBack(): boolean {
     if (this.#closed) return false // The visitor closed the ring.
     const flags = this.#sq.loadFlags()
@@ -862,7 +887,10 @@ export class Ring {
     throw Object.assign(new Error(message), { code: 'ERR_URING_CQE_LOST', lost })
   }
 
-  /** Called when the kernel took fewer entries than asked: throws if it dropped any, for which there is no CQE. */
+  /**
+   * Called when the kernel took fewer entries than asked: throws if it dropped any, for which there is no
+   * CQE.
+   */
   #checkDropped(): void {
     const dropped = this.#sq.loadDropped()
     if (dropped === this.#dropped) return
@@ -884,7 +912,10 @@ function checkCount(name: string, value: unknown, max: number): Error {
   return outOfRange(name, `an integer >= 0 and <= ${max}`, value)
 }
 
-/** Throws for invalid wait arguments, or a wait that this kernel cannot do; called before the queue is touched. */
+/**
+ * Throws for invalid wait arguments, or a wait that this kernel cannot do; called before the queue is
+ * touched.
+ */
 function checkWait(timeoutMs: number | undefined, options: WaitOptions | undefined, features: number): void {
   if (timeoutMs !== undefined) {
     if (typeof timeoutMs !== 'number') throw invalidType('timeoutMs', 'of type number', timeoutMs)

@@ -1,5 +1,5 @@
-// From options to a mapped ring: validates the options, calls io_uring_setup(2), maps the memory and asserts what the
-// kernel promises. It makes no choices: which flags to ask for is decided in `config/`.
+// From options to a mapped ring: validates the options, calls io_uring_setup(2), maps the memory and asserts
+// what the kernel promises. It makes no choices: which flags to ask for is decided in `config/`.
 
 import {
   IO_URING_PARAMS,
@@ -73,7 +73,10 @@ export interface RingOptions {
 
 const OPTION_NAMES = ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'] as const
 
-/** Where things lie in the mapped memory (the `At` members are 32-bit word indices), and what the kernel granted. */
+/**
+ * Where things lie in the mapped memory (the `At` members are 32-bit word indices), and what the kernel
+ * granted.
+ */
 export interface RingLayout {
   readonly fd: Fd
   readonly flags: number
@@ -225,8 +228,8 @@ function pageAligned(bytes: number): number {
 }
 
 /**
- * Where the kernel puts the SQ array: at the first cache line after the CQEs. For 32-byte CQEs it doubles the whole
- * offset, header included.
+ * Where the kernel puts the SQ array: at the first cache line after the CQEs. For 32-byte CQEs it doubles the
+ * whole offset, header included.
  */
 export function arrayOffset(cqesOffset: number, cqEntries: number, cqeWords: number): number {
   const CACHE_LINE_BYTES = 64
@@ -240,8 +243,8 @@ const MAP_HUGE_2MB = 21 << 26
 
 /** Memory of our own for a ring that is not mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 6.5. */
 function ownMemory(bytes: number): MappedRegion {
-  // Before 6.10 the kernel insists on physically contiguous memory: one page, or one huge page. Later kernels take any
-  // memory. For more than one page a huge page is tried first, then ordinary pages.
+  // Before 6.10 the kernel insists on physically contiguous memory: one page, or one huge page. Later kernels
+  // take any memory. For more than one page a huge page is tried first, then ordinary pages.
   const kind = MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE
   if (bytes > PAGE_BYTES) {
     try {

@@ -1,8 +1,9 @@
 // One submission queue entry: sixteen 32-bit words of shared memory (thirty-two in a 128-byte entry). `getSqe()` hands
 // it out zeroed; a prep function fills it; the next submit gives it to the kernel.
 //
-// Why words and not a DataView: stores into a typed array of one entry at constant indices take about three quarters
-// of the time (measured by the `stores` bench; the decision is docs/decisions/words-not-dataview.md).
+// Why words and not a DataView: stores into a typed array of one entry at constant indices take about three
+// quarters of the time (measured by the `stores` bench; the decision is
+// docs/decisions/words-not-dataview.md).
 
 import { invalidType, outOfRange } from '../syscalls/argument-errors.js'
 
@@ -30,8 +31,8 @@ const EMPTY = new Int32Array(0)
 const MAX_U16 = 0xffff
 
 /**
- * A submission queue entry. It belongs to the caller from `getSqe()` until the next submit, and then to the kernel: do
- * not keep it. After the ring is closed, writes to it do nothing.
+ * A submission queue entry. It belongs to the caller from `getSqe()` until the next submit, and then to the
+ * kernel: do not keep it. After the ring is closed, writes to it do nothing.
  */
 export class Sqe {
   // Declared, not defined: a defined field starts as undefined, and V8 would then check its type at each use.
@@ -96,7 +97,11 @@ export class Sqe {
     return this
   }
 
-  /** Selects the provided-buffer group to take from (with `IOSQE_BUFFER_SELECT`). Linux 5.7. @param group - 0 to 65535. */
+  /**
+   * Selects the provided-buffer group to take from (with `IOSQE_BUFFER_SELECT`). Linux 5.7.
+   *
+   * @param group - 0 to 65535.
+   */
   setBufferGroup(group: number): this {
     checkUint16('group', group)
     return this.#setBuffer(group)

@@ -1,5 +1,5 @@
-// The submission queue in shared memory: hands out zeroed entries, publishes them, and knows how many of them the
-// kernel has not taken yet. It makes no system call.
+// The submission queue in shared memory: hands out zeroed entries, publishes them, and knows how many of them
+// the kernel has not taken yet. It makes no system call.
 
 import {
   IORING_SETUP_SQ_REWIND,
@@ -32,8 +32,8 @@ export class SubmissionQueue {
   #words: Int32Array = EMPTY
   #memory: ArrayBuffer
   /**
-   * All entries as doubles, so that zeroing one takes half as many stores. One array serves all entries: an array for
-   * each would be as much memory again to load.
+   * All entries as doubles, so that zeroing one takes half as many stores. One array serves all entries: an
+   * array for each would be as much memory again to load.
    */
   #doubles: Float64Array = EMPTY_DOUBLES
   // An entry object is made when its slot is first used, and kept: after one lap `getSqe` allocates nothing.
@@ -96,8 +96,8 @@ export class SubmissionQueue {
     const slot = tail & this.#mask
     const sqes = this.#sqes
     const sqe = slot < sqes.length ? sqes[slot]! : this.#makeSqe(slot)
-    // Zero the whole entry every time: some kernel may read a field that the prep function does not set as a flag.
-    // Until it is prepared the entry is a NOP, so a forgotten one cannot make the kernel touch memory.
+    // Zero the whole entry every time: some kernel may read a field that the prep function does not set as a
+    // flag. Until it is prepared the entry is a NOP, so a forgotten one cannot make the kernel touch memory.
     if (this.#doublesPerEntry === 8) {
       const doubles = this.#doubles
       const at = slot << 3
@@ -146,8 +146,8 @@ export class SubmissionQueue {
     const tail = this.#tail
     if (this.#rewind) return (tail - this.#head) >>> 0
     if (this.#sqpoll) {
-      // The SQPOLL thread takes entries on its own, so only the shared head tells how far it is. It is read before the
-      // tail is stored, because afterwards the thread may have taken these entries too.
+      // The SQPOLL thread takes entries on its own, so only the shared head tells how far it is. It is read
+      // before the tail is stored, because afterwards the thread may have taken these entries too.
       this.refreshHead()
       // Order: the SQE words, then the tail, then the flags load in needsWakeup().
       // Pairs with: the kernel's load-acquire of the tail, and its barrier after it sets NEED_WAKEUP.
@@ -155,8 +155,9 @@ export class SubmissionQueue {
       // tokio-rs/io-uring#197).
       Atomics.store(this.#words, this.#tailAt, tail)
     } else {
-      // A plain store, because Atomics take some 10 ns (measured by the `nop` bench at batch 1). The only reader is this
-      // thread itself, in the io_uring_enter(2) that follows, and no store moves past a system call.
+      // A plain store, because Atomics take some 10 ns (measured by the `nop` bench at batch 1). The only
+      // reader is this thread itself, in the io_uring_enter(2) that follows, and no store moves past a system
+      // call.
       this.#words[this.#tailAt] = tail
     }
     return (tail - this.#head) >>> 0
@@ -232,7 +233,9 @@ export class SubmissionQueue {
     this.#head = this.#tail = this.#start = this.#limit = 0
   }
 
-  /** Makes the entry object of `slot`, and those missing before it, so that V8 keeps an array without holes. */
+  /**
+   * Makes the entry object of `slot`, and those missing before it, so that V8 keeps an array without holes.
+   */
   #makeSqe(slot: number): Sqe {
     const sqes = this.#sqes
     for (let next = sqes.length; next <= slot; next++) {

@@ -147,7 +147,9 @@ export function cloneOffThread(target: Fd, source: Fd): Promise<number> {
   return ioctlOffThread(target, FICLONE, source)
 }
 
-/** As `cloneOffThread`, on this thread, with the errno. For use after that failed: a failure does not wait. */
+/**
+ * As `cloneOffThread`, on this thread, with the errno. For use after that failed: a failure does not wait.
+ */
 export function clone(target: Fd, source: Fd): number {
   return ioctl(target, FICLONE, source as number)
 }

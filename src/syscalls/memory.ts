@@ -27,7 +27,9 @@ const MAX_FLAG_RACES = 100
 
 type Transfer = (this: ArrayBuffer) => ArrayBuffer
 
-/** `ArrayBuffer.prototype.transfer`. Node 20 has it behind a flag only (not 22), which is set for a moment. */
+/**
+ * `ArrayBuffer.prototype.transfer`. Node 20 has it behind a flag only (not 22), which is set for a moment.
+ */
 function findTransfer(): Transfer {
   const own = (ArrayBuffer.prototype as { transfer?: Transfer }).transfer
   if (own !== undefined) return own

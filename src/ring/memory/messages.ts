@@ -17,9 +17,15 @@ export interface MessageHeaderOptions {
   readonly buffers?: IovecArray | readonly (ArrayBuffer | ArrayBufferView)[]
   /** Control data to send (see `encodeControlMessages`), or room for it. */
   readonly control?: Uint8Array
-  /** Multishot recvmsg: bytes to leave for the peer's address in each provided buffer. It needs no memory of its own. */
+  /**
+   * Multishot recvmsg: bytes to leave for the peer's address in each provided buffer. It needs no memory of
+   * its own.
+   */
   readonly nameBytes?: number
-  /** Multishot recvmsg: bytes to leave for control data in each provided buffer. It needs no memory of its own. */
+  /**
+   * Multishot recvmsg: bytes to leave for control data in each provided buffer. It needs no memory of its
+   * own.
+   */
   readonly controlBytes?: number
 }
 
@@ -72,7 +78,8 @@ export class MessageHeader {
 /**
  * Makes a `struct msghdr`.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError `ERR_OUT_OF_RANGE`.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError
+ *   `ERR_OUT_OF_RANGE`.
  * @see sendmsg(2), recvmsg(2)
  */
 export function messageHeader(options: MessageHeaderOptions = {}): MessageHeader {
@@ -103,7 +110,11 @@ export function encodeControlMessages(messages: readonly ControlMessage[]): Uint
   return bytes
 }
 
-/** Decodes control messages. One that claims to reach past the end is left out, with all after it. @see cmsg(3) */
+/**
+ * Decodes control messages. One that claims to reach past the end is left out, with all after it.
+ *
+ * @see cmsg(3)
+ */
 export function decodeControlMessages(bytes: Uint8Array<ArrayBuffer>): ControlMessage[] {
   const messages: ControlMessage[] = []
   let at = 0

@@ -25,7 +25,10 @@ export interface IpSocketAddress {
   readonly scopeId?: number
 }
 
-/** An address of a Unix socket: a path, or a name in the abstract namespace. An empty path is an unnamed socket. */
+/**
+ * An address of a Unix socket: a path, or a name in the abstract namespace. An empty path is an unnamed
+ * socket.
+ */
 export type UnixSocketAddress =
   | { readonly family: 'unix'; readonly path: string | Uint8Array }
   | { readonly family: 'unix'; readonly abstract: string | Uint8Array }
@@ -64,8 +67,8 @@ export class SocketAddressMemory {
 /**
  * Encodes a socket address.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; RangeError `ERR_OUT_OF_RANGE` for a port, or a Unix
- *   path of more than 107 bytes.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; RangeError `ERR_OUT_OF_RANGE` for a
+ *   port, or a Unix path of more than 107 bytes.
  */
 export function socketAddress(value: SocketAddress): SocketAddressMemory {
   if (typeof value !== 'object' || value === null) throw invalidType('address', 'of type object', value)
@@ -86,7 +89,8 @@ export function socketAddress(value: SocketAddress): SocketAddressMemory {
 }
 
 /**
- * Memory for any socket address, with the length word that accept and getsockname write. Keep it until the CQE.
+ * Memory for any socket address, with the length word that accept and getsockname write. Keep it until the
+ * CQE.
  */
 export class SocketAddressResult {
   readonly bytes = new Uint8Array(new ArrayBuffer(SOCKADDR_STORAGE.size + 4))
@@ -113,9 +117,10 @@ export class SocketAddressResult {
 /**
  * Decodes a socket address.
  *
- * @param length - Valid bytes, as reported by the kernel. A Unix socket without a name has 2 (or 0): its path is ''.
- * @throws RangeError `ERR_OUT_OF_RANGE` when the bytes end before the address does; TypeError `ERR_INVALID_ARG_VALUE` for
- *   a family other than IPv4, IPv6 and Unix.
+ * @param length - Valid bytes, as reported by the kernel. A Unix socket without a name has 2 (or 0): its path
+ *   is ''.
+ * @throws RangeError `ERR_OUT_OF_RANGE` when the bytes end before the address does; TypeError
+ *   `ERR_INVALID_ARG_VALUE` for a family other than IPv4, IPv6 and Unix.
  */
 export function decodeSocketAddress(bytes: Uint8Array, length = bytes.byteLength): SocketAddress {
   checkInteger('length', length, 0, bytes.byteLength)

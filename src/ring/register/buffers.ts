@@ -108,8 +108,9 @@ function checkBufferTags(name: string, tags: readonly Tag[], memory: readonly un
 }
 
 /**
- * Registers a table of buffers; the ring must not have one yet. The ring keeps the buffers alive until they are replaced
- * or unregistered, tagged ones until `releaseBufferTag`. The caller must still keep the memory of operations in flight.
+ * Registers a table of buffers; the ring must not have one yet. The ring keeps the buffers alive until they
+ * are replaced or unregistered, tagged ones until `releaseBufferTag`. The caller must still keep the memory
+ * of operations in flight.
  *
  * @param buffers - 1 to 16384 (1024 before Linux 5.13) of 1 byte to 1 GiB. Null leaves a slot empty (Linux 5.13).
  * @throws TypeError, RangeError for bad arguments; SystemError `io_uring_register`: EBUSY (there is a table), EFAULT
@@ -186,8 +187,9 @@ export function registerBuffersUpdateTag(
 }
 
 /**
- * Removes the table. From Linux 6.13 on operations in flight go on with the buffers they have. Older kernels wait for
- * those operations and post no CQEs for tags: tagged memory is then held until the ring closes. Linux 5.1.
+ * Removes the table. From Linux 6.13 on operations in flight go on with the buffers they have. Older kernels
+ * wait for those operations and post no CQEs for tags: tagged memory is then held until the ring closes.
+ * Linux 5.1.
  *
  * @throws SystemError `io_uring_register`: ENXIO when there is no table.
  * @see io_uring_unregister_buffers(3)
@@ -198,8 +200,9 @@ export function unregisterBuffers(ring: Ring): void {
 }
 
 /**
- * Releases the memory of a tagged buffer. Call it with the user_data of the CQE that the kernel posts when it is done
- * with a replaced or unregistered buffer. Memory that is never released is held until the ring closes.
+ * Releases the memory of a tagged buffer. Call it with the user_data of the CQE that the kernel posts when it
+ * is done with a replaced or unregistered buffer. Memory that is never released is held until the ring
+ * closes.
  *
  * @returns Whether a buffer was waiting for this tag; if false, the CQE belongs to something else.
  */
@@ -218,8 +221,8 @@ const CLONE_HINTS: Hints = {
 }
 
 /**
- * Gives `destination` the whole buffer table of `source`, without pinning anything again. Each of the two rings then
- * keeps the memory alive. Linux 6.12.
+ * Gives `destination` the whole buffer table of `source`, without pinning anything again. Each of the two
+ * rings then keeps the memory alive. Linux 6.12.
  *
  * @throws SystemError `io_uring_register`: EBUSY (the destination has a table), ENXIO (the source has none).
  * @see io_uring_clone_buffers(3)

@@ -1,5 +1,5 @@
-// How the registration functions call io_uring_register(2): arguments stay alive during the call, and a refusal becomes
-// an error that names the likely cause. Nothing here belongs to one single registration.
+// How the registration functions call io_uring_register(2): arguments stay alive during the call, and a
+// refusal becomes an error that names the likely cause. Nothing here belongs to one single registration.
 
 import { readFileSync } from 'node:fs'
 import { registerOpcodeName, sinceOf } from '../../syscalls/abi/index.js'
@@ -53,8 +53,8 @@ export function callWithoutRing(
 }
 
 /**
- * As `callWithoutRing`, for registrations that apply to a task. A kernel that lacks these looks up descriptor -1 as a
- * ring and answers EBADF. That becomes EINVAL here, as for any opcode that a kernel lacks.
+ * As `callWithoutRing`, for registrations that apply to a task. A kernel that lacks these looks up descriptor
+ * -1 as a ring and answers EBADF. That becomes EINVAL here, as for any opcode that a kernel lacks.
  */
 export function callForTask(
   calls: UringCalls,
@@ -136,9 +136,9 @@ function softLimit(name: string): string | null {
 }
 
 /**
- * Throws unless `given` is an array of 1 to `most` entries; returns a copy, in which a hole is undefined. The copy is
- * needed because a proxy or a getter may make the array longer while it is read: the kernel would then be told of more
- * entries than there is memory for.
+ * Throws unless `given` is an array of 1 to `most` entries; returns a copy, in which a hole is undefined. The
+ * copy is needed because a proxy or a getter may make the array longer while it is read: the kernel would
+ * then be told of more entries than there is memory for.
  */
 export function checkedCopy<T>(name: string, given: readonly T[], most: number): T[] {
   if (!Array.isArray(given)) throw invalidType(name, 'an array', given)

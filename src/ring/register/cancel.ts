@@ -1,4 +1,5 @@
-// Synchronous cancellation: what `prepCancel` does, but without an SQE, and with the result as the return value.
+// Synchronous cancellation: what `prepCancel` does, but without an SQE, and with the result as the return
+// value.
 
 import {
   IO_URING_SYNC_CANCEL_REG,
@@ -108,9 +109,9 @@ function setTimeout(request: Request, timeoutMs: number | undefined): void {
 }
 
 /**
- * Cancels operations at once. Each still posts its CQE, with -ECANCELED or with the result it had reached before; its
- * memory must stay alive until then. An operation that is running and cannot be interrupted (regular-file IO) is
- * waited for, except with `all` or `any`, which leave it running. Linux 6.0.
+ * Cancels operations at once. Each still posts its CQE, with -ECANCELED or with the result it had reached
+ * before; its memory must stay alive until then. An operation that is running and cannot be interrupted
+ * (regular-file IO) is waited for, except with `all` or `any`, which leave it running. Linux 6.0.
  *
  * @returns How many operations were cancelled; without `all` and `any` at most 1.
  * @throws TypeError, RangeError; SystemError `io_uring_register`: ETIME (one that cannot be interrupted still runs),

@@ -68,7 +68,8 @@ function checkFileTags(name: string, tags: readonly Tag[], fds: readonly Fd[]): 
 }
 
 /**
- * Registers a table of files; the ring must not have one yet. It takes references, so the descriptors may be closed.
+ * Registers a table of files; the ring must not have one yet. It takes references, so the descriptors may be
+ * closed.
  *
  * @param fds - 1 to 2^20, at most RLIMIT_NOFILE; -1 leaves a slot empty.
  * @throws TypeError, RangeError for bad arguments; SystemError `io_uring_register`: EBUSY (there is a table), EBADF,
@@ -161,8 +162,8 @@ export function unregisterFiles(ring: Ring): void {
 }
 
 /**
- * Sets the range of slots from which the kernel picks one for operations with `IORING_FILE_INDEX_ALLOC`. The other
- * slots are left for explicit use. Linux 6.0.
+ * Sets the range of slots from which the kernel picks one for operations with `IORING_FILE_INDEX_ALLOC`. The
+ * other slots are left for explicit use. Linux 6.0.
  *
  * @param offset - The first slot.
  * @param count - Slots.

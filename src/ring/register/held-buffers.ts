@@ -1,5 +1,6 @@
-// The memory that a ring keeps alive for its registered buffers. The kernel has pinned the pages and writes to them
-// without looking up the address again: memory that was collected and then allocated anew would be overwritten.
+// The memory that a ring keeps alive for its registered buffers. The kernel has pinned the pages and writes
+// to them without looking up the address again: memory that was collected and then allocated anew would be
+// overwritten.
 
 import type { Ring } from '../ring.js'
 
@@ -18,7 +19,9 @@ interface Retired {
 /** The memory in the buffer table of a ring. */
 interface Table {
   slots: (Slot | undefined)[]
-  /** Tagged buffers that were replaced or unregistered and that the kernel has not reported free yet, by tag. */
+  /**
+   * Tagged buffers that were replaced or unregistered and that the kernel has not reported free yet, by tag.
+   */
   readonly retired: Map<bigint, Retired>
 }
 
@@ -33,8 +36,8 @@ function tableOf(ring: Ring): Table {
 }
 
 function retire(table: Table, slot: Slot | undefined): void {
-  // Without a tag nothing tells when the kernel is done with a buffer. Then the general rule applies: the caller of an
-  // operation keeps its memory until the CQE.
+  // Without a tag nothing tells when the kernel is done with a buffer. Then the general rule applies: the
+  // caller of an operation keeps its memory until the CQE.
   if (slot === undefined || slot.tag === 0n) return
   const retired = table.retired.get(slot.tag)
   if (retired === undefined) table.retired.set(slot.tag, { pending: 1, memory: [slot.memory] })

@@ -1,5 +1,5 @@
-// A range of memory shared with the kernel for the life of a ring, and the only use of it so far: wait arguments that
-// the kernel need not copy in at each wait.
+// A range of memory shared with the kernel for the life of a ring, and the only use of it so far: wait
+// arguments that the kernel need not copy in at each wait.
 
 import {
   IO_URING_MEM_REGION_REG,
@@ -117,8 +117,8 @@ export interface RegisteredWaitsOptions {
 }
 
 /**
- * Wait arguments in memory that the kernel reads in place: `Ring.submitAndWaitRegistered(n, index)` waits as the last
- * `set(index, ...)` specified. Linux 6.13.
+ * Wait arguments in memory that the kernel reads in place: `Ring.submitAndWaitRegistered(n, index)` waits as
+ * the last `set(index, ...)` specified. Linux 6.13.
  *
  * @see io_uring_submit_and_wait_reg(3), io_uring_register_region(3)
  */
