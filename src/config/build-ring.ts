@@ -216,8 +216,7 @@ function walkPlan(plan: SetupPlan, calls: UringCalls, config: CompleteConfig, ma
 }
 
 /**
- * Opens a ring for `attempt`, with retries after ENOMEM. Returns a refusal of the kernel, throws other
- * errors.
+ * Opens a ring for `attempt`, with retries after ENOMEM. Returns the kernel's refusal, throws other errors.
  */
 function tryOpen(attempt: SetupAttempt, calls: UringCalls, retries: MemoryRetries): Ring | SystemError {
   for (;;) {
@@ -238,8 +237,7 @@ function nextAttempt(plan: SetupPlan, index: number, code: string): number {
 }
 
 /**
- * Checks that SQPOLL is in force exactly when asked for: otherwise a ring would wait for a thread that is not
- * there.
+ * Checks that SQPOLL is in force exactly when asked for: a ring could wait for a thread that is not there.
  */
 function checked(ring: Ring, attempt: SetupAttempt): Ring {
   const wanted = attempt.mode === 'sqpoll' ? IORING_SETUP_SQPOLL : 0

@@ -56,8 +56,7 @@ const kernelLocks: LockCalls = { mlock, munlock }
 let pageSize = 0
 
 /**
- * The page size; when /proc does not tell, the largest of the architecture: a window that is too wide is
- * refused at worst.
+ * The page size; if /proc does not tell, the architecture's largest: too wide a window is at worst refused.
  */
 function wholePage(): number {
   if (pageSize === 0) pageSize = pageBytes(thisMachine) ?? (process.arch === 'x64' ? PAGE_BYTES : 65536)

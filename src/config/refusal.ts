@@ -126,8 +126,7 @@ function explainNotPermitted(errno: number, mode: 'sqpoll' | 'regular', machine:
 }
 
 /**
- * Whether this process is exempt from io_uring_disabled = 1: by capability in the initial user namespace, or
- * group.
+ * Whether io_uring_disabled 1 exempts this process: by capability in the initial user namespace, or by group.
  */
 function isExempt(machine: Machine, group: number | null): boolean {
   const status = processStatus(machine)

@@ -103,10 +103,7 @@ const NEEDED: readonly number[] = [
   IORING_REGISTER_SYNC_CANCEL,
 ]
 
-/**
- * @returns Lines that the kernel must accept, and registrations that may be left out if it does not know
- *   them.
- */
+/** @returns Lines that the kernel must accept, and registrations that it may not know yet. */
 function linesOf(
   ring: Ring,
   restrictions: RestrictionPreset | readonly Restriction[],
@@ -136,8 +133,8 @@ function optional(restrictions: readonly Restriction[]): number[] {
  */
 export function restrictRing(ring: Ring, restrictions: RestrictionPreset | readonly Restriction[]): void {
   const { lines, registrations } = linesOf(ring, restrictions)
-  // Opcodes are numbered by age: those that an older kernel does not know are at the end, and are dropped one
-  // by one.
+  // Newer opcodes have higher numbers: those that an older kernel does not know are at the end, dropped
+  // first.
   registrations.sort((a, b) => a - b)
   for (;;) {
     try {

@@ -1,6 +1,5 @@
-// Decides whether SQPOLL is tried, and plans the setup of a ring. Pure functions: from a config, facts about
-// the machine and the state of the process they make an ordered list of setups to try, which build-ring.ts
-// walks.
+// Decides whether SQPOLL is tried, and plans the setup of a ring. Pure functions turn a config, facts about
+// the machine and the state of the process into an ordered list of setups, which build-ring.ts tries.
 
 import type { RingOptions } from '../ring/index.js'
 import { IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/abi/index.js'

@@ -65,10 +65,7 @@ export interface BufferRingOptions {
   readonly group: GroupId
   /** How many buffers the kernel can have at a time: a power of two up to 32768. */
   readonly entries: number
-  /**
-   * Map memory for `bufferCount` buffers of this size and provide them all. Without it, `add` provides
-   * buffers.
-   */
+  /** Map memory for `bufferCount` buffers of this size and provide them all. Default: they come by `add`. */
   readonly bufferBytes?: number | undefined
   /** Buffer ids go from 0 to one below this. Default: `entries`; more (up to 65536) only without `bufferBytes`. */
   readonly bufferCount?: number | undefined
@@ -251,8 +248,7 @@ export class BufferRing {
       throw error
     }
     const buffers = new BufferRing(ring, checked, queue, memory)
-    // Hold the memory and not this object, which refers to the ring: an unclosed ring could never be
-    // collected.
+    // Hold the memory and not this object: it refers to the ring, which could then never be collected.
     ring.hold(queue, [queue, memory])
     if (memory !== null) {
       for (let bid = 0; bid < bufferCount; bid++)

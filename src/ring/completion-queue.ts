@@ -202,13 +202,11 @@ export class CompletionQueue {
   }
 
   /**
-   * Gives the slots of all CQEs visited so far to the kernel: after a pass, and before an enter(2) within a
-   * pass.
+   * Gives the kernel the slots of all CQEs visited so far: after a pass, and before an enter(2) within one.
    */
   giveBack(): void {
     const head = this.#head
-    // Nothing was visited: an idle pass costs one atomic load. (A visitor that closed the ring leaves both at
-    // 0.)
+    // Nothing was visited: an idle pass costs one atomic load. (When a visitor closed the ring, both are 0.)
     if (head === this.#released) return
     // Order: the copies of the CQEs before `head`, then this store.
     // Pairs with: the kernel's load-acquire of the head before it reuses a slot.

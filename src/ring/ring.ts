@@ -114,10 +114,7 @@ export interface WaitOptions {
   readonly signalMask?: Address
 }
 
-/**
- * What must be cleaned up after a ring. It must hold no reference to the ring, or the ring is never
- * collected.
- */
+/** What must be cleaned up after a ring. It must not refer to the ring, or the ring is never collected. */
 interface Remains {
   layout: RingLayout
   readonly calls: UringCalls
@@ -214,8 +211,7 @@ function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   if (!mayNotWait) calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
   let result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
   if (mayNotWait && result === EBUSY) {
-    // A table exists already: the pipe replaces its first file, and the others are released together with the
-    // pipe.
+    // A table exists already: the pipe replaces its first file. The other files are released with the pipe.
     const update = Struct.alloc(IO_URING_RSRC_UPDATE).assign({ offset: 0, data: addressOf(writeEnd) })
     result = calls.register(layout.fd, (IORING_REGISTER_FILES_UPDATE | flag) >>> 0, update.address, 1)
   }
@@ -711,8 +707,7 @@ export class Ring {
   }
 
   /**
-   * @internal Called just before the descriptor is closed and the memory unmapped. It must not refer to the
-   *   ring.
+   * @internal Called just before the ring is closed and its memory unmapped. It must not refer to the ring.
    */
   set beforeClose(call: () => void) {
     this.#remains.beforeClose = call
@@ -835,8 +830,7 @@ export class Ring {
     let allFlags = flags | IORING_ENTER_EXT_ARG
     if (options?.absolute) allFlags |= IORING_ENTER_ABS_TIMER
     if (options?.noIowait && features & IORING_FEAT_NO_IOWAIT) allFlags |= IORING_ENTER_NO_IOWAIT
-    // A getter of the options may have closed the ring, and its descriptor's number may be another file's by
-    // now.
+    // A getter of the options may have closed the ring, and its descriptor may be another file's by now.
     if (this.#closed) throw closedError()
     return this.#enter(pending, minComplete, allFlags, wait.address, wait.layout.size)
   }
@@ -887,10 +881,7 @@ export class Ring {
     throw Object.assign(new Error(message), { code: 'ERR_URING_CQE_LOST', lost })
   }
 
-  /**
-   * Called when the kernel took fewer entries than asked: throws if it dropped any, for which there is no
-   * CQE.
-   */
+  /** Called when the kernel took fewer entries than asked: throws if it dropped any, which get no CQE. */
   #checkDropped(): void {
     const dropped = this.#sq.loadDropped()
     if (dropped === this.#dropped) return
@@ -912,10 +903,7 @@ function checkCount(name: string, value: unknown, max: number): Error {
   return outOfRange(name, `an integer >= 0 and <= ${max}`, value)
 }
 
-/**
- * Throws for invalid wait arguments, or a wait that this kernel cannot do; called before the queue is
- * touched.
- */
+/** Throws for invalid wait arguments, or a wait that this kernel cannot do, before the queue is touched. */
 function checkWait(timeoutMs: number | undefined, options: WaitOptions | undefined, features: number): void {
   if (timeoutMs !== undefined) {
     if (typeof timeoutMs !== 'number') throw invalidType('timeoutMs', 'of type number', timeoutMs)

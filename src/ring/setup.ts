@@ -73,10 +73,7 @@ export interface RingOptions {
 
 const OPTION_NAMES = ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'] as const
 
-/**
- * Where things lie in the mapped memory (the `At` members are 32-bit word indices), and what the kernel
- * granted.
- */
+/** Where things lie in the mapped memory (`...At`: 32-bit word indices), and what the kernel granted. */
 export interface RingLayout {
   readonly fd: Fd
   readonly flags: number

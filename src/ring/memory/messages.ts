@@ -18,14 +18,10 @@ export interface MessageHeaderOptions {
   /** Control data to send (see `encodeControlMessages`), or room for it. */
   readonly control?: Uint8Array
   /**
-   * Multishot recvmsg: bytes to leave for the peer's address in each provided buffer. It needs no memory of
-   * its own.
+   * Multishot recvmsg: bytes to leave in each provided buffer for the peer's address. No memory is attached.
    */
   readonly nameBytes?: number
-  /**
-   * Multishot recvmsg: bytes to leave for control data in each provided buffer. It needs no memory of its
-   * own.
-   */
+  /** Multishot recvmsg: bytes to leave in each provided buffer for control data. No memory is attached. */
   readonly controlBytes?: number
 }
 

@@ -25,10 +25,7 @@ export interface IpSocketAddress {
   readonly scopeId?: number
 }
 
-/**
- * An address of a Unix socket: a path, or a name in the abstract namespace. An empty path is an unnamed
- * socket.
- */
+/** An address of a Unix socket: a path, or a name in the abstract namespace. An empty path means unnamed. */
 export type UnixSocketAddress =
   | { readonly family: 'unix'; readonly path: string | Uint8Array }
   | { readonly family: 'unix'; readonly abstract: string | Uint8Array }
@@ -89,7 +86,7 @@ export function socketAddress(value: SocketAddress): SocketAddressMemory {
 }
 
 /**
- * Memory for any socket address, with the length word that accept and getsockname write. Keep it until the
+ * Memory for any socket address, and the length word that accept and getsockname write. Keep it until the
  * CQE.
  */
 export class SocketAddressResult {

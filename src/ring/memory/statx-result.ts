@@ -5,8 +5,7 @@ import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 
 /**
- * The result of statx, under the kernel's names without `stx_`. `mask` tells which fields are set (`STATX_*`
- * bits).
+ * The result of statx, under the kernel's names without `stx_`. `mask` (`STATX_*`) tells which are filled.
  */
 export interface StatxFields {
   readonly mask: number

@@ -73,10 +73,7 @@ export function checkFileIndex(name: string, index: number): void {
     throw badFileIndex(name, index)
 }
 
-/**
- * Stores the fields that every operation has. Flags set on the entry before are lost: prepare first, then
- * set.
- */
+/** Stores the fields of every operation. Flags set on the entry before are lost: prepare first, then set. */
 export function storeOperation(words: Int32Array, opcode: number, fd: Fd): void {
   words[WORD_OPCODE] = opcode
   words[WORD_FD] = fd

@@ -1,9 +1,9 @@
 // Receiving from sockets: plain, as a message, multishot into provided buffers, without a copy.
 //
 // The multishot variants need IOSQE_BUFFER_SELECT and a group (`sqe.addFlags`, `sqe.setBufferGroup`). They
-// post a CQE for each arrival until one lacks IORING_CQE_F_MORE. IORING_RECVSEND_BUNDLE and
-// IORING_RECVSEND_POLL_FIRST go into `ioprio`: `sqe.setIoprio(IORING_RECV_MULTISHOT |
-// IORING_RECVSEND_BUNDLE)`.
+// post a CQE for each arrival until one lacks IORING_CQE_F_MORE. The flags IORING_RECVSEND_BUNDLE and
+// IORING_RECVSEND_POLL_FIRST go into `ioprio`:
+// `sqe.setIoprio(IORING_RECV_MULTISHOT | IORING_RECVSEND_BUNDLE)`.
 
 import {
   IORING_OP_RECV,

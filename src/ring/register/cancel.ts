@@ -1,5 +1,4 @@
-// Synchronous cancellation: what `prepCancel` does, but without an SQE, and with the result as the return
-// value.
+// Synchronous cancellation: `prepCancel` without an SQE, and with the result as the return value.
 
 import {
   IO_URING_SYNC_CANCEL_REG,

@@ -36,10 +36,7 @@ export type ZcrxArea =
 export interface IfqOptions {
   /** Index of the network interface (`if_nametoindex`). */
   readonly interfaceIndex: number
-  /**
-   * The receive queue of that interface. Header split must be on, and the flows must be steered to this
-   * queue.
-   */
+  /** Its receive queue. The queue must have header split on, and the flows must be steered to it. */
   readonly receiveQueue: number
   /** Entries of the refill queue, 1 to 32768; the kernel rounds up to a power of two. */
   readonly refillEntries: number
