@@ -1,4 +1,4 @@
-// How decisions of this folder become visible: lines for NODE_DEBUG=uring, and diagnostics channels.
+// Makes the decisions of this folder visible: log lines for NODE_DEBUG=uring, and diagnostics channels.
 
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
@@ -9,5 +9,7 @@ export const log: (line: string) => void = debuglog('uring')
 /** Published with `{ ring, report }` once for each ring that was built. */
 export const ringBuilt = channel('uring:ring-built')
 
-/** Published with `{ sqpoll, config }`, `sqpoll` as in the report, when SQPOLL was asked for and not had. */
+/**
+ * Published with `{ sqpoll, config }`, `sqpoll` as in the report, when SQPOLL was requested but not granted.
+ */
 export const sqpollRefused = channel('uring:sqpoll-refused')

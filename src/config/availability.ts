@@ -39,7 +39,7 @@ export interface Availability {
   readonly pbufRing?: boolean
 }
 
-/** The release from which on the whole of the interface that this library stands on is there. */
+/** The first release that has the whole of the interface that this library is built on. */
 export const MINIMUM_KERNEL = '5.6'
 
 const DISABLE_VARIABLE = 'URING_DISABLE'
@@ -48,13 +48,15 @@ const TRUTHY: readonly string[] = ['1', 'true', 'yes', 'on']
 const known = new WeakMap<Machine, Availability>()
 
 /**
- * Tells whether io_uring can be used. The variable `URING_DISABLE` (1, true, yes or on) is read at each call; what the
- * kernel says is asked once per thread and kept.
+ * Tells whether io_uring can be used. The variable `URING_DISABLE` (1, true, yes or on) is read at each call;
+ * the kernel is asked once per thread, and its answer is kept.
  *
- * It never throws. Features are probed; the kernel's version only words the reason, for distributions backport.
+ * It never throws for what the kernel answers. Features are probed; the kernel's version serves only to word
+ * the reason, since distributions backport features.
  *
  * @param options - `refresh`: ask the kernel again, as after a limit was raised. `machine`: what to ask; tests
  *   replace it.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for options that are no object.
  */
 export function availability(
   options: { readonly refresh?: boolean; readonly machine?: Machine } = {},
@@ -77,7 +79,7 @@ export function availability(
 }
 
 function unavailable(cause: AvailabilityCause, why: string, more: Partial<Availability> = {}): Availability {
-  // What other programs wrote into our reason must not break it into lines.
+  // The reason must stay one line, also when a text from elsewhere in it has line breaks.
   return { available: false, reason: `io_uring: disabled ${why.replace(/\s+/g, ' ')}`, cause, ...more }
 }
 
@@ -128,12 +130,14 @@ function refused(errno: number, machine: Machine): Availability {
   })
 }
 
-/** Others are of the moment, and do not tell what the next operation meets. */
+/**
+ * Whether the errno is a lasting refusal. Others may be temporary and say nothing about the next operation.
+ */
 function isRefusal(errno: number): boolean {
   return ['ECANCELED', 'ETIME', 'EPERM', 'EACCES', 'ENOSYS'].includes(errnoName(errno))
 }
 
-/** There is a ring, but no operation that waits ends well in it. */
+/** A ring can be set up, but an operation that waits in it fails or does not end. */
 function withoutThread(errno: number, machine: Machine): Availability {
   const code = errnoName(errno)
   const more = { code, errno, kernel: machine.release }
@@ -146,7 +150,7 @@ function withoutThread(errno: number, machine: Machine): Availability {
   return unavailable('seccomp-or-container', text, more)
 }
 
-/** Where the kernel's age would be the likely cause but cannot be told. */
+/** The answer where the kernel's age is the likely cause but cannot be determined; null where it can. */
 function versionDoubt(machine: Machine): Availability | null {
   if (machine.release === '') {
     return unavailable(
@@ -159,7 +163,9 @@ function versionDoubt(machine: Machine): Availability | null {
   return unavailable('kernel-version-unparsable', text)
 }
 
-/** There is a ring, but it cannot be asked for its opcodes: Linux 5.1 to 5.5, or somebody forbids the question. */
+/**
+ * A ring can be set up, but not asked for its opcodes: Linux 5.1 to 5.5, or something forbids the question.
+ */
 function withoutProbe(errno: number, machine: Machine): Availability {
   const code = errnoName(errno)
   const { release: kernel } = machine

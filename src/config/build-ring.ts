@@ -1,5 +1,5 @@
-// From a config to a ring: walks the attempts of the plan and keeps a report of what was asked, granted, given up and
-// refused. A refusal of SQPOLL or of an optional flag degrades the ring and never fails it.
+// From a config to a ring: tries the setups of the plan in turn and reports what was asked, granted, given up
+// and refused. A refusal of SQPOLL or of an optional flag degrades the ring but is never an error.
 
 import { Ring } from '../ring/index.js'
 import { flagNames, IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/abi/index.js'
@@ -16,7 +16,7 @@ import { explainRefusal } from './refusal.js'
 import { restrictRing } from './restrictions.js'
 import { planSetup, type SetupAttempt, type SetupPlan, type SqpollReason } from './sqpoll-policy.js'
 
-/** What became of the wish for SQPOLL. */
+/** Whether SQPOLL was requested and granted, and why. */
 export interface SqpollReport {
   readonly requested: boolean
   readonly granted: boolean
@@ -39,7 +39,7 @@ export interface AttemptReport {
   readonly code?: string
 }
 
-/** What was asked for and what was had. */
+/** What was asked for and what was granted. */
 export interface RingReport {
   readonly sqpoll: SqpollReport
   /** Flags given up because the kernel does not know them, oldest first. */
@@ -60,7 +60,7 @@ export interface RingReport {
   readonly ringFdRegistered: boolean
   /** Whether the ring does only what `config.restrictions` allow. */
   readonly restricted: boolean
-  /** What the config wishes of the layers above; nothing is registered by the build. */
+  /** What the config asks of the layers above; `buildRing` itself registers none of it. */
   readonly wishes: {
     readonly registerFiles: boolean
     readonly registerBuffers: boolean
@@ -81,9 +81,9 @@ export interface BuiltRing {
 /**
  * Builds the ring that `config` asks for, or the best this machine gives instead; `report` says which and why.
  *
- * SQPOLL is refused by policy (`disableSqpoll`), for a mapped basis that is not pinned, or by the kernel; optional setup
- * flags that the kernel does not know are given up one by one. ENOMEM is waited out: at most six waits, 63 ms in all, in
- * which this thread blocks.
+ * SQPOLL may be refused by policy (`disableSqpoll`), for a mapped basis that is not pinned, in an old
+ * rootless container, or by the kernel. Optional setup flags that the kernel does not know are given up one
+ * by one. After ENOMEM this thread blocks and tries again: at most six waits, 63 ms in all.
  *
  * @param config - Members that are missing have the values of `defaultConfig()`.
  * @param calls - The three system calls; tests replace them.
@@ -117,8 +117,9 @@ export function buildRing(
     }
   }
   const sqpoll = walk.sqpoll ?? plannedSqpoll(plan, complete)
-  // A ring in JavaScript never changes thread, so its descriptor is registered with this one: each enter then costs some
-  // 45 ns less (measured by the `nop` bench). A refusal (Linux before 5.18, all 16 places taken) changes nothing else.
+  // A ring in JavaScript never changes thread, so its descriptor is registered with this thread: each
+  // enter(2) then costs some 45 ns less (measured by the `nop` bench). A refusal (Linux before 5.18, all 16
+  // places taken) has no other effect.
   const ringFdRegistered = ring.registerRingFd() === 0
   const report: RingReport = {
     sqpoll,
@@ -151,14 +152,14 @@ export function buildRing(
   return { ring, report }
 }
 
-/** What the report says of SQPOLL when the kernel had no part in it. */
+/** What the report says about SQPOLL when the kernel was not asked for it. */
 function plannedSqpoll(plan: SetupPlan, config: CompleteConfig): SqpollReport {
   const refusal = plan.refusals[0]
   if (refusal === undefined) return { requested: config.sqpoll, granted: false, reason: 'not-requested' }
   return { requested: true, granted: false, reason: refusal.reason, hint: refusal.message }
 }
 
-/** Says once for this build why there is no SQPOLL. */
+/** Announces why there is no SQPOLL; called once per build. */
 function announceRefusal(sqpoll: SqpollReport, config: CompleteConfig): void {
   log(sqpoll.hint ?? sqpoll.reason)
   if (sqpollRefused.hasSubscribers) sqpollRefused.publish({ sqpoll, config })
@@ -167,7 +168,7 @@ function announceRefusal(sqpoll: SqpollReport, config: CompleteConfig): void {
 interface Walk {
   readonly ring: Ring
   readonly granted: SetupAttempt
-  /** What the kernel said to SQPOLL; null when it was not asked. */
+  /** What the kernel answered to SQPOLL; null when it was not asked. */
   readonly sqpoll: SqpollReport | null
   readonly attempts: readonly AttemptReport[]
   readonly memoryRetries: number
@@ -214,7 +215,9 @@ function walkPlan(plan: SetupPlan, calls: UringCalls, config: CompleteConfig, ma
   }
 }
 
-/** Opens a ring as `attempt` says, waiting out ENOMEM. Only the kernel's refusals are returned; all else is thrown. */
+/**
+ * Opens a ring for `attempt`, with retries after ENOMEM. Returns the kernel's refusal, throws other errors.
+ */
 function tryOpen(attempt: SetupAttempt, calls: UringCalls, retries: MemoryRetries): Ring | SystemError {
   for (;;) {
     try {
@@ -226,14 +229,16 @@ function tryOpen(attempt: SetupAttempt, calls: UringCalls, retries: MemoryRetrie
   }
 }
 
-/** The attempt that is due after a refusal; the number of attempts when none is. */
+/** The index of the attempt to make after a refusal; the number of attempts when there is none. */
 function nextAttempt(plan: SetupPlan, index: number, code: string): number {
   if (code === 'EINVAL') return index + 1
   if (plan.attempts[index]!.mode === 'regular') return plan.attempts.length
   return plan.attempts.findIndex(({ mode }) => mode === 'regular')
 }
 
-/** A kernel that takes SQPOLL and leaves it out would have us wait for a thread that is not there. */
+/**
+ * Checks that SQPOLL is in force exactly when asked for: a ring could wait for a thread that is not there.
+ */
 function checked(ring: Ring, attempt: SetupAttempt): Ring {
   const wanted = attempt.mode === 'sqpoll' ? IORING_SETUP_SQPOLL : 0
   if ((ring.flags & IORING_SETUP_SQPOLL) === wanted) return ring
@@ -243,7 +248,7 @@ function checked(ring: Ring, attempt: SetupAttempt): Ring {
   )
 }
 
-/** Why `error` came, in words: only a refusal of io_uring_setup(2) has causes of its own. */
+/** The likely cause of `error` in words. Only refusals of io_uring_setup(2) are explained further. */
 function likelyCause(error: SystemError, mode: 'sqpoll' | 'regular', machine: Machine): string {
   if (error.syscall === 'io_uring_setup') return explainRefusal(error.errno, mode, machine).text
   return `${error.syscall} failed after the kernel had granted the ring: ${errnoMessage(error.errno)}`

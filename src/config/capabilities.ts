@@ -1,5 +1,6 @@
-// What the kernel under this process can do with io_uring, asked of the kernel and not read off its version:
-// REGISTER_PROBE, REGISTER_QUERY where the kernel has it, setups and registrations tried where it has not.
+// What io_uring the kernel offers this process. The kernel is asked, its version is not relied on: by
+// REGISTER_PROBE, by REGISTER_QUERY where the kernel has it, and otherwise by trying setups and
+// registrations.
 
 import { queryKernel } from '../ring/register/query.js'
 import { flagNames, IORING_SETUP_SQPOLL, opcodeName, registerOpcodeName } from '../syscalls/abi/index.js'
@@ -63,7 +64,8 @@ const probed = new WeakMap<Machine, Capabilities>()
 /**
  * Asks the kernel what it can do. Once per thread and cheap (about a millisecond); the answer is kept.
  *
- * It never throws for a kernel that refuses: `ring.granted` is false then and says why. `URING_DISABLE` is not looked at.
+ * It never throws for a kernel that refuses: then `ring.granted` is false and `ring.reason` says why.
+ * `URING_DISABLE` is ignored.
  *
  * @param options - `refresh`: ask again, as after a limit was raised. `machine`: what to ask; tests replace it.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for options that are no object.
@@ -128,7 +130,9 @@ function askKernel(calls: UringCalls): Knowledge | null {
   }
 }
 
-/** What trying shows. A kernel that cannot be probed for opcodes (before 5.6) is not asked about registrations. */
+/**
+ * What trials show. On a kernel that cannot be probed for opcodes (before 5.6) no registrations are tried.
+ */
 function tryKernel(machine: Machine, fd: Fd, canProbe: boolean): Knowledge {
   return {
     evidence: 'trials',
@@ -139,7 +143,7 @@ function tryKernel(machine: Machine, fd: Fd, canProbe: boolean): Knowledge {
 
 /** Sets up a ring with an SQPOLL thread that sleeps at once, and closes it. */
 function trySqpoll(machine: Machine): TrialResult {
-  // The ring that was probed before is closed, but its memory may still be on the account.
+  // The ring that was probed before is closed, but its memory may still count against the limit.
   const retries = new MemoryRetries((milliseconds) => machine.sleepMs(milliseconds))
   let result: number
   do result = trySetup(machine.calls, IORING_SETUP_SQPOLL, { sq_thread_idle: 1 })

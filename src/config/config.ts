@@ -1,4 +1,4 @@
-// What a ring is asked to be: the config type, its three presets, its validation. It decides nothing.
+// The config of a ring: its type, its three presets and its validation. No decision is made here.
 
 import { MAX_CQ_ENTRIES, MAX_SQ_ENTRIES, type Restriction } from '../ring/index.js'
 import { contradiction } from '../ring/setup.js'
@@ -30,7 +30,10 @@ export type ZeroCopyPolicy = 'auto' | 'enabled' | 'disabled'
 export interface IoUringConfig {
   /** Submission queue entries: a power of two, 1 to 32768. */
   sqEntries: number
-  /** A wish, which `buildRing` only reports: bytes of each IO buffer, 1 to 1 GiB; with `directIo`, a multiple of 512. */
+  /**
+   * A wish, which `buildRing` only reports: bytes of each IO buffer, 1 to 1 GiB; a multiple of 512 with
+   * `directIo`.
+   */
   bufferSize: number
   /** A wish: buffers to register, at most 1024; at least 1 with `registerBuffers`. */
   registeredBufferCount: number
@@ -44,22 +47,25 @@ export interface IoUringConfig {
   sqpoll: boolean
   /** How long that thread spins before it sleeps, in milliseconds; 0 is the kernel's default, one second. */
   sqpollIdleMs: number
-  /** A reader of a memory-mapped basis is live on the transfer plan that this ring serves: SQPOLL is refused. */
+  /** The transfer plan that this ring serves has an active reader of a mapped basis: SQPOLL is refused. */
   mmapBasisActive: boolean
   /** Whether sockets may try SEND_ZC. */
   zeroCopyPolicy: ZeroCopyPolicy
-  /** The mapped basis is pinned with mlock(2) before each submission, so that SQPOLL may stay. Default: false. */
+  /**
+   * The mapped basis is pinned with mlock(2) before each submission, so SQPOLL is allowed. Default: false.
+   */
   pinMmapBasis?: boolean | undefined
   /** Completion queue entries, `sqEntries` to 65536. Default: the kernel's, twice `sqEntries`. */
   cqEntries?: number | undefined
   /**
    * `IORING_SETUP_*` bits wanted beside SQPOLL. Those in `OPTIONAL_SETUP_FLAGS` are given up where a kernel does not
-   * know them; any other is a condition. Default: `DEFAULT_SETUP_FLAGS`.
+   * know them; any other is required. Default: `DEFAULT_SETUP_FLAGS`.
    */
   setupFlags?: number | undefined
   /**
-   * What the ring may do for whoever holds it, by preset or line by line; all else is answered with EACCES. It is final:
-   * `IORING_REGISTER_RESTRICTIONS`. SECURITY.md tells what it is good for. Default: everything. Linux 5.10.
+   * What the ring may do for whoever holds it, as a preset or as a list of allowed things; all else fails
+   * with EACCES. It cannot be changed later (`IORING_REGISTER_RESTRICTIONS`). SECURITY.md tells what it is
+   * good for. Default: everything. Linux 5.10.
    *
    * `'read-only'`: reads from open descriptors, statx, waits. No open, which can empty a file, and no close.
    */
@@ -104,13 +110,14 @@ export function forSmallFiles(): IoUringConfig {
 const MAX_REGISTERED_BUFFERS = 1024
 /** The kernel's bound for one registered buffer. */
 const MAX_BUFFER_BYTES = 2 ** 30
-/** The smallest logical block that O_DIRECT is held to; the file system may want more. */
+/** The smallest logical block, which lengths for O_DIRECT are multiples of; the file system may want more. */
 const DIRECT_IO_UNIT_BYTES = 512
 const MAX_U32 = 0xffff_ffff
 
 const POLICIES: readonly unknown[] = ['auto', 'enabled', 'disabled']
 
-// Bits that follow from other members, which they could contradict, or that need an option that a config lacks.
+// Flags that a config must not set: they follow from other members, or need an option that a config does not
+// have.
 const GOVERNED: readonly (readonly [flag: number, text: string])[] = [
   [IORING_SETUP_SQPOLL, "has IORING_SETUP_SQPOLL: set 'sqpoll' instead"],
   [IORING_SETUP_CQSIZE, "has IORING_SETUP_CQSIZE: set 'cqEntries' instead"],
@@ -158,7 +165,7 @@ function completePreset(): CompleteConfig {
 }
 
 /**
- * The members that `config` has a value for, which is not checked yet.
+ * The members of `config` that have a value. The values are not checked yet.
  *
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for what is no object, `ERR_INVALID_ARG_VALUE` for an unknown member.
  */
@@ -168,14 +175,14 @@ export function givenMembers(config: Partial<IoUringConfig>): Partial<IoUringCon
   }
   const names = Object.keys(completePreset()) as (keyof IoUringConfig)[]
   checkMembers('config', config, names)
-  // By name, each once: a member may be inherited, or a getter.
+  // Each member is read by name and once: it may be inherited, or a getter.
   const given = names.map((name) => [name, config[name]] as const).filter(([, value]) => value !== undefined)
   return Object.fromEntries(given) as Partial<IoUringConfig>
 }
 
 /**
- * Checks a config as a whole and fills in the default for each member that is missing or undefined. Nothing has been
- * asked of the kernel by then.
+ * Checks a config as a whole and fills in the default for each member that is missing or undefined. It does
+ * not ask the kernel anything.
  *
  * @returns A new object; `config` is left as it is.
  * @throws TypeError `ERR_INVALID_ARG_TYPE` (a member of the wrong type), `ERR_INVALID_ARG_VALUE` (an unknown member,
@@ -214,6 +221,6 @@ export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteCon
   checkSetupFlags(whole.setupFlags)
   if (whole.restrictions === undefined) return whole
   checkRestrictions(whole.restrictions)
-  // Restrictions are put in force before the ring is enabled.
+  // Restrictions can only be registered while the ring is disabled.
   return { ...whole, setupFlags: whole.setupFlags | IORING_SETUP_R_DISABLED }
 }

@@ -1,15 +1,15 @@
-// The signs of a rootless container. They are reported; whether SQPOLL is skipped for them is decided in
-// sqpoll-policy.ts, by the kernel's age.
+// Detects signs of a rootless container. They are only reported here; sqpoll-policy.ts decides by the
+// kernel's age whether SQPOLL is skipped because of them.
 
 import type { Machine } from './machine.js'
 
 /** Which sign of a container was found first, or `not-rootless`. */
 export type RootlessSignal = 'non-identity-uid-map' | 'podman-containerenv' | 'docker-env' | 'not-rootless'
 
-/** The whole range of user ids mapped onto itself: no user namespace, or one as good as none. */
+/** Whether all user ids map to themselves: there is no user namespace, or one that changes nothing. */
 function isIdentityMap(text: string): boolean {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  // An empty map says nothing, so the marker files are asked.
+  // An empty map tells nothing, so the marker files decide.
   if (lines.length === 0) return true
   return lines.length === 1 && lines[0]!.trim().split(/\s+/).join(' ') === '0 0 4294967295'
 }
@@ -17,9 +17,9 @@ function isIdentityMap(text: string): boolean {
 const found = new WeakMap<Machine, RootlessSignal>()
 
 /**
- * Looks for the signs of a rootless container: a user id map that is not the identity, then the marker files of Podman
- * and Docker. The marker files are there in containers that run as real root too, so the label names a sign and proves
- * nothing. Looked for once; it does not change while a process lives.
+ * Looks for the signs of a rootless container: a user id map that is not the identity, then the marker files
+ * of Podman and Docker. The marker files also exist in containers that run as real root, so the result names
+ * a sign and proves nothing. It is determined once, since it does not change while the process lives.
  *
  * @see user_namespaces(7)
  */

@@ -1,6 +1,6 @@
-// The kernel's release string, read as a version. It words messages and decides the one thing that cannot be probed
-// without being refused (SQPOLL in an old container); everything else is asked of the kernel, since distributions
-// backport.
+// Parses the kernel's release string into a version. The version serves to word messages, and decides the one
+// thing that cannot be probed without being refused (SQPOLL in an old container). Everything else is asked of
+// the kernel, since distributions backport features.
 
 /** The numbers at the front of a kernel release. */
 export interface KernelVersion {
@@ -13,7 +13,7 @@ export interface KernelVersion {
 /**
  * Reads the version out of a kernel release: `5.10.159-20950-g1` is 5.10.159, `6.1.0` is 6.1.0.
  *
- * @returns null for a release without a minor number, such as `5`: what it means cannot be told.
+ * @returns null for a release without a minor number, such as `5`, whose meaning is unclear.
  * @see uname(2)
  */
 export function parseKernelRelease(release: string): KernelVersion | null {

@@ -1,5 +1,5 @@
-// Everything `config/` asks of the machine, as one replaceable object: tests put a kernel, a container or a limit in
-// its place that this machine does not have.
+// Everything that `config/` asks of the machine, as one replaceable object: tests replace it to simulate a
+// kernel, a container or a limit that this machine does not have.
 
 import { accessSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
@@ -13,7 +13,7 @@ export interface Machine {
   readonly platform: string
   /** The kernel release, as `uname -r` prints it; empty when it cannot be read. */
   readonly release: string
-  /** Read at each question, never kept. */
+  /** Read anew each time, never cached. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly calls: UringCalls
   /** Why no C library could be loaded; null when one was. */
@@ -69,8 +69,8 @@ export const thisMachine: Machine = {
     close(fd)
   },
   sleepMs(milliseconds) {
-    // Order: none is wanted; the word is private and stays 0. This is the one way JavaScript has to sleep without
-    // turning the event loop, which a synchronous build must not do.
+    // Order: none is needed; the word is private and stays 0. This is the only way for JavaScript to sleep
+    // without running the event loop, which a synchronous build must not do.
     Atomics.wait(neverNotified, 0, 0, milliseconds)
   },
 }

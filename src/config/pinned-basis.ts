@@ -1,6 +1,6 @@
-// Windows of a mapped basis whose pages are pinned with mlock(2) before each submission, until the CQE is reaped: a fault
-// on them cannot then hold up the SQPOLL thread, which every operation of its rings waits for. Pinning does not help
-// against a truncation of the file: the operation fails with EFAULT all the same.
+// Pins windows of a mapped basis with mlock(2) before each submission, until the CQE is reaped. Page faults
+// in them then cannot hold up the SQPOLL thread, and with it every operation of its rings. Pinning does not
+// help when the file is truncated: the operation still fails with EFAULT.
 
 import { checkInteger, invalidState } from '../syscalls/argument-errors.js'
 import { errnoName, systemError } from '../syscalls/errno.js'
@@ -30,13 +30,13 @@ export interface LockCalls {
 }
 
 /**
- * What came of a wish to pin. Where it was not granted, the caller gives this batch to a regular ring or reads it
+ * The outcome of an attempt to pin. When it failed, the caller gives this batch to a regular ring or reads it
  * through a buffer.
  */
 export type PinOutcome =
   | { readonly pinned: true; readonly window: PinnedWindow }
   | { readonly pinned: false; readonly reason: 'downgraded'; readonly errno: number; readonly code: string }
-  /** Too many pins were refused in this process: none is tried any more. */
+  /** Too many pins were refused in this process: pinning is no longer tried. */
   | { readonly pinned: false; readonly reason: 'off' }
 
 /** Whole pages, as addresses. */
@@ -45,8 +45,8 @@ interface Span {
   readonly end: Address
 }
 
-// Locks do not nest: one munlock(2) undoes every mlock(2) of a page. Windows of one basis overlap at block boundaries, so
-// what is still wanted by others is known here and left alone.
+// The live windows. Locks do not nest: one munlock(2) undoes every mlock(2) of a page. Windows of one basis
+// overlap at block boundaries, so pages that another live window needs are left pinned.
 const live = new Map<Span, PinnableRegion>()
 
 const DOWNGRADES: readonly string[] = ['EAGAIN', 'EPERM', 'ENOMEM']
@@ -55,7 +55,9 @@ const kernelLocks: LockCalls = { mlock, munlock }
 
 let pageSize = 0
 
-/** Where /proc does not tell the page size, the largest that the architecture has: too wide a window is refused. */
+/**
+ * The page size; if /proc does not tell, the architecture's largest: too wide a window is at worst refused.
+ */
 function wholePage(): number {
   if (pageSize === 0) pageSize = pageBytes(thisMachine) ?? (process.arch === 'x64' ? PAGE_BYTES : 65536)
   return pageSize
@@ -65,7 +67,7 @@ function wholePage(): number {
 function uncovered(span: Span): Span[] {
   let parts: Span[] = [span]
   for (const [other, region] of live) {
-    // Unmapped: its pages are unpinned, and these may be another region's at the same place.
+    // An unmapped region has no pinned pages; another region may be at the same place by now.
     if (!region.mapped) continue
     if (other.end <= span.start || other.start >= span.end) continue
     parts = parts.flatMap(({ start, end }) => [
@@ -76,7 +78,7 @@ function uncovered(span: Span): Span[] {
   return parts
 }
 
-/** Unpins what of `span` is wanted by nobody else. @returns 0, or the first negated errno. */
+/** Unpins the parts of `span` that no live window covers. @returns 0, or the first negated errno. */
 function unpin(span: Span, calls: LockCalls): number {
   let failure = 0
   for (const { start, end } of uncovered(span)) {
@@ -130,8 +132,9 @@ export class PinnedWindow {
 /**
  * Pins the pages of `region` that hold `length` bytes from `offset`, before an operation on them is submitted.
  *
- * EAGAIN, EPERM and ENOMEM are answers: they are counted, and logged once in a process. Once one in twenty attempts has
- * been refused, pinning is off for the process, and plans with a mapped basis are refused SQPOLL again.
+ * EAGAIN, EPERM and ENOMEM are returned and not thrown; they are counted, and logged once per process. Once
+ * one in twenty attempts has been refused, pinning is off for the process, and plans with a mapped basis are
+ * refused SQPOLL again.
  *
  * @param offset - Bytes from the start of the region.
  * @param length - Bytes, 1 to 4194304; the window is widened to whole pages.
@@ -157,7 +160,7 @@ export function pinWindow(
   const result = calls.mlock(span.start, span.end - span.start)
   if (result >= 0) return { pinned: true, window: new PinnedWindow(span, region, calls) }
 
-  // A failed mlock(2) may have pinned a part.
+  // A failed mlock(2) may have pinned a part of the window.
   unpin(span, calls)
   const code = errnoName(result)
   if (!DOWNGRADES.includes(code)) throw systemError(result, 'mlock')

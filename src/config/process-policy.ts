@@ -1,10 +1,11 @@
-// What holds for the whole process: SQPOLL switched off, SQPOLL fallen back once, pinning of mapped bases given up.
-// Deciding functions never read it by themselves; they are given a `PolicyState`.
+// State of the whole process: whether SQPOLL is switched off, whether it ever fell back, whether pinning of
+// mapped bases was given up. The functions that plan a ring do not read it themselves; they are passed a
+// `PolicyState`.
 
 import { isSharedArrayBuffer } from 'node:util/types'
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 
-/** What of the process bears on a plan. */
+/** The state of the process that affects a plan. */
 export interface PolicyState {
   /** `disableSqpoll` was called. */
   readonly sqpollDisabled: boolean
@@ -12,7 +13,7 @@ export interface PolicyState {
   readonly pinningOff: boolean
 }
 
-/** How often pages of a mapped basis were to be pinned, and how often that was refused. */
+/** How often it was tried to pin pages of a mapped basis, and how often that was refused. */
 export interface PinStatistics {
   readonly attempts: number
   readonly downgrades: number
@@ -31,9 +32,9 @@ const WORDS = 5
 const PIN_DOWNGRADE_SHARE = 0.05
 
 /**
- * Each worker thread loads this module anew. Environment data is handed to every worker started later, and a
- * SharedArrayBuffer in it is one and the same memory there: that makes the state process-wide for the thread that
- * imports this module first and for all below it. Workers older than that import have a state of their own.
+ * Each worker thread loads this module anew. Every worker started later gets the environment data, and a
+ * SharedArrayBuffer in it is the same memory there. So the thread that imports this module first shares the
+ * state with all threads below it. Workers started before that import have a state of their own.
  */
 function sharedWords(): Int32Array {
   const existing: unknown = getEnvironmentData(KEY)
@@ -43,21 +44,22 @@ function sharedWords(): Int32Array {
   return new Int32Array(memory)
 }
 
-// Order: each word stands for itself, so the Atomics below order nothing between them; they make a word written by
-// one thread visible to the others, and keep two threads that count at once from losing a count.
+// Order: the words are independent, so the Atomics below order nothing between them. They make a word written
+// by one thread visible to the others, and no count is lost when two threads count at once.
 const words = sharedWords()
 
 /**
- * Whether any ring of this process that was to have SQPOLL was built without it: refused for a mapped basis, skipped
- * in an old rootless container, or refused by the kernel. It stays true; what became of one ring is in its report.
+ * Whether any ring of this process was built without the SQPOLL it asked for: refused for a mapped basis,
+ * skipped in an old rootless container, or refused by the kernel. It stays true; for a single ring see its
+ * report.
  */
 export function sqpollFellBack(): boolean {
   return Atomics.load(words, FELL_BACK) !== 0
 }
 
 /**
- * Switches SQPOLL off for the process, for good; a second call changes nothing. Rings that exist keep their threads, and
- * all other features stay active.
+ * Switches SQPOLL off for the process, for good; a second call changes nothing. Rings that exist keep their
+ * threads, and all other features stay active.
  */
 export function disableSqpoll(): void {
   Atomics.store(words, DISABLED, 1)
@@ -80,17 +82,17 @@ export function pinStatistics(): PinStatistics {
   }
 }
 
-/** @internal A ring that was to have SQPOLL goes without. */
+/** @internal Notes that a ring goes without the SQPOLL it asked for. */
 export function noteSqpollFellBack(): void {
   Atomics.store(words, FELL_BACK, 1)
 }
 
-/** @internal Pages are about to be pinned. */
+/** @internal Counts an attempt to pin pages; called before it. */
 export function countPinAttempt(): void {
   Atomics.add(words, PIN_ATTEMPTS, 1)
 }
 
-/** @internal That was refused. @returns Whether it was the first time in this process. */
+/** @internal Counts a refused attempt. @returns Whether it was the first in this process. */
 export function countPinDowngrade(): boolean {
   const earlier = Atomics.add(words, PIN_DOWNGRADES, 1)
   const attempts = Atomics.load(words, PIN_ATTEMPTS)
@@ -98,7 +100,7 @@ export function countPinDowngrade(): boolean {
   return earlier === 0
 }
 
-/** @internal Back to the state of a fresh process: for tests alone. */
+/** @internal Restores the state of a fresh process; for tests only. */
 export function resetProcessPolicyForTests(): void {
   for (let word = 0; word < WORDS; word++) Atomics.store(words, word, 0)
 }

@@ -1,5 +1,5 @@
-// What /proc tells about this process and bears on io_uring: capabilities, groups, seccomp, limits, page size. Each
-// question has the answer null when /proc does not say.
+// What /proc tells about this process that matters for io_uring: capabilities, groups, seccomp, limits, page
+// size. Each function returns null when /proc does not tell.
 
 import type { Machine } from './machine.js'
 
@@ -22,7 +22,7 @@ export interface ProcessStatus {
 export function processStatus(machine: Machine): ProcessStatus | null {
   const text = machine.readFile('/proc/self/status')
   if (text === null) return null
-  // A list may be empty, and the next line is another field's.
+  // Match within one line only: a list may be empty, and the next line belongs to another field.
   const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1] ?? ''
   const numbers = (list: string): number[] => list.split(/\s+/).filter(Boolean).map(Number)
   const capabilities = /^[0-9a-f]+$/i.test(field('CapEff')) ? BigInt(`0x${field('CapEff')}`) : 0n

@@ -1,5 +1,5 @@
-// Why the kernel refused a ring, told from the errno and from what /proc says: the likely cause, and what to do about
-// it. One errno has many causes here, and users are left alone with the number elsewhere.
+// Explains why the kernel refused a ring, from the errno and from what /proc says: the likely cause, and what
+// to do about it. One errno has many causes here, so the number alone does not help a user.
 
 import { errnoMessage, errnoName } from '../syscalls/errno.js'
 import { isAtLeast, parseKernelRelease } from './kernel-version.js'
@@ -50,7 +50,7 @@ export function explainRefusal(errno: number, mode: 'sqpoll' | 'regular', machin
       return explainNoThread(errno, mode, machine)
     case 'EMFILE': {
       const limit = openFilesLimit(machine)
-      // The limit's own file cannot be opened either when there is no descriptor left.
+      // When no descriptor is left, the file that tells the limit cannot be opened either.
       const value = limit === null ? 'is used up' : `of ${limit} descriptors is used up`
       return {
         cause: 'open-files-limit',
@@ -125,7 +125,9 @@ function explainNotPermitted(errno: number, mode: 'sqpoll' | 'regular', machine:
   return { cause: 'seccomp-or-container', text }
 }
 
-/** Whether io_uring_disabled 1 leaves this process out: by capability in the first user namespace, or by group. */
+/**
+ * Whether io_uring_disabled 1 exempts this process: by capability in the initial user namespace, or by group.
+ */
 function isExempt(machine: Machine, group: number | null): boolean {
   const status = processStatus(machine)
   if (status === null) return false
@@ -133,12 +135,12 @@ function isExempt(machine: Machine, group: number | null): boolean {
   return group !== null && group >= 0 && status.groups.includes(group)
 }
 
-/** In another user namespace a capability does not count for what is looked at here. */
+/** Whether this is the initial user namespace: capabilities in another one do not count for these checks. */
 function isFirstNamespace(machine: Machine): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(machine.readFile('/proc/self/uid_map') ?? '')
 }
 
-/** Why RLIMIT_MEMLOCK cannot be what a ring has met; null where it can. */
+/** Why RLIMIT_MEMLOCK cannot be the cause; null when it can. */
 function memlockIsNotIt(limit: number | null, machine: Machine): string | null {
   if (limit === Number.POSITIVE_INFINITY) return 'RLIMIT_MEMLOCK is unlimited'
   if (processStatus(machine)?.ipcLock && isFirstNamespace(machine))
@@ -168,7 +170,7 @@ function explainNoThread(errno: number, mode: 'sqpoll' | 'regular', machine: Mac
   return { cause: 'thread-limit', text: `the SQPOLL thread cannot be started: ${threadsSpent(machine)}` }
 }
 
-/** Operations that wait end in ECANCELED, though nobody cancelled them. */
+/** Explains why operations that wait do not complete: they end in ECANCELED uncancelled, or not at all. */
 export function explainNoWorker(machine: Machine): Refusal {
   const text = `the kernel cannot start a thread for operations that wait: ${threadsSpent(machine)}`
   return { cause: 'thread-limit', text }

@@ -1,5 +1,5 @@
-// What a ring may do for whoever holds it: presets of allowlists for IORING_REGISTER_RESTRICTIONS, and their putting in
-// force. The list is in force from the moment the ring is enabled, and final.
+// Limits what a ring may do for whoever holds it: presets of allowlists for IORING_REGISTER_RESTRICTIONS, and
+// the function that registers them. A list takes effect when the ring is enabled, and is final.
 
 import { type Restriction, type Ring, registerProbe, registerRestrictions } from '../ring/index.js'
 import {
@@ -39,7 +39,7 @@ import {
 } from '../syscalls/abi/index.js'
 import type { SystemError } from '../syscalls/errno.js'
 
-/** Ready-made allowlists, by what they leave possible. */
+/** Ready-made allowlists, named after what they allow. */
 export type RestrictionPreset = 'read-only'
 
 export const RESTRICTION_PRESETS: readonly RestrictionPreset[] = ['read-only']
@@ -50,8 +50,8 @@ interface Allowed {
 }
 
 const PRESETS: Readonly<Record<RestrictionPreset, Allowed>> = {
-  // Reading from descriptors that are open, and waiting. Nothing that opens, closes, writes, removes, connects, sends, or
-  // reaches another ring: an open may make a file or empty it.
+  // Reading from open descriptors, and waiting. Nothing that opens, closes, writes, removes, connects, sends,
+  // or reaches another ring: an open may create or empty a file.
   'read-only': {
     operations: [
       IORING_OP_NOP,
@@ -82,7 +82,7 @@ const PRESETS: Readonly<Record<RestrictionPreset, Allowed>> = {
   },
 }
 
-/** Entry flags say how an operation is carried out, never what it may reach. */
+/** All are allowed: entry flags say how an operation is carried out, never what it may access. */
 const ANY_FLAGS: number =
   IOSQE_FIXED_FILE |
   IOSQE_IO_DRAIN |
@@ -93,8 +93,8 @@ const ANY_FLAGS: number =
   IOSQE_CQE_SKIP_SUCCESS
 
 /**
- * What this library itself needs to wake the event loop, to speed up its entries and to close the ring without leaving
- * anything behind. It opens no way to a file or to memory.
+ * What this library itself needs to wake the event loop, to make enter(2) faster and to close the ring
+ * without leaving anything behind. It gives no access to a file or to memory.
  */
 const NEEDED: readonly number[] = [
   IORING_REGISTER_EVENTFD,
@@ -103,7 +103,7 @@ const NEEDED: readonly number[] = [
   IORING_REGISTER_SYNC_CANCEL,
 ]
 
-/** @returns Lines that must be taken as they are, and registrations that a kernel may not know yet. */
+/** @returns Lines that the kernel must accept, and registrations that it may not know yet. */
 function linesOf(
   ring: Ring,
   restrictions: RestrictionPreset | readonly Restriction[],
@@ -126,14 +126,15 @@ function optional(restrictions: readonly Restriction[]): number[] {
 }
 
 /**
- * Puts `restrictions` in force on a ring that was set up with R_DISABLED, and enables it. Linux 5.10.
+ * Registers `restrictions` with a ring that was set up with R_DISABLED, and enables it. Linux 5.10.
  *
- * @throws TypeError, RangeError for a line that is none; SystemError `io_uring_register`: EINVAL for an opcode that the
- *   kernel does not know.
+ * @throws TypeError, RangeError for an invalid line; SystemError `io_uring_register`: EINVAL for an opcode
+ *   that the kernel does not know.
  */
 export function restrictRing(ring: Ring, restrictions: RestrictionPreset | readonly Restriction[]): void {
   const { lines, registrations } = linesOf(ring, restrictions)
-  // The numbers grow with the releases: what an older kernel does not know is at the end.
+  // Newer opcodes have higher numbers: those that an older kernel does not know are at the end, dropped
+  // first.
   registrations.sort((a, b) => a - b)
   for (;;) {
     try {

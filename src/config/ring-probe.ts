@@ -1,5 +1,5 @@
-// What one small ring tells about the kernel: whether rings can be had at all, the features, the opcodes, whether
-// provided-buffer rings work. Opened, asked and closed; nothing is kept.
+// What one small ring tells about the kernel: whether rings can be set up at all, the features, the opcodes,
+// whether provided-buffer rings work. The ring is opened, asked and closed; nothing is kept.
 
 import { IOSQE_ASYNC, prepNop, Ring } from '../ring/index.js'
 import { callRegister } from '../ring/register/call.js'
@@ -30,26 +30,26 @@ export interface RingProbe {
   /** A provided-buffer ring could be registered. */
   readonly pbufRing: boolean
   /**
-   * 0, or the negated errno of an operation that needs a thread of the kernel. When none can be started: ECANCELED, or
-   * ETIME where the kernel goes on trying.
+   * 0, or the negated errno of an operation that needs a kernel thread. When none can be started: ECANCELED,
+   * or ETIME where the kernel keeps trying.
    */
   readonly thread: number
 }
 
-/** For a thread to start, on the busiest of machines. */
+/** Enough time for a thread to start, even on a very busy machine. */
 const THREAD_TIMEOUT_MS = 1000
 
 const EAGAIN = -11
 const ETIME = -62
 
-/** Two entries fit the smallest memory that a ring can have: two pages. */
+/** Two entries fit into the smallest memory that a ring can have: two pages. */
 const ENTRIES = 2
 
 /**
- * Opens a small ring, waiting out ENOMEM; asks it; closes it.
+ * Opens a small ring (with retries after ENOMEM), asks it and closes it.
  *
- * @param whileOpen - Asks more of the ring before it is closed; told whether the ring could be asked for its opcodes.
- * @throws Error where the kernel breaks a promise of its ABI; a refusal is an answer.
+ * @param whileOpen - Called before the ring is closed, to ask more. `canProbe`: opcodes could be probed.
+ * @throws Error where the kernel breaks a promise of its ABI; a refusal is returned.
  */
 export function probeRing(machine: Machine, whileOpen?: (ring: Ring, canProbe: boolean) => void): RingProbe {
   const retries = new MemoryRetries((milliseconds) => machine.sleepMs(milliseconds))
@@ -98,7 +98,7 @@ function takesPbufRing(ring: Ring): boolean {
   try {
     memory = MappedRegion.anonymous(PAGE_BYTES)
   } catch (error) {
-    // Without a page to spare it is of no use either.
+    // Without a free page such a ring would be of no use either.
     if (error instanceof SystemError) return false
     throw error
   }
@@ -112,10 +112,10 @@ function takesPbufRing(ring: Ring): boolean {
 }
 
 /**
- * Has one operation run in a thread of the kernel. Where RLIMIT_NPROC or pids.max allows none, the kernel cancels every
- * such operation, as if somebody had asked for it; older ones (seen in the io_uring of 5.15) try again and again. The
- * thread that is started stays with this thread of ours, whatever becomes of the ring: a limit that is reached later does
- * no harm any more.
+ * Makes the kernel run one operation in a worker thread. Where RLIMIT_NPROC or pids.max allows none, the
+ * kernel cancels every such operation, as if somebody had asked for it; older kernels (seen in the io_uring
+ * of 5.15) try again and again. The worker stays with the calling thread, even after the ring is closed, so a
+ * limit that is reached later does no harm.
  */
 function startThread(ring: Ring, machine: Machine): number {
   try {
@@ -132,7 +132,7 @@ function startThread(ring: Ring, machine: Machine): number {
   return result ?? (canHaveThread(machine) ? 0 : ETIME)
 }
 
-/** Whether the kernel starts a thread for SQPOLL, or refuses that for another reason than the want of one. */
+/** Whether the kernel starts a thread for SQPOLL, or refuses it for a reason other than a lack of threads. */
 function canHaveThread({ calls, close }: Machine): boolean {
   const fd = trySetup(calls, IORING_SETUP_SQPOLL, { sq_thread_idle: 1 })
   if (fd >= 0) close(fd)

@@ -1,5 +1,5 @@
-// Which setup flags a ring gets by default, which of them it can do without, and in which order they are given up
-// where the kernel does not know them.
+// Which setup flags a ring gets by default, which flags it can do without, and in which order these are given
+// up when the kernel does not know them.
 
 import {
   flagNames,
@@ -13,17 +13,18 @@ import {
 } from '../syscalls/abi/index.js'
 
 /**
- * The flags a ring gets unless `setupFlags` says otherwise. One thread submits (SINGLE_ISSUER, Linux 6.0), that thread
- * is not interrupted to run completions since it enters the kernel often enough (COOP_TASKRUN, 5.19), and a bad SQE does
- * not hold up those behind it (SUBMIT_ALL, 5.18).
+ * The flags a ring gets unless `setupFlags` says otherwise. One thread submits (SINGLE_ISSUER, Linux 6.0).
+ * That thread enters the kernel often enough, so it is not interrupted to run completions (COOP_TASKRUN,
+ * 5.19). A bad SQE does not hold up those behind it (SUBMIT_ALL, 5.18).
  */
 export const DEFAULT_SETUP_FLAGS: number =
   IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL
 
 /**
- * The flags a ring can do without, in the order in which they are given up on EINVAL: newest first, so that the first
- * ring that a kernel accepts lacks only what that kernel does not know. Each changes how fast a ring is or how it
- * reports, none what an operation means; any other flag is a condition and never given up.
+ * The flags a ring can do without, in the order in which they are given up on EINVAL: newest first, so that
+ * the first ring that a kernel accepts lacks only what that kernel does not know. Each affects how fast a
+ * ring is or how it reports; none changes what an operation does. Any other flag is required and never given
+ * up.
  */
 export const OPTIONAL_SETUP_FLAGS: readonly number[] = [
   IORING_SETUP_NO_SQARRAY, // Linux 6.6
@@ -49,7 +50,7 @@ export function setupFlagNames(flags: number): SetupFlagName[] {
   return flagNames('IORING_SETUP_', flags) as SetupFlagName[]
 }
 
-/** Takes out `flag`, and TASKRUN_FLAG with it when nothing is left that it could report on. */
+/** Removes `flag`, and TASKRUN_FLAG too when no flag is left that it needs. */
 function without(flags: number, flag: number): number {
   const rest = flags & ~flag
   const reports = rest & (IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN)

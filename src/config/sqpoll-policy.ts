@@ -1,5 +1,5 @@
-// The decision about SQPOLL, and the plan that follows from it: pure functions from what is asked for, what the machine
-// is and what the process has settled, to an ordered list of setups to try. build-ring.ts walks that list.
+// Decides whether SQPOLL is tried, and plans the setup of a ring. Pure functions turn a config, facts about
+// the machine and the state of the process into an ordered list of setups, which build-ring.ts tries.
 
 import type { RingOptions } from '../ring/index.js'
 import { IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/abi/index.js'
@@ -9,7 +9,7 @@ import { isAtLeast, type KernelVersion } from './kernel-version.js'
 import type { PolicyState } from './process-policy.js'
 import { flagLadder, SQPOLL_EXCLUDES, setupFlagNames } from './setup-flags.js'
 
-/** What became of the wish for SQPOLL. */
+/** Whether SQPOLL was granted, or why not. */
 export type SqpollReason =
   | 'not-requested'
   | 'disabled-by-policy'
@@ -18,9 +18,11 @@ export type SqpollReason =
   | 'kernel-refused'
   | 'granted'
 
-/** What of the machine bears on a plan. `probe()` gives all of it and more. */
+/** The facts about the machine that affect a plan. `probe()` gives all of them and more. */
 export interface SetupFacts {
-  /** null when the release could not be read: the kernel is then taken for a recent one, and asked. */
+  /**
+   * null when the release could not be read: the kernel is then assumed to be recent, and SQPOLL is tried.
+   */
   readonly kernelVersion: KernelVersion | null
   readonly rootless: RootlessSignal
 }
@@ -39,7 +41,7 @@ export type SqpollDecision =
   | { readonly attempt: true }
   | { readonly attempt: false; readonly refusal: SqpollRefusal | null }
 
-/** Something asked for that one setup goes without. */
+/** A requested flag that one setup goes without. */
 export interface GivenUp {
   readonly flag: SetupFlagName
   /** Refused together with SQPOLL; unknown to the kernel; or, for SQPOLL itself, refused. */
@@ -55,19 +57,19 @@ export interface SetupAttempt {
 }
 
 /**
- * What to try, in order. After EINVAL the next attempt is due; after any other refusal of an SQPOLL attempt the first
- * regular one; after any other refusal of a regular attempt none.
+ * What to try, in order. After EINVAL follows the next attempt; after any other refusal of an SQPOLL attempt,
+ * the first regular one; after any other refusal of a regular attempt, none.
  */
 export interface SetupPlan {
   readonly attempts: readonly SetupAttempt[]
-  /** What was asked for and is not tried. */
+  /** What was requested but is not tried. */
   readonly refusals: readonly SqpollRefusal[]
 }
 
 const MMAP_BASIS_WARNING =
   'refusing SQPOLL because an mmap basis reader is active on this transfer plan; falling back to a regular ring'
 
-/** Unprivileged SQPOLL came with this release; before it, a rootless container cannot have it. */
+/** The first release with unprivileged SQPOLL; before it, a rootless container cannot have SQPOLL. */
 const UNPRIVILEGED_SQPOLL = '5.13'
 
 /**

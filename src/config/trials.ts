@@ -1,5 +1,6 @@
-// What a kernel without IORING_REGISTER_QUERY knows, found out by trying: each setup flag on a small ring that is closed
-// at once, each registration with an argument that cannot be read. Nothing here changes anything.
+// Finds out by trying what a kernel without IORING_REGISTER_QUERY knows: each setup flag on a small ring that
+// is closed at once, and each registration with an argument that the kernel cannot read. No trial has a
+// lasting effect.
 
 import {
   constantNames,
@@ -53,7 +54,9 @@ import type { Machine } from './machine.js'
 const EFAULT = -14
 const EINVAL = -22
 
-/** Flags that a setup refuses without others. NO_MMAP without memory ends in EFAULT, but only where it is known. */
+/**
+ * Flags that setup refuses without others. NO_MMAP without memory gives EFAULT, but only where it is known.
+ */
 const COMPANIONS: ReadonlyMap<number, number> = new Map([
   [IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN],
   [IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER],
@@ -64,7 +67,11 @@ const COMPANIONS: ReadonlyMap<number, number> = new Map([
 
 type Params = Partial<Record<keyof typeof IO_URING_PARAMS.fields, number>>
 
-/** A setup of two entries. @returns The descriptor, which is the caller's to close, or a negated errno. */
+/**
+ * Sets up a ring of two entries.
+ *
+ * @returns The descriptor, which the caller must close, or a negated errno.
+ */
 export function trySetup(calls: UringCalls, flags: number, more: Readonly<Params> = {}): number {
   const params = Struct.alloc(IO_URING_PARAMS).set('flags', flags).assign(more)
   return calls.setup(2, params.address)
@@ -83,8 +90,8 @@ const NAMED_FLAGS = constantNames()
   .reduce((flags, name) => flags | Number(constantValue(name as 'IORING_SETUP_SQPOLL')), 0)
 
 /**
- * The setup flags that the kernel knows. Any errno but EINVAL is the answer of a kernel that knew the flag and had
- * another objection.
+ * The setup flags that the kernel knows. Any errno other than EINVAL means that the kernel knows the flag and
+ * refuses for another reason.
  *
  * @param openRing - A ring for ATTACH_WQ to attach to.
  */
@@ -101,10 +108,10 @@ export function trySetupFlags(machine: Machine, openRing: Fd): number {
   return known
 }
 
-/** No page is ever mapped here, so an argument at this address is one that the kernel fails to read. */
+/** No page is ever mapped here, so the kernel fails to read an argument at this address. */
 const UNREADABLE = 8
 
-/** For each registration younger than PROBE: how many (or how large) the kernel wants its argument to be. */
+/** For each registration newer than PROBE: the count (or size) that the kernel wants for its argument. */
 const REGISTRATIONS: readonly (readonly [opcode: number, count: number])[] = [
   [IORING_REGISTER_RESTRICTIONS, 1],
   [IORING_REGISTER_FILES2, 32],
@@ -138,7 +145,7 @@ const REGISTRATIONS: readonly (readonly [opcode: number, count: number])[] = [
  */
 export function tryRegistrations(machine: Machine, openRing: Fd): number[] {
   const { calls } = machine
-  // Whoever can probe opcodes (Linux 5.6) has everything up to personalities.
+  // A kernel that can probe opcodes (Linux 5.6) has everything up to personalities.
   const known = Array.from({ length: IORING_REGISTER_RESTRICTIONS }, (_, opcode) => opcode)
   const kind = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQE32
   const special = trySetup(calls, kind)
@@ -149,7 +156,8 @@ export function tryRegistrations(machine: Machine, openRing: Fd): number[] {
   if (calls.register(ring, IORING_REGISTER_ENABLE_RINGS, 0, 0) !== EINVAL) {
     known.push(IORING_REGISTER_ENABLE_RINGS)
   }
-  // Not tried, for it would undo the affinity that somebody chose for this thread's workers; it came with its opposite.
+  // Not tried, because it would undo an affinity chosen for this thread's workers. It came together with its
+  // opposite.
   if (known.includes(IORING_REGISTER_IOWQ_AFF)) known.push(IORING_UNREGISTER_IOWQ_AFF)
   // This one is sent without a ring.
   if (calls.register(-1, IORING_REGISTER_SEND_MSG_RING, UNREADABLE, 1) === EFAULT) {

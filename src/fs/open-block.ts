@@ -11,6 +11,8 @@ export const OPEN_HOW_BYTES = 24
 export const O_CLOEXEC = 0o2000000
 const O_ACCMODE = 3
 const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
+/** O_CREAT, and what O_TMPFILE has beside O_DIRECTORY. */
+const MAKES_FILE = O_CREAT | 0o20000000
 
 /** @returns The block, to be freed by its taker. */
 export function openBlock(
@@ -29,7 +31,7 @@ export function openBlock(
   if (resolveBits !== 0) {
     block.view.setBigUint64(0, BigInt((flags | O_CLOEXEC) >>> 0), true)
     // openat2 refuses a mode where nothing is made, and bits that are no permissions.
-    block.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode & 0o7777 : 0), true)
+    block.view.setBigUint64(8, BigInt(flags & MAKES_FILE ? mode & 0o7777 : 0), true)
     block.view.setBigUint64(16, BigInt(resolveBits), true)
   }
   return block

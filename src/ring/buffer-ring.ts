@@ -1,6 +1,6 @@
-// A provided-buffer ring: a queue in shared memory through which buffers go to the kernel, which picks one for each
-// operation with `IOSQE_BUFFER_SELECT` that has data. It knows which buffers the kernel has and how far each is used;
-// what is in them is the caller's business.
+// A provided-buffer ring: a queue in shared memory that hands buffers to the kernel. The kernel picks one for
+// each operation with `IOSQE_BUFFER_SELECT` that has data. This file tracks which buffers the kernel has and
+// how far each is used; it does not look at their contents.
 
 import {
   IO_URING_BUF_REG,
@@ -34,8 +34,9 @@ import { callRegister, checkMappable, checkRegister, type Hints, registerError }
 import type { Ring } from './ring.js'
 
 /**
- * The highest group that can be mapped from the kernel. The number shares the mmap offset with the bits that say what
- * is mapped, and the kernel does not notice when it runs into them: group 32768 is taken for another mapping.
+ * The highest group that can be mapped from the kernel. The mmap offset holds the group number below the bits
+ * that select what is mapped. The kernel does not check that the two overlap: it takes group 32768 for
+ * another mapping.
  */
 const MAX_MAPPED_GROUP = (2 ** 32 - IORING_OFF_MMAP_MASK) / 2 ** IORING_OFF_PBUF_SHIFT - 1
 
@@ -176,11 +177,12 @@ function unregister(ring: Ring, group: GroupId): number {
 /**
  * A group of buffers provided to a ring. Linux 5.19.
  *
- * The way of a buffer: `add` and `advance` give it to the kernel (with `bufferBytes`, `setup` has done so); a CQE names
- * it (`bufferIdOf`); `take` says which part of it was filled; once the data is used, `recycle` gives it back.
+ * The life of a buffer: `add` and `advance` give it to the kernel (with `bufferBytes`, `setup` does so); a
+ * CQE names it (`bufferIdOf`); `take` says which part of it was filled; once the data is used, `recycle`
+ * gives it back.
  *
- * The memory stays mapped until `close`, whatever becomes of this object: close it when no operation uses the group any
- * more, before or after the ring.
+ * The memory stays mapped until `close`, even if this object is collected. Close it when no operation uses
+ * the group any more, before or after the ring.
  *
  * @see io_uring_provided_buffers(7), io_uring_setup_buf_ring(3)
  */
@@ -193,7 +195,8 @@ export class BufferRing {
   readonly #queue: MappedRegion
   readonly #memory: MappedRegion | null
   readonly #mask: number
-  // By buffer id. The kernel rewrites address and length in the queue when it uses a buffer up by parts.
+  // By buffer id. Kept here because the kernel rewrites address and length in the queue when it uses a buffer
+  // in parts.
   readonly #addresses: Float64Array
   readonly #lengths: Uint32Array
   /** Bytes used by completions so far. */
@@ -251,7 +254,7 @@ export class BufferRing {
       throw error
     }
     const buffers = new BufferRing(ring, checked, queue, memory)
-    // The memory and not this object, which refers to the ring: a forgotten ring could never be collected.
+    // Hold the memory and not this object: it refers to the ring, which could then never be collected.
     ring.hold(queue, [queue, memory])
     if (memory !== null) {
       for (let bid = 0; bid < bufferCount; bid++)
@@ -292,7 +295,8 @@ export class BufferRing {
    * A view of part of a buffer that `setup` mapped. It is overwritten once the buffer is recycled, and empty once this
    * is closed.
    *
-   * @throws RangeError past the end of the buffer; Error `ERR_INVALID_STATE` when closed, or for memory of your own.
+   * @throws RangeError past the end of the buffer; Error `ERR_INVALID_STATE` when closed, or for your own
+   *   memory.
    */
   bytes(bid: BufferId, offset: number, length: number): Uint8Array<ArrayBuffer> {
     if (this.#closed) throw closedError()
@@ -341,8 +345,8 @@ export class BufferRing {
     // Order: the words of the entries, then the tail.
     // Pairs with: the kernel's load-acquire of the tail when it picks a buffer.
     // Without it: the kernel writes to the address that the slot held before.
-    // The tail is a 16-bit word that wraps; a wider store would go over the id of the first entry.
-    // A plain store is that release where the processor keeps stores in order.
+    // The tail is a 16-bit word that wraps; a wider store would overwrite the id of the first entry.
+    // Where the processor keeps stores in order, a plain store is a release.
     if (IS_TOTAL_STORE_ORDER) this.#halves[TAIL_HALF] = tail
     else Atomics.store(this.#halves, TAIL_HALF, tail)
     this.#published = tail
@@ -350,7 +354,7 @@ export class BufferRing {
   }
 
   /**
-   * Notes what a CQE says of its buffer; call it once for each CQE that names one, in order.
+   * Records what a CQE says about its buffer. Call it once for each CQE that names a buffer, in order.
    *
    * @param res - The CQE's `res`: bytes filled.
    * @param cqeFlags - The CQE's `flags`.
@@ -373,7 +377,7 @@ export class BufferRing {
   /**
    * As `take`, for a bundle: one CQE that fills buffer after buffer (`IORING_RECVSEND_BUNDLE`, Linux 6.10).
    *
-   * @param visit - Sees the filled part of each buffer, in order. What it recycles is not in the way.
+   * @param visit - Sees the filled part of each buffer, in order. It may recycle buffers.
    * @returns How many buffers have data.
    * @throws As `take`.
    */
@@ -387,7 +391,7 @@ export class BufferRing {
       const length = Math.min(rest, this.#lengths[bid]! - offset)
       rest -= length
       slot = (slot + 1) & this.#mask
-      // The id behind this one is read before the visitor runs: a buffer that it recycles may go into that slot.
+      // Read the next slot's id before the visitor runs: a buffer that it recycles may be put into that slot.
       const next = this.#halves[slot * ENTRY_HALVES + ID_HALF]!
       if (rest === 0 && cqeFlags & IORING_CQE_F_BUF_MORE) this.#offsets[bid] = offset + length
       else this.#takeBack(bid)
@@ -442,23 +446,23 @@ export class BufferRing {
 
   /**
    * Unregisters the group and unmaps what `setup` mapped; after the ring is closed it only unmaps. A second call does
-   * nothing. Operations that select from the group must be over: one that is being carried out would still write.
+   * nothing. Operations that select from the group must have ended: one in flight could still write.
    *
-   * @throws SystemError `io_uring_register` when the kernel keeps the group (a foreign thread, restrictions): then
-   *   nothing is unmapped.
+   * @throws SystemError `io_uring_register` when the kernel keeps the group (a foreign thread, restrictions).
+   *   Nothing is unmapped then.
    */
   close(): void {
     if (this.#closed) return
     if (!this.#ring.closed) {
       const result = unregister(this.#ring, this.group)
-      // A group that is gone already is what was asked for.
+      // A group that no longer exists is no failure.
       if (result < 0 && result !== ENOENT && result !== EINVAL) {
         throw registerError(result, IORING_UNREGISTER_PBUF_RING)
       }
       this.#ring.hold(this.#queue, undefined)
     }
     this.#closed = true
-    // Views first: a stale view is a segfault, an emptied one an error.
+    // Views first: using a stale view is a segfault, using an empty one an error.
     this.#words = NO_WORDS
     this.#halves = NO_HALVES
     this.#queue.unmap()

@@ -1,5 +1,5 @@
-// The completion side of the shared memory: hands each CQE's words to a visitor and gives the slots back to the
-// kernel. It makes no system call.
+// The completion queue in shared memory: hands the words of each CQE to a visitor, then gives the slots back
+// to the kernel. It makes no system call.
 
 import {
   IORING_CQ_EVENTFD_DISABLED,
@@ -12,7 +12,10 @@ import { invalidState } from '../syscalls/argument-errors.js'
 import { IS_TOTAL_STORE_ORDER } from './memory-order.js'
 import type { RingLayout } from './setup.js'
 
-/** Sees one completion: the two halves of user_data, the result (negated errno on failure), the `IORING_CQE_F_*` bits. */
+/**
+ * Sees one completion: the two halves of user_data, the result (negated errno on failure), the
+ * `IORING_CQE_F_*` bits.
+ */
 export type CqeVisitor = (userDataLow: number, userDataHigh: number, res: number, flags: number) => void
 
 /** Sees one completion with the second half of a 32-byte CQE (zeros where the CQE has 16 bytes). */
@@ -27,10 +30,13 @@ export type BigCqeVisitor = (
   extra3: number,
 ) => void
 
-/** Where a completion queue with CQEs of 16 bytes is, for a thread that has not made it. Positions are in 32-bit words. */
+/**
+ * Where a completion queue of 16-byte CQEs lies in memory, for threads other than the ring's. Positions are
+ * 32-bit word indices.
+ */
 export interface CompletionMemory {
   readonly address: number
-  /** Bytes from there on that are mapped. */
+  /** Bytes that are mapped from `address` on. */
   readonly length: number
   readonly headAt: number
   readonly tailAt: number
@@ -51,14 +57,14 @@ export class CompletionQueue {
   readonly #big: boolean = false
   readonly #mixed: boolean = false
   #words: Int32Array = EMPTY
-  /** The entries alone: where they start at 0, V8 need not look for an overflow in the sum of two indices. */
+  /** The CQEs alone, starting at index 0: this spares V8 an overflow check when two indices are added. */
   #cqes: Int32Array = EMPTY
   // Counters run modulo 2^32 and are kept as signed words.
   /** The next CQE to visit. Runs ahead of the shared head while a pass is under way. */
   #head = 0
   /** One past the last CQE known to be there. */
   #tail = 0
-  /** The head that the kernel was last shown; behind `#head` only while a pass runs or after a visitor threw. */
+  /** The head last stored for the kernel; behind `#head` only while a pass runs or after a visitor threw. */
   #released = 0
   /** The head at which `endedCount` was 0. */
   readonly #start: number = 0
@@ -66,7 +72,7 @@ export class CompletionQueue {
   #notEnded = 0
   /** `IORING_CQ_*`, a word that only this side writes. */
   #flags = 0
-  /** The kernel has been entered since the last pass: a plain load of the tail is a fresh one. */
+  /** enter(2) has been called since the last pass, so a plain load of the tail cannot be a stale value. */
   #isEntered = false
 
   constructor(layout: RingLayout) {
@@ -94,7 +100,7 @@ export class CompletionQueue {
 
   /** CQE slots filled and not visited yet. */
   ready(): number {
-    // Order: none is needed, only the count is used; atomic so that who looks again and again sees it change.
+    // Order: none is needed, only the count is used; atomic so that a loop that polls it sees it change.
     return (Atomics.load(this.#words, this.#tailAt) - this.#head) >>> 0
   }
 
@@ -105,17 +111,19 @@ export class CompletionQueue {
 
   /** As `ready`, right after enter(2). */
   readyAfterEnter(): number {
-    // Order: none is needed for a count. The load is a fresh one, for it stands behind a system call.
+    // Order: none is needed for a count. A plain load is fresh here, because it follows a system call.
     return IS_TOTAL_STORE_ORDER ? (this.#words[this.#tailAt]! - this.#head) >>> 0 : this.ready()
   }
 
-  /** The shared tail, for the CQEs up to it to be read. */
+  /** Loads the shared tail; the CQEs before it may be read afterwards. */
   #loadTail(): number {
     // Order: this load, then the words of the CQEs up to it.
     // Pairs with: the kernel's store-release of the tail once a CQE is whole.
     // Without it: a CQE is read before it is written (stale user_data, a promise settled twice).
-    // The plain load is one where the processor orders loads, and V8 cannot have made it earlier: each `Atomics` call takes
-    // some 25 ns, a third of what a batch costs beside the system call (measured by the `nop` bench).
+    //
+    // A plain load acquires where the processor keeps loads in order, if V8 cannot have made it before
+    // enter(2). It is used because an `Atomics` call takes some 25 ns, a third of what a batch costs beside
+    // the system call (measured by the `nop` bench).
     if (!IS_TOTAL_STORE_ORDER || !this.#isEntered) return Atomics.load(this.#words, this.#tailAt)
     this.#isEntered = false
     return this.#words[this.#tailAt]!
@@ -124,8 +132,9 @@ export class CompletionQueue {
   /**
    * Visits every CQE that is there now, in order; returns how many.
    *
-   * Each CQE's words are copied out before its visitor runs. A visitor may submit, visit (a nested call takes what is
-   * left), close the ring, or throw: what it has seen is never shown again, what it has not seen stays.
+   * Each CQE's words are copied out before the visitor runs. A visitor may submit, visit (a nested call takes
+   * the CQEs that are left), close the ring, or throw: a CQE that it has seen is never shown again, the
+   * others stay.
    */
   forEach(visit: CqeVisitor): number {
     if (this.#big || this.#mixed) return this.#forEachWide(visit)
@@ -145,7 +154,7 @@ export class CompletionQueue {
       if ((flags & IORING_CQE_F_MORE) !== 0) this.#notEnded++
       count++
       visit(low >>> 0, high >>> 0, res, flags >>> 0)
-      // A visitor may have moved the head; one that closed the ring has left it where the tail is.
+      // A visitor may have moved the head. One that closed the ring has set head and tail to 0.
       head = this.#head
     }
     return this.#release(count)
@@ -192,15 +201,17 @@ export class CompletionQueue {
     return count
   }
 
-  /** Gives the kernel the slots of all CQEs visited so far: at the end of a pass, and before it is entered in one. */
+  /**
+   * Gives the kernel the slots of all CQEs visited so far: after a pass, and before an enter(2) within one.
+   */
   giveBack(): void {
     const head = this.#head
-    // Nothing new: an idle look costs one atomic load. (A visitor that closed the ring leaves both at 0.)
+    // Nothing was visited: an idle pass costs one atomic load. (When a visitor closed the ring, both are 0.)
     if (head === this.#released) return
     // Order: the copies of the CQEs before `head`, then this store.
     // Pairs with: the kernel's load-acquire of the head before it reuses a slot.
     // Without it: the kernel overwrites a CQE that is still being read.
-    // Where the processor lets no load sink below a later store, a plain store is that release.
+    // Where the processor does not move loads past later stores, a plain store is a release.
     if (IS_TOTAL_STORE_ORDER) this.#words[this.#headAt] = head
     else Atomics.store(this.#words, this.#headAt, head)
     this.#released = head
@@ -222,10 +233,10 @@ export class CompletionQueue {
     this.#flags = enabled
       ? this.#flags & ~IORING_CQ_EVENTFD_DISABLED
       : this.#flags | IORING_CQ_EVENTFD_DISABLED
-    // Order: when it is enabled, this store before any look at what is there already.
-    // Pairs with: the kernel's barrier between the tail that it stores and its look at this word.
-    // Without it: a completion is neither seen by that look nor signalled. (One that is signalled although the eventfd was
-    // disabled is a wakeup too many, so there is nothing to order.)
+    // Order: when enabling, this store, then any load of the tail.
+    // Pairs with: the kernel's barrier between its store of the tail and its load of this word.
+    // Without it: a completion is neither seen by that load nor signalled.
+    // Disabling needs no order: a signal that still comes is only a superfluous wakeup.
     if (enabled) Atomics.store(this.#words, this.#flagsAt, this.#flags)
     else this.#words[this.#flagsAt] = this.#flags
   }

@@ -1,4 +1,4 @@
-// `uring/ring`: one io_uring instance, as near to the kernel as JavaScript can be.
+// `uring/ring`: one io_uring instance, as close to the kernel as JavaScript can get.
 
 export * from '../syscalls/abi/index.js'
 export {

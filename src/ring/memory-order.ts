@@ -1,8 +1,10 @@
-// What the processor orders by itself. docs/decisions/atomics-where-they-order.md tells what was measured.
+// Which memory order the processor guarantees by itself. For the measurements see
+// docs/decisions/atomics-where-they-order.md.
 
 /**
- * Loads are seen in order, and so are stores: x86-64. There an acquire load is a load like any other, and a release store
- * a store, as long as the compiler keeps its hands off. V8 keeps element accesses in order, but may use a value again that
- * it loaded before; only a call that it cannot look into (enter(2)) makes sure that a plain load happens.
+ * Whether the processor keeps loads in order, and stores too: x86-64. There a plain load is an acquire load
+ * and a plain store is a release store, unless the compiler interferes. V8 keeps element accesses in order,
+ * but may reuse a value that it loaded before. Only a call that it cannot see into (enter(2)) ensures that a
+ * plain load is really made.
  */
 export const IS_TOTAL_STORE_ORDER: boolean = process.arch === 'x64'

@@ -1,5 +1,6 @@
-// One io_uring instance: its descriptor, its mapped memory, its two queues. It submits, waits, reaps and closes, as it
-// is told to. What to ask for (presets, SQPOLL policy, fallback) is decided in `config/`; promises are `runtime/`'s.
+// One io_uring instance: its descriptor, its mapped memory and its two queues. It submits, waits, reaps and
+// closes. What to set up (presets, SQPOLL policy, fallback) is decided in `config/`; promises are added by
+// `runtime/`.
 
 import {
   IO_URING_GETEVENTS_ARG,
@@ -81,10 +82,10 @@ const EINVAL = -22
 const EBADR = -53
 const ETIME = -62
 
-/** How often an enter(2) that asked to be repeated is repeated before the caller hears of it. */
+/** How often a call is repeated at most: after EINTR, EAGAIN or EBUSY, and when a wait brought no CQE. */
 const MAX_RETRIES = 16
 
-/** Waits between two attempts to submit without waiting. */
+/** How many waits go straight to the kernel between two attempts to submit without waiting. */
 const WAITS_PER_ATTEMPT = 15
 
 /** How long `close` waits for operations that cannot be interrupted (regular-file IO on a slow disk). */
@@ -102,9 +103,12 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** How `submitAndWait` waits, beyond a count and a time. */
 export interface WaitOptions {
-  /** Gather completions for this long before fewer than `minComplete` will do, in microseconds. Linux 6.12. */
+  /** How long to wait for all of `minComplete`, in microseconds; then fewer will do. Linux 6.12. */
   readonly minWaitUs?: number
-  /** Take `timeoutMs` as a point on the ring's clock (CLOCK_MONOTONIC, or as registered) in milliseconds. Linux 6.12. */
+  /**
+   * Take `timeoutMs` as a point on the ring's clock (CLOCK_MONOTONIC, or as registered) in milliseconds.
+   * Linux 6.12.
+   */
   readonly absolute?: boolean
   /** Do not account the wait as IO wait. Linux 6.15. */
   readonly noIowait?: boolean
@@ -112,7 +116,7 @@ export interface WaitOptions {
   readonly signalMask?: Address
 }
 
-/** What there is to clean up after a ring. It must not reach the ring itself, or the ring is never collected. */
+/** What must be cleaned up after a ring. It must not refer to the ring, or the ring is never collected. */
 interface Remains {
   layout: RingLayout
   readonly calls: UringCalls
@@ -139,8 +143,9 @@ function registerFlagOf(layout: RingLayout): number {
 }
 
 /**
- * Whether unregistering waits for the operations that use what was registered, in the kernel and perhaps for ever: before Linux
- * 6.13. The feature came one release later; nothing else tells.
+ * Whether unregistering blocks in the kernel, perhaps for ever, until the operations end that use what was
+ * registered. Linux before 6.13 does so. The feature bit looked at here came one release later; no other sign
+ * tells them apart.
  */
 function unregisterWaits({ features }: RingLayout): boolean {
   return (features & IORING_FEAT_RW_ATTR) === 0
@@ -165,7 +170,7 @@ function cancelAll({ layout, calls }: Remains): void {
  *
  * @param busy - Operations may be in flight: return only when they have ended, so that the kernel writes no memory
  *   afterwards.
- * @returns False when that could not be had.
+ * @returns False when it is not known that they have ended.
  */
 function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy: boolean): boolean {
   const { fd } = layout
@@ -177,7 +182,7 @@ function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy:
   for (const region of layout.regions) region.unmap()
   if (hangUp < 0) return !busy
   const deadline = performance.now() + CLOSE_DRAIN_MS
-  // A signal ends a poll(2) early, a hang-up for good.
+  // After a signal (EINTR) poll again for the time that is left.
   let result = 0
   for (let left = CLOSE_DRAIN_MS; left > 0; left = deadline - performance.now()) {
     result = poll(hangUp, Math.ceil(left))
@@ -188,10 +193,11 @@ function release({ layout, calls, registeredIndex, beforeClose }: Remains, busy:
 }
 
 /**
- * Gives the ring the write end of a pipe as a registered file. The kernel takes a closed ring apart when its
- * last request has ended, and only then lets go of its files: no other sign of that moment reaches user space.
+ * Registers the write end of a pipe as a file of the ring. The kernel releases the files of a closed ring
+ * only when its last request has ended. User space gets no other sign of that moment.
  *
- * @returns The read end, which hangs up at that moment; -1 where that cannot be had (restrictions, EMFILE).
+ * @returns The read end, which hangs up at that moment; -1 when it could not be set up (restrictions,
+ *   EMFILE).
  */
 function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   const O_CLOEXEC = 0x8_0000
@@ -207,7 +213,7 @@ function holdPipe(layout: RingLayout, calls: UringCalls): Fd {
   if (!mayNotWait) calls.register(layout.fd, (IORING_UNREGISTER_FILES | flag) >>> 0, 0, 0)
   let result = calls.register(layout.fd, (IORING_REGISTER_FILES | flag) >>> 0, addressOf(writeEnd), 1)
   if (mayNotWait && result === EBUSY) {
-    // There is a table: what else it has is let go of with the pipe.
+    // A table exists already: the pipe replaces its first file. The other files are released with the pipe.
     const update = Struct.alloc(IO_URING_RSRC_UPDATE).assign({ offset: 0, data: addressOf(writeEnd) })
     result = calls.register(layout.fd, (IORING_REGISTER_FILES_UPDATE | flag) >>> 0, update.address, 1)
   }
@@ -223,7 +229,7 @@ const ignore = (): void => {}
  * An io_uring instance.
  *
  * This is the raw layer: memory whose address an SQE carries must stay alive, and must not be transferred, until its
- * final CQE; the ring does not know of it. A ring belongs to the thread that opened it.
+ * final CQE; the ring does not keep it. A ring belongs to the thread that opened it.
  *
  * @see io_uring(7)
  */
@@ -237,14 +243,14 @@ export class Ring {
   #enterFlags: number
   #registerFlag: number
   #closed = false
-  /** When it was closed, nothing was under way any more. */
+  /** Whether every operation was known to have ended when the ring was closed: what `close` returns. */
   #hasLetGo = true
   /** `enable` has been called. */
   #enabled = false
   readonly #sqpoll: boolean
   /** Completions appear only when enter(2) asks for them. */
   readonly #mustEnterToReap: boolean
-  /** A wait may find that everything completed while it was submitted. */
+  /** Operations may complete while they are submitted, so that there is nothing left to wait for. */
   readonly #mayCompleteInline: boolean
   /** Waits to make before the next one that submits without waiting. */
   #waitsUntilAttempt = 0
@@ -253,7 +259,7 @@ export class Ring {
   readonly #wait = Struct.alloc(IO_URING_GETEVENTS_ARG)
   readonly #waitTime = Struct.alloc(KERNEL_TIMESPEC)
   readonly #remains: Remains
-  /** Operations in flight that the queues of before the last resize counted. */
+  /** Operations in flight that were counted by the queues from before the last resize. */
   #earlier = 0
   /** Completions come that end no operation of this ring. */
   #isCountUnsure = false
@@ -297,7 +303,7 @@ export class Ring {
     return this.#closed ? -1 : this.#layout.fd
   }
 
-  /** @internal What is mapped: a thread that ends without closing its ring leaves it behind. */
+  /** @internal What is mapped. A thread that ends without closing its ring leaves these mappings behind. */
   get regions(): readonly MappedRegion[] {
     return this.#closed ? [] : this.#layout.regions
   }
@@ -361,7 +367,7 @@ export class Ring {
    */
   getSqe(): Sqe | null {
     const sqe = this.#sq.next()
-    // A closed ring's queue has none to give.
+    // The queue of a closed ring always returns null.
     if (sqe === null && this.#closed) throw closedError()
     return sqe
   }
@@ -381,7 +387,7 @@ export class Ring {
    * Gives the kernel every entry handed out so far.
    *
    * @returns How many SQEs the kernel took; with SQPOLL, how many are there for its thread to take. Fewer than were
-   *   pending is no error: the rest stays and goes with the next submit.
+   *   pending is no error: the rest stays queued for the next submit.
    * @throws SystemError `io_uring_enter`: EBUSY and EAGAIN after bounded retries (nothing is lost: reap and submit
    *   again), EBADFD on a disabled ring, EEXIST from a foreign thread on a SINGLE_ISSUER ring.
    * @see io_uring_submit(3), io_uring_enter(2)
@@ -390,26 +396,29 @@ export class Ring {
     if (this.#closed) throw closedError()
     const pending = this.#sq.publish()
     if (this.#sqpoll) {
-      // NEED_WAKEUP is looked at after the tail store, whether or not the thread took the entries meanwhile.
+      // Look at NEED_WAKEUP after the tail store, even if the thread may have taken the entries meanwhile.
       if (this.#sq.needsWakeup()) this.#enter(pending, 0, IORING_ENTER_SQ_WAKEUP, 0, 0)
       return pending
     }
     return pending === 0 ? 0 : this.#enter(pending, 0, 0, 0, 0)
   }
 
-  /** As `submit`, and has the kernel post what it holds back (deferred task work, overflow, polled IO). Linux 5.19. */
+  /**
+   * As `submit`, and makes the kernel post CQEs it holds back (deferred task work, overflow, polled IO).
+   * Linux 5.19.
+   */
   submitAndGetEvents(): number {
     return this.submitAndWait(0)
   }
 
   /**
-   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It returns before that when
-   * the kernel took fewer entries than were pending, when an operation of IORING_OP_TIMEOUT expires, and it may when a
-   * signal arrives: look at what is there.
+   * Submits, then blocks this thread until `minComplete` CQEs are there or the time is up. It returns earlier
+   * when the kernel took fewer entries than were pending or an IORING_OP_TIMEOUT expires, and it may when a
+   * signal arrives, so check what is there.
    *
-   * With a timeout a kernel before 5.11 (no EXT_ARG) is waited on by poll(2) instead, at a resolution of 1 ms.
+   * On a kernel before 5.11 (no EXT_ARG) a wait with a timeout uses poll(2), at a resolution of 1 ms.
    *
-   * @param minComplete - 0 to `cqEntries`; 0 only runs what is due.
+   * @param minComplete - 0 to `cqEntries`; with 0 it does not wait, and the kernel only posts what is due.
    * @param timeoutMs - Milliseconds, fractions allowed; undefined waits for ever. Its end is no error.
    * @returns How many SQEs the kernel took, as `submit` does.
    * @throws As `submit`; TypeError, RangeError for bad arguments; SystemError EINTR when signals keep interrupting.
@@ -444,8 +453,8 @@ export class Ring {
   }
 
   /**
-   * Submits and waits as `submitAndWait`, with the wait described by a region registered for wait arguments: no
-   * argument is copied in. Linux 6.13.
+   * Submits and waits as `submitAndWait`. The wait is described in a region registered for wait arguments, so
+   * that the kernel need not copy them in. Linux 6.13.
    *
    * @param regWaitIndex - Index of the `struct io_uring_reg_wait` in the registered region.
    * @see io_uring_submit_and_wait_reg(3)
@@ -464,7 +473,7 @@ export class Ring {
 
   /**
    * Blocks until the SQPOLL thread has made room in the submission queue; a full queue is submitted first. Signals may
-   * end it early: look at `getSqe`. Linux 5.10.
+   * end the wait early: check whether `getSqe` returns null. Linux 5.10.
    *
    * @see io_uring_sqring_wait(3)
    */
@@ -473,7 +482,7 @@ export class Ring {
     if (!this.#sqpoll)
       throw invalidState('Only a ring with IORING_SETUP_SQPOLL waits for room: submit instead')
     if (this.sqSpaceLeft > 0) return
-    // The thread makes no room in a queue that it does not know to be full.
+    // Publish first: the SQPOLL thread takes only entries that it can see.
     this.#sq.publish()
     const wakeup = this.#sq.needsWakeup() ? IORING_ENTER_SQ_WAKEUP : 0
     this.#enter(0, 0, IORING_ENTER_SQ_WAIT | wakeup, 0, 0)
@@ -494,7 +503,7 @@ export class Ring {
     return count === 0 && this.#flushHeldBack() ? this.#cq.forEach(visit) : count
   }
 
-  /** As `forEachCqe`, with the 16 bytes more of a 32-byte CQE as four words. Linux 5.19. */
+  /** As `forEachCqe`, with the 16 extra bytes of a 32-byte CQE as four words. Linux 5.19. */
   forEachBigCqe(visit: BigCqeVisitor): number {
     if (this.#closed) throw closedError()
     if (typeof visit !== 'function') throw invalidType('visit', 'a function', visit)
@@ -502,12 +511,15 @@ export class Ring {
     return count === 0 && this.#flushHeldBack() ? this.#cq.forEachBig(visit) : count
   }
 
-  /** @internal Gives back the slots of the CQEs visited so far, within a visit: until then others see these CQEs as well. */
+  /**
+   * @internal For a visitor: gives back the slots of the CQEs visited so far. Until then other readers of the
+   *   queue still see these CQEs.
+   */
   giveBack(): void {
     if (!this.#closed) this.#cq.giveBack()
   }
 
-  /** @internal Where the completion queue is; null where its entries are not those of 16 bytes alone. */
+  /** @internal Where the completion queue is; null when closed, or when CQEs may have more than 16 bytes. */
   get completionMemory(): CompletionMemory | null {
     const { cqRing, cqHeadAt, cqTailAt, cqesAt, cqEntries, cqeWords } = this.#layout
     if (this.#closed || cqeWords !== 4 || this.flags & IORING_SETUP_CQE_MIXED) return null
@@ -521,7 +533,7 @@ export class Ring {
     }
   }
 
-  /** Has the kernel post what it holds back, without waiting. @see io_uring_get_events(3) */
+  /** Makes the kernel post the CQEs that it holds back, without waiting. @see io_uring_get_events(3) */
   getEvents(): void {
     if (this.#closed) throw closedError()
     this.#enter(0, 0, IORING_ENTER_GETEVENTS, 0, 0)
@@ -550,8 +562,8 @@ export class Ring {
   }
 
   /**
-   * Registers the ring's descriptor with this thread, which saves enter(2) the reference counting of a file in a
-   * process of many threads. Linux 5.18.
+   * Registers the ring's descriptor with this thread. In a process of many threads this saves enter(2) the
+   * reference counting of the file. Linux 5.18.
    *
    * @returns 0, or a negated errno: EINVAL from an older kernel, EBUSY when the thread's 16 places are taken.
    * @see io_uring_register_ring_fd(3)
@@ -582,7 +594,7 @@ export class Ring {
   }
 
   /**
-   * io_uring_register(2) on this ring, as it is: the registration functions stand on it.
+   * Calls io_uring_register(2) on this ring. The registration functions are built on it.
    *
    * @param address - The argument; must outlive the call.
    * @returns The result, or a negated errno.
@@ -593,8 +605,8 @@ export class Ring {
   }
 
   /**
-   * Keeps `memory` alive as long as the ring is open: the kernel has been given its address for good (registered
-   * buffers, provided-buffer rings). The same `key` replaces; undefined forgets.
+   * Keeps `memory` alive as long as the ring is open, because the kernel keeps its address (registered
+   * buffers, provided-buffer rings). It replaces what was held under the same `key`; undefined removes it.
    */
   hold(key: unknown, memory: unknown): void {
     if (memory === undefined) this.#remains.held.delete(key)
@@ -607,8 +619,9 @@ export class Ring {
   }
 
   /**
-   * Changes the number of entries of a live ring, which must have been set up with DEFER_TASKRUN. Entries handed out
-   * and not taken, and completions not visited, move along; entry objects handed out before are dead. Linux 6.13.
+   * Changes the number of entries of an open ring, which must have been set up with DEFER_TASKRUN. Entries
+   * that the kernel has not taken and completions not visited are kept. Entry objects handed out before must
+   * not be used any more. Linux 6.13.
    *
    * @throws SystemError `io_uring_register`: EINVAL (not DEFER_TASKRUN, or an older kernel), EOVERFLOW (what is queued
    *   does not fit).
@@ -619,7 +632,8 @@ export class Ring {
     const clamp = this.#layout.flags & IORING_SETUP_CLAMP
     const params = setupParams({ ...options, flags: clamp })
     const { sqArrayAt, cqesAt, cqEntries, cqeWords } = this.#layout
-    // The kernel does not say where the SQ array of a resized ring is (seen on 6.18), so its rule must be known.
+    // The kernel does not report where the SQ array of a resized ring is (seen on 6.18), so its rule must be
+    // known.
     if (sqArrayAt >= 0 && arrayOffset(cqesAt * 4, cqEntries, cqeWords) !== sqArrayAt * 4) {
       throw invalidState(
         'This kernel places the SQ array in an unknown way: resize needs IORING_SETUP_NO_SQARRAY',
@@ -631,14 +645,14 @@ export class Ring {
       )
     }
     this.#sq.publish()
-    // What has been visited is not to move along.
+    // CQEs that were visited must not be copied into the new queue.
     this.#cq.giveBack()
     const result = this.register(IORING_REGISTER_RESIZE_RINGS, params.address, 1)
     if (result < 0) throw systemError(result, 'io_uring_register')
     if (sqArrayAt >= 0) {
       params.set('sq_off.array', arrayOffset(params.get('cq_off.cqes'), params.get('cq_entries'), cqeWords))
     }
-    // The old mappings show the old, abandoned memory from here on.
+    // From here on the old mappings show memory that the kernel no longer uses.
     const old = this.#layout
     this.#earlier = this.#inFlight()
     this.#sq.drop()
@@ -646,10 +660,10 @@ export class Ring {
     for (const region of old.regions) region.unmap()
     const regions: MappedRegion[] = []
     try {
-      // A resized ring reports no features or flags of its own: those of the set-up ring stand.
+      // A resize reports neither features nor flags: those from setup stay valid.
       this.#layout = mapRings(params, old.fd, old.flags, old.features, null, regions)
     } catch (error) {
-      // Without its memory the ring is of no use: what is left of it is closed.
+      // A ring without its memory is useless: close what is left of it.
       this.#remains.layout = { ...old, regions }
       this.#finish(true)
       throw error
@@ -660,16 +674,17 @@ export class Ring {
   }
 
   /**
-   * Closes the ring: operations in flight are cancelled and waited for, every view is emptied, everything mapped is
-   * unmapped, the descriptor is closed. A second call does nothing; any other call on a closed ring throws
+   * Closes the ring: cancels the operations in flight and waits for them, empties every view, unmaps
+   * everything and closes the descriptor. A second call does nothing; any other call on a closed ring throws
    * `ERR_INVALID_STATE`.
    *
-   * What cannot be cancelled (block IO) is waited for, at most two seconds; the wait costs some tens of milliseconds,
-   * so reap before you close. On a ring whose registrations are restricted nothing is waited for: keep its memory. A
-   * ring that other rings send messages to must have been told so by `expectForeignCqes`.
+   * Operations that cannot be cancelled (block IO) are waited for, at most two seconds. The wait costs some
+   * tens of milliseconds, so reap before you close. A ring whose registrations are restricted does not wait:
+   * keep the memory of its operations. If other rings send messages to this one, call `expectForeignCqes` first.
    *
    * @param visit - Sees the completions that were not reaped. It must not throw, nor use the ring.
-   * @returns False when operations may still be under way: the kernel may write to their memory, which must be kept.
+   * @returns False when operations may still be in flight: the kernel may write to their memory, which must
+   *   be kept.
    */
   close(visit: CqeVisitor = ignore): boolean {
     if (this.#closed) return this.#hasLetGo
@@ -677,7 +692,7 @@ export class Ring {
     this.#cq.forEach(visit)
     let busy = this.#mayBeBusy()
     if (busy) {
-      // The completions of what was just cancelled may be held back.
+      // The kernel may hold back the completions of operations that were just cancelled.
       this.#calls.enter(this.#enterFd, 0, 0, IORING_ENTER_GETEVENTS | this.#enterFlags, 0, 0)
       this.#cq.forEach(visit)
       busy = this.#mayBeBusy()
@@ -704,26 +719,29 @@ export class Ring {
   #finish(busy: boolean): void {
     this.#closed = true
     abandoned.unregister(this)
-    // Views first: a stale view is a segfault, an emptied one an error.
+    // Views first: using a stale view is a segfault, using an empty one an error.
     this.#sq.drop()
     this.#cq.drop()
     this.#hasLetGo = release(this.#remains, busy)
     this.#remains.held.clear()
   }
 
-  /** @internal Called when the ring's descriptor and mappings are about to be given up. It must not refer to the ring. */
+  /**
+   * @internal Called just before the ring is closed and its memory unmapped. It must not refer to the ring.
+   */
   set beforeClose(call: () => void) {
     this.#remains.beforeClose = call
   }
 
-  /** @internal That many operations have ended without a CQE: a ring that is closed need not wait for them. */
+  /** @internal Notes that `count` operations ended without a CQE, so that `close` does not wait for them. */
   endedSilently(count: number): void {
     this.#earlier -= count
   }
 
   /**
-   * Operations taken by the kernel and not seen to end. It errs upwards where an operation ends without a CQE (a link
-   * or IOSQE_CQE_SKIP_SUCCESS), and downwards by the CQEs that other rings sent (IORING_OP_MSG_RING).
+   * How many operations the kernel took that were not seen to end. It is too high when an operation ends
+   * without a CQE (a link or IOSQE_CQE_SKIP_SUCCESS), and too low by the CQEs that other rings sent
+   * (IORING_OP_MSG_RING).
    */
   #inFlight(): number {
     return (this.#earlier + this.#sq.takenCount - this.#cq.endedCount) | 0
@@ -733,10 +751,10 @@ export class Ring {
     this.close()
   }
 
-  /** Enters the kernel; repeats what asks to be repeated, within a bound. @returns SQEs taken. */
+  /** Calls enter(2), and repeats it (within a bound) after EINTR, EAGAIN and EBUSY. @returns SQEs taken. */
   #enter(toSubmit: number, minComplete: number, flags: number, arg: Address, argBytes: number): number {
     const allFlags = flags | this.#enterFlags
-    // In a visitor: the kernel takes a CQE for unseen, and its slot for occupied, until it has been given back.
+    // For a visitor that enters: until its slot is given back, the kernel counts a visited CQE as unread.
     this.#cq.giveBack()
     const taken = this.#calls.enter(this.#enterFd, toSubmit, minComplete, allFlags, arg, argBytes)
     this.#cq.entered()
@@ -758,10 +776,10 @@ export class Ring {
     for (let attempt = 0; attempt < MAX_RETRIES && result < 0; attempt++) {
       if (result === ETIME) return 0
       if (result === EBUSY) {
-        // The overflow list is in the way: let the kernel move it into the CQ, as far as there is room.
+        // The CQ has overflowed: let the kernel move its overflow list into the CQ, as far as there is room.
         this.#calls.enter(this.#enterFd, 0, 0, IORING_ENTER_GETEVENTS | this.#enterFlags, 0, 0)
       } else if (result !== EINTR && result !== EAGAIN) break
-      // A repeated wait gets its whole time again: a signal may lengthen it, never shorten it.
+      // A repeated wait starts with its whole time again: a signal may lengthen a wait but never shorten it.
       result = this.#calls.enter(this.#enterFd, toSubmit, minComplete, flags, arg, argBytes)
     }
     if (result === ETIME) return 0
@@ -776,9 +794,9 @@ export class Ring {
   }
 
   /**
-   * Submits without waiting, in the hope that everything completes at once (NOPs, cached reads): the kernel's way through
-   * a wait that has nothing to wait for takes some 50 ns (measured by the `nop` bench). After a disappointment the next
-   * waits go straight to the kernel, so that a workload that does wait pays for few attempts.
+   * Submits without waiting, because everything may complete at once (NOPs, cached reads): a wait that has
+   * nothing to wait for costs some 50 ns in the kernel (measured by the `nop` bench). After a failed attempt
+   * the next waits go straight to the kernel, so that a workload that does wait pays for few attempts.
    *
    * @returns SQEs taken, or -1 to go on and wait.
    */
@@ -790,17 +808,20 @@ export class Ring {
     const taken = this.#enter(pending, 0, 0, 0, 0)
     if (taken === pending && this.#cq.readyAfterEnter() >= minComplete) return taken
     this.#waitsUntilAttempt = WAITS_PER_ATTEMPT
-    // A short submit does not wait: enter(2) does not either.
+    // No wait after a short submit: enter(2) would not wait either.
     if (taken < pending) return taken
     this.#enter(0, minComplete, IORING_ENTER_GETEVENTS, 0, 0)
     this.#waitOn(minComplete)
     return taken
   }
 
-  /** Goes on waiting when nothing is there: after taking entries, enter(2) does not say that a signal ended its wait. */
+  /**
+   * Waits again while no CQE is there: an enter(2) that took entries returns their number even if a signal
+   * ended its wait.
+   */
   #waitOn(minComplete: number): void {
-    // Fewer than were waited for is another matter: a timeout operation that expires ends the wait on purpose. And with
-    // IOPOLL the kernel returns early when nothing is left to be polled for.
+    // Having some CQEs but fewer than `minComplete` ends the wait: it may have been ended on purpose, by a
+    // timeout operation that expired. With IOPOLL the kernel returns early when nothing is left to poll for.
     if (minComplete === 0 || this.#layout.flags & IORING_SETUP_IOPOLL) return
     for (let attempt = 0; attempt < MAX_RETRIES && this.#cq.ready() === 0; attempt++) {
       this.#enter(0, minComplete, IORING_ENTER_GETEVENTS, 0, 0)
@@ -829,12 +850,15 @@ export class Ring {
     let allFlags = flags | IORING_ENTER_EXT_ARG
     if (options?.absolute) allFlags |= IORING_ENTER_ABS_TIMER
     if (options?.noIowait && features & IORING_FEAT_NO_IOWAIT) allFlags |= IORING_ENTER_NO_IOWAIT
-    // A getter of the options may have closed the ring: its descriptor's number may be another's by now.
+    // A getter of the options may have closed the ring, and its descriptor may be another file's by now.
     if (this.#closed) throw closedError()
     return this.#enter(pending, minComplete, allFlags, wait.address, wait.layout.size)
   }
 
-  /** Waits with a timeout on a kernel whose enter(2) has none: the ring's descriptor is readable while CQEs are there. */
+  /**
+   * Waits with a timeout on a kernel whose enter(2) has none. It polls the ring's descriptor, which is
+   * readable while CQEs are there.
+   */
   #waitByPoll(
     pending: number,
     minComplete: number,
@@ -853,7 +877,11 @@ export class Ring {
     }
   }
 
-  /** With no CQE in sight: asks the kernel for what it holds back. @returns Whether it may have posted some. */
+  /**
+   * Called when no CQE is there: makes the kernel post those it holds back.
+   *
+   * @returns Whether it may have posted any.
+   */
   #flushHeldBack(): boolean {
     if (this.#closed) return false // The visitor closed the ring.
     const flags = this.#sq.loadFlags()
@@ -873,13 +901,13 @@ export class Ring {
     throw Object.assign(new Error(message), { code: 'ERR_URING_CQE_LOST', lost })
   }
 
-  /** The kernel took fewer than asked: make sure that none was thrown away, for there would be no CQE to tell. */
+  /** Called when the kernel took fewer entries than asked: throws if it dropped any, which get no CQE. */
   #checkDropped(): void {
     const dropped = this.#sq.loadDropped()
     if (dropped === this.#dropped) return
     const lost = (dropped - this.#dropped) >>> 0
     this.#dropped = dropped
-    // The kernel has gone past what it dropped, and enter(2) does not count that.
+    // The kernel's head has moved past the dropped entries, which the result of enter(2) does not include.
     this.#sq.refreshHead()
     const message = `The kernel dropped ${lost} submission queue entries for a bad index: the ring's memory was overwritten`
     throw Object.assign(new Error(message), { code: 'ERR_URING_SQE_DROPPED', lost })
@@ -895,7 +923,7 @@ function checkCount(name: string, value: unknown, max: number): Error {
   return outOfRange(name, `an integer >= 0 and <= ${max}`, value)
 }
 
-/** Throws for a wait that is no wait, or that this kernel cannot do; before the queue is touched. */
+/** Throws for invalid wait arguments, or a wait that this kernel cannot do, before the queue is touched. */
 function checkWait(timeoutMs: number | undefined, options: WaitOptions | undefined, features: number): void {
   if (timeoutMs !== undefined) checkMilliseconds('timeoutMs', timeoutMs)
   if (options === undefined) return

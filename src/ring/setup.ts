@@ -1,5 +1,5 @@
-// From options to a set-up ring in memory: validation, io_uring_setup(2), the mappings, and the assertions on what
-// the kernel promised. It decides nothing: which flags to ask for is the business of `config/`.
+// From options to a mapped ring: validates the options, calls io_uring_setup(2), maps the memory and asserts
+// what the kernel promises. It makes no choices: which flags to ask for is decided in `config/`.
 
 import {
   IO_URING_PARAMS,
@@ -77,7 +77,7 @@ export interface RingOptions {
 
 const OPTION_NAMES = ['entries', 'cqEntries', 'flags', 'sqThreadIdleMs', 'sqThreadCpu', 'attachTo'] as const
 
-/** Where things lie in the mapped memory, in 32-bit word indices, and what the kernel granted. */
+/** Where things lie in the mapped memory (`...At`: 32-bit word indices), and what the kernel granted. */
 export interface RingLayout {
   readonly fd: Fd
   readonly flags: number
@@ -200,7 +200,7 @@ function attachedFd(attachTo: RingOptions['attachTo']): Fd {
 export function setupParams(given: RingOptions): SetupParams {
   if (typeof given !== 'object' || given === null) throw invalidType('options', 'an object', given)
   checkMembers('options', given, OPTION_NAMES)
-  // Each is read once: an option may be a getter, and what is checked is to be what counts.
+  // Each option is read once: it may be a getter, and the value checked must be the value used.
   const { entries: wanted, cqEntries, flags: bits, sqThreadIdleMs, sqThreadCpu, attachTo } = given
   const options = { entries: wanted, cqEntries, flags: bits, sqThreadIdleMs, sqThreadCpu, attachTo }
   const flags = requestedFlags(options)
@@ -225,7 +225,7 @@ export function setupParams(given: RingOptions): SetupParams {
   return params
 }
 
-/** Thrown where the kernel breaks a promise of its ABI; nothing can be done but to stop. */
+/** Throws when the kernel breaks a promise of its ABI: there is no way to go on. */
 function promised(condition: boolean, what: string): void {
   if (!condition) throw new Error(`The kernel broke a promise of io_uring_setup(2): ${what}`)
 }
@@ -234,7 +234,10 @@ function pageAligned(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
 }
 
-/** Where the kernel puts the SQ array: at the next cache line behind the CQEs; for 32-byte CQEs it doubles all of it. */
+/**
+ * Where the kernel puts the SQ array: at the first cache line after the CQEs. For 32-byte CQEs it doubles the
+ * whole offset, header included.
+ */
 export function arrayOffset(cqesOffset: number, cqEntries: number, cqeWords: number): number {
   const CACHE_LINE_BYTES = 64
   const bytes = (cqesOffset + cqEntries * CQE_BYTES) * ((cqeWords * 4) / CQE_BYTES)
@@ -242,20 +245,20 @@ export function arrayOffset(cqesOffset: number, cqEntries: number, cqeWords: num
 }
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024
-// By name, for the default size of a machine may be another. linux/mman.h writes it log2(size) << 26.
+// The size is explicit, because a machine's default may be another. linux/mman.h writes it log2(size) << 26.
 const MAP_HUGE_2MB = 21 << 26
 
-/** Memory of our own for a ring that is not to be mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 6.5. */
+/** Memory of our own for a ring that is not mapped from the kernel (IORING_SETUP_NO_MMAP). Linux 6.5. */
 function ownMemory(bytes: number): MappedRegion {
-  // Before 6.10 the kernel insists on physically contiguous memory: one page, or one huge page. Later kernels take
-  // any; a huge page is asked for where more than one page is needed, and done without where there is none.
+  // Before 6.10 the kernel insists on physically contiguous memory: one page, or one huge page. Later kernels
+  // take any memory. For more than one page a huge page is tried first, then ordinary pages.
   const kind = MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE
   if (bytes > PAGE_BYTES) {
     try {
       const length = Math.ceil(bytes / HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
       return MappedRegion.anonymous(length, kind | MAP_HUGETLB | MAP_HUGE_2MB)
     } catch {
-      // No huge page to be had: ordinary pages, which the kernel may refuse in setup with a clear errno.
+      // No huge page is free: use ordinary pages, which the kernel may refuse in setup with a clear errno.
     }
   }
   return MappedRegion.anonymous(pageAligned(bytes), kind)
@@ -296,11 +299,11 @@ export function setupRing(options: RingOptions, calls: UringCalls): RingLayout {
 
     fd = calls.setup(entries, params.address)
     if (fd < 0) throw systemError(fd, 'io_uring_setup')
-    // Without a descriptor this is an index.
+    // With REGISTERED_FD_ONLY it is an index, and there is no descriptor.
     if (!(flags & IORING_SETUP_REGISTERED_FD_ONLY)) noteHeld(fd)
     return mapRings(params, fd, params.get('flags'), params.get('features'), own, regions)
   } catch (error) {
-    // The descriptor goes first: a ring in memory of ours must not outlive it.
+    // Close the descriptor first: a ring in memory of our own must not outlive that memory.
     if (fd >= 0) {
       if (flags & IORING_SETUP_REGISTERED_FD_ONLY)
         unregisterRing(fd, fd, IORING_REGISTER_USE_REGISTERED_RING, calls)
@@ -351,9 +354,9 @@ export function mapRings(
     isPowerOfTwo(cqEntries) && cqEntries >= sqEntries,
     'cq_entries is a power of two, at least sq_entries',
   )
-  // A ring with CQE_MIXED or without still counts 16-byte entries: a big CQE takes two of them.
   const hasArray = (granted & IORING_SETUP_NO_SQARRAY) === 0
   const sqBytes = hasArray ? params.get('sq_off.array') + 4 * sqEntries : params.get('sq_off.dropped') + 4
+  // With CQE_MIXED `cqEntries` still counts 16-byte entries: a 32-byte CQE takes two of them.
   const cqBytes = params.get('cq_off.cqes') + cqEntries * cqeBytes
   for (const field of ['head', 'tail', 'ring_mask', 'ring_entries', 'flags', 'dropped'] as const) {
     promised(params.get(`sq_off.${field}`) % 4 === 0, `sq_off.${field} is word-aligned`)

@@ -1,8 +1,9 @@
 // One submission queue entry: sixteen 32-bit words of shared memory (thirty-two in a 128-byte entry). `getSqe()` hands
 // it out zeroed; a prep function fills it; the next submit gives it to the kernel.
 //
-// Why words and not a DataView: typed arrays of one entry with constant indices take about three quarters of the time
-// (measured by the `stores` bench; the decision is docs/decisions/words-not-dataview.md).
+// Why words and not a DataView: stores into a typed array of one entry at constant indices take about three
+// quarters of the time (measured by the `stores` bench; the decision is
+// docs/decisions/words-not-dataview.md).
 
 import { invalidType, outOfRange } from '../syscalls/argument-errors.js'
 
@@ -30,11 +31,11 @@ const EMPTY = new Int32Array(0)
 const MAX_U16 = 0xffff
 
 /**
- * A submission queue entry. It belongs to its caller from `getSqe()` to the next submit, to the kernel from then on:
- * do not keep it. After the ring is closed writes to it do nothing.
+ * A submission queue entry. It belongs to the caller from `getSqe()` until the next submit, and then to the
+ * kernel: do not keep it. After the ring is closed, writes to it do nothing.
  */
 export class Sqe {
-  // Declared, not defined: a field that starts as undefined is one whose kind V8 looks at for each use from then on.
+  // Declared, not defined: a defined field starts as undefined, and V8 would then check its type at each use.
   /** @internal The entry's memory; prep functions write here. Emptied when the ring closes. */
   declare words: Int32Array
 
@@ -96,7 +97,11 @@ export class Sqe {
     return this
   }
 
-  /** Selects the provided-buffer group to take from (with `IOSQE_BUFFER_SELECT`). Linux 5.7. @param group - 0 to 65535. */
+  /**
+   * Selects the provided-buffer group to take from (with `IOSQE_BUFFER_SELECT`). Linux 5.7.
+   *
+   * @param group - 0 to 65535.
+   */
   setBufferGroup(group: number): this {
     checkUint16('group', group)
     return this.#setBuffer(group)
@@ -108,7 +113,7 @@ export class Sqe {
     return this.#setBuffer(index)
   }
 
-  /** @internal Points the entry at nothing: the ring's memory is about to be unmapped. */
+  /** @internal Detaches the entry from the ring's memory, which is about to be unmapped. */
   drop(): void {
     this.words = EMPTY
   }

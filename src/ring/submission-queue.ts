@@ -1,5 +1,5 @@
-// The submission side of the shared memory: hands out zeroed entries, publishes them, knows how many the kernel has
-// yet to take. It makes no system call.
+// The submission queue in shared memory: hands out zeroed entries, publishes them, and knows how many of them
+// the kernel has not taken yet. It makes no system call.
 
 import {
   IORING_SETUP_SQ_REWIND,
@@ -31,17 +31,20 @@ export class SubmissionQueue {
   readonly #wide: boolean = false
   #words: Int32Array = EMPTY
   #memory: ArrayBuffer
-  /** All entries, to zero one in half as many stores. One array for all: one each would be as much memory again to load. */
+  /**
+   * All entries as doubles, so that zeroing one takes half as many stores. One array serves all entries: an
+   * array for each would be as much memory again to load.
+   */
   #doubles: Float64Array = EMPTY_DOUBLES
-  // Entry objects are made when their slot is first used and kept: `getSqe` allocates nothing after one lap.
+  // An entry object is made when its slot is first used, and kept: after one lap `getSqe` allocates nothing.
   readonly #sqes: Sqe[] = []
   readonly #wideSqes: (Sqe | undefined)[] = []
   // Counters run modulo 2^32 and are kept as signed words: every difference is taken with `>>> 0`.
   /** The next slot to hand out. */
   #tail = 0
-  /** How far the kernel is known to have read. */
+  /** The kernel's head, as last seen. */
   #head = 0
-  /** The tail at which the queue is full, as far as is known: `entries` past the head. */
+  /** The tail at which the queue is full: `entries` past the head last seen. */
   #limit = 0
   /** The head at which `takenCount` was 0. */
   #start = 0
@@ -62,7 +65,7 @@ export class SubmissionQueue {
     this.#words = new Int32Array(layout.sqRing.buffer, 0, layout.sqRing.length >>> 2)
     this.#memory = layout.sqes.buffer
     this.#doubles = new Float64Array(layout.sqes.buffer)
-    // Both counters start where the kernel has them: 0 in a new ring, elsewhere after a resize.
+    // Both counters start at the kernel's values: 0 in a new ring, possibly others after a resize.
     this.#head = Atomics.load(this.#words, this.#headAt)
     this.#tail = Atomics.load(this.#words, this.#tailAt)
     this.#start = this.#head
@@ -93,8 +96,8 @@ export class SubmissionQueue {
     const slot = tail & this.#mask
     const sqes = this.#sqes
     const sqe = slot < sqes.length ? sqes[slot]! : this.#makeSqe(slot)
-    // All of the entry, every time: a field that a prep function does not own is looked at by some kernel as a flag.
-    // Until it is prepared the entry is a NOP, so one that is forgotten cannot make the kernel touch memory.
+    // Zero the whole entry every time: some kernel may read a field that the prep function does not set as a
+    // flag. Until it is prepared the entry is a NOP, so a forgotten one cannot make the kernel touch memory.
     if (this.#doublesPerEntry === 8) {
       const doubles = this.#doubles
       const at = slot << 3
@@ -143,7 +146,8 @@ export class SubmissionQueue {
     const tail = this.#tail
     if (this.#rewind) return (tail - this.#head) >>> 0
     if (this.#sqpoll) {
-      // The thread takes entries on its own, so only the shared head tells; looked at first, or it could have taken these too.
+      // The SQPOLL thread takes entries on its own, so only the shared head tells how far it is. It is read
+      // before the tail is stored, because afterwards the thread may have taken these entries too.
       this.refreshHead()
       // Order: the SQE words, then the tail, then the flags load in needsWakeup().
       // Pairs with: the kernel's load-acquire of the tail, and its barrier after it sets NEED_WAKEUP.
@@ -151,8 +155,9 @@ export class SubmissionQueue {
       // tokio-rs/io-uring#197).
       Atomics.store(this.#words, this.#tailAt, tail)
     } else {
-      // No Atomics, which take some 10 ns (measured by the `nop` bench at batch 1): the one reader is this thread itself, in
-      // the io_uring_enter(2) that follows, and no store moves past a system call.
+      // A plain store, because Atomics take some 10 ns (measured by the `nop` bench at batch 1). The only
+      // reader is this thread itself, in the io_uring_enter(2) that follows, and no store moves past a system
+      // call.
       this.#words[this.#tailAt] = tail
     }
     return (tail - this.#head) >>> 0
@@ -161,7 +166,7 @@ export class SubmissionQueue {
   /** Notes that enter(2) took `count` entries. */
   taken(count: number): void {
     if (this.#rewind) {
-      // The kernel reads from slot 0 at each enter, so what it did not take is moved to the front.
+      // The kernel reads from slot 0 at each enter, so the entries it did not take are moved to the front.
       const rest = (this.#tail - this.#head - count) >>> 0
       if (rest > 0)
         new Int32Array(this.#memory).copyWithin(
@@ -190,7 +195,7 @@ export class SubmissionQueue {
     this.#limit = (head + this.entries) | 0
   }
 
-  /** Looks whether a queue taken for full still is. */
+  /** Loads the head again when the queue seems full. @returns Whether there is room now. */
   #hasMadeRoom(): boolean {
     if (this.#words.length === 0) return false // Dropped.
     this.refreshHead()
@@ -224,11 +229,13 @@ export class SubmissionQueue {
     for (const sqe of this.#wideSqes) sqe?.drop()
     this.#sqes.length = 0
     this.#wideSqes.length = 0
-    // Full for good, which is how next() tells that there is nothing to hand out.
+    // Head and limit equal: the queue counts as full for good, so next() returns null.
     this.#head = this.#tail = this.#start = this.#limit = 0
   }
 
-  /** The entry object of `slot`, and of those before it that have not been used: in a row, V8 keeps the array without holes. */
+  /**
+   * Makes the entry object of `slot`, and those missing before it, so that V8 keeps an array without holes.
+   */
   #makeSqe(slot: number): Sqe {
     const sqes = this.#sqes
     for (let next = sqes.length; next <= slot; next++) {

@@ -1,5 +1,5 @@
-// What io_uring has no operation for: a file's attributes, its holes, its special names. Paths are bytes that end in a
-// zero, for the names of files are no text.
+// Calls on files that are made directly and not through a ring: attributes, extended attributes, holes,
+// special files, clones. Paths are bytes that end in a zero, because file names need not be valid text.
 
 import { type Call, declare, errno, ioctl, offThread } from './libc.js'
 import type { Address, Fd } from './numbers.js'
@@ -47,7 +47,7 @@ function outcome(result: number): number {
   return result < 0 ? -errno() : result
 }
 
-/** A path, given one character a byte, as the bytes that a call takes. */
+/** The bytes of a path given as latin1 (one character per byte), with the zero at the end. */
 export function pathBytes(latin1: string): Buffer {
   return Buffer.from(`${latin1}\0`, 'latin1')
 }
@@ -62,12 +62,17 @@ export function chmod(path: Uint8Array, mode: number): number {
   return outcome(chmodCall(path, mode))
 }
 
-/** Of a symlink itself, where `path` is one. @see fchownat(2) */
+/** Changes a symlink itself, where `path` is one. @see fchownat(2) */
 export function lchown(path: Uint8Array, uid: number, gid: number): number {
   return outcome(fchownatCall(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW))
 }
 
-/** Of a symlink itself, where `path` is one. @param times - Two `struct timespec`: access, modification. @see utimensat(2) */
+/**
+ * Changes a symlink itself, where `path` is one.
+ *
+ * @param times - Two `struct timespec`: access, modification.
+ * @see utimensat(2)
+ */
 export function lutimens(path: Uint8Array, times: Uint8Array): number {
   return outcome(utimensatCall(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
 }
@@ -78,9 +83,10 @@ export function mknod(path: Uint8Array, mode: number, device: number): number {
 }
 
 /**
- * Names that each end in a zero; with an empty `list`, how long they are in all.
+ * Reads the attribute names, each ending in a zero.
  *
- * @param follows - Of what a symlink leads to, else of the symlink itself.
+ * @param follows - Follow a symlink, instead of reading the names of the symlink itself.
+ * @returns The length of all names in bytes (also with an empty `list`), or a negated errno.
  * @see listxattr(2), llistxattr(2)
  */
 export function listXattrs(path: Uint8Array, list: Uint8Array, follows: boolean): number {
@@ -88,8 +94,8 @@ export function listXattrs(path: Uint8Array, list: Uint8Array, follows: boolean)
 }
 
 /**
- * @param follows - Of what a symlink leads to, else of the symlink itself.
- * @returns The bytes of the value; with an empty `value`, how many there are.
+ * @param follows - Follow a symlink, instead of reading the attribute of the symlink itself.
+ * @returns The length of the value in bytes (also with an empty `value`), or a negated errno.
  * @see getxattr(2), lgetxattr(2)
  */
 export function readXattr(path: Uint8Array, name: Uint8Array, value: Uint8Array, follows: boolean): number {
@@ -101,7 +107,11 @@ export function lsetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array)
   return outcome(setxattrCall(path, name, value, value.byteLength, 0))
 }
 
-/** Each offset is at an address, as 64 bits, which the kernel moves on. @see copy_file_range(2) */
+/**
+ * Each offset is passed as the address of a 64-bit word, which the kernel advances.
+ *
+ * @see copy_file_range(2)
+ */
 export function copyFileRange(
   fdIn: Fd,
   offsetInAt: Address,
@@ -115,7 +125,8 @@ export function copyFileRange(
 const ioctlOffThread = offThread(declare('ioctl', 'int', ['int', 'ulong', 'int']) as Call)
 
 /**
- * Has `target` share the blocks of `source`, on a thread of libuv's pool: the kernel writes back what is dirty first.
+ * Makes `target` share the blocks of `source`. It runs on a thread of libuv's pool, because the kernel writes
+ * back dirty data first.
  *
  * @returns 0, or -1: the errno stays on that thread.
  * @see ioctl_ficlone(2)
@@ -124,7 +135,9 @@ export function cloneOffThread(target: Fd, source: Fd): Promise<number> {
   return ioctlOffThread(target, FICLONE, source)
 }
 
-/** As `cloneOffThread`, at once, with the errno. For when that has failed: what fails does so without a wait. */
+/**
+ * As `cloneOffThread`, on this thread, with the errno. For use after that failed: a failure does not wait.
+ */
 export function clone(target: Fd, source: Fd): number {
   return ioctl(target, FICLONE, source as number)
 }

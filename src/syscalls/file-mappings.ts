@@ -1,6 +1,6 @@
-// Which memory of the process is a mapping of a file: a load from such memory can raise SIGBUS when the file is cut
-// short, and a page fault on it waits for the disk. The list is one for the process, so that a ring of one thread
-// sees a mapping made in another; it holds what this library maps and what it is told of.
+// The list of memory ranges that are mappings of files. A load from such memory can raise SIGBUS when the
+// file is truncated, and a page fault on it waits for the disk. The process has one list, so that a ring of
+// one thread sees a mapping made in another. It holds what this library maps and what callers report.
 
 import { isSharedArrayBuffer } from 'node:util/types'
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
@@ -15,7 +15,7 @@ const LIVE = 0
 const LOCK = 1
 /** Counts changes: odd while one is under way. */
 const SEQUENCE = 2
-/** Places that were ever used. */
+/** How many places have ever been used. */
 const HIGH_WATER = 3
 const FIRST_PLACE = 4
 /** Of one place: start and end as page numbers, each in two words. The numbers of a free place are 0. */
@@ -23,12 +23,12 @@ const PLACE_WORDS = 4
 const WORDS = FIRST_PLACE + MAX_FILE_MAPPINGS * PLACE_WORDS
 
 const PAGE = 4096
-/** A thread that was terminated while it held the lock never lets go of it. */
+/** Bounds each wait for the lock: a thread that is terminated while it holds the lock never releases it. */
 const MAX_SPINS = 10_000_000
 /** Longer than any change takes that is not interrupted. Every operation pays it when a thread was terminated in one. */
 const MAX_LOOKS = 10_000
 
-/** One and the same memory in every worker that is started later; process-policy.ts tells more. */
+/** The same memory in this thread and in every worker that it starts later; see process-policy.ts. */
 function sharedWords(): Int32Array<SharedArrayBuffer> {
   const existing: unknown = getEnvironmentData(KEY)
   if (isSharedArrayBuffer(existing) && existing.byteLength >= WORDS * 4) return new Int32Array(existing)
@@ -39,7 +39,7 @@ function sharedWords(): Int32Array<SharedArrayBuffer> {
 
 const words = sharedWords()
 
-/** How many mappings are listed, as a word that others may watch: the first of this array. */
+/** The shared words. The first one is the number of listed mappings, which others may watch. */
 export const liveFileMappings: Int32Array<SharedArrayBuffer> = words
 
 /** A range of memory, in whole pages. */
@@ -127,7 +127,7 @@ function store(place: number, first: number, end: number): void {
   Atomics.store(words, at + 3, Math.floor(end / 2 ** 32))
 }
 
-/** Changes the list, alone. */
+/** Changes the list under the lock. */
 function changing(change: () => number): number {
   for (let spins = 0; Atomics.compareExchange(words, LOCK, 0, 1) !== 0 && spins < MAX_SPINS; spins++);
   // It is odd already where a thread was terminated within its change, whose lock is taken over here: one more would say

@@ -1,5 +1,5 @@
-// Copies of memory that the kernel makes. A load by the program from a mapping whose file was cut short raises SIGBUS;
-// the kernel answers the same with a short count or EFAULT.
+// Memory copies made by the kernel. When the program itself loads from a mapping whose file was truncated, it
+// gets SIGBUS; when the kernel does, the call returns a short count or EFAULT.
 
 import { closeSync } from 'node:fs'
 import { O_CLOEXEC, O_NONBLOCK } from './abi/file-flags.js'

@@ -18,8 +18,9 @@ const CANDIDATES = [
 ]
 
 /**
- * koffi, or why there is none: its binary is an optional dependency, which some installations leave out, and Node's permission
- * model refuses all addons. A static import would then fail, and with it whatever imports this package.
+ * koffi, or the reason why it cannot be loaded: its binary is an optional dependency, which some
+ * installations leave out, and Node's permission model refuses all addons. A static import would make every
+ * import of this package fail.
  */
 function loadKoffi(): typeof Koffi | Error {
   try {
@@ -48,7 +49,7 @@ function loadLibc(): ReturnType<typeof Koffi.load> | Error {
 
 const libc = loadLibc()
 
-/** Why the C library could not be loaded, or null when it was: everything here then answers -ENOSYS. */
+/** Why the C library could not be loaded, in which case every call here gives -ENOSYS; null when it was. */
 export const libcFailure: Error | null = libc instanceof Error ? libc : null
 
 /** A function of the C library. */
@@ -119,9 +120,10 @@ export function ioUringSetup(entries: number, params: Address): number {
 }
 
 /**
- * Without a wait the kernel looks at neither `arg` nor `argBytes`; with `argBytes` 0 there is no signal mask and no
- * extended argument. (`arg` 0 alone does not say so: it is the offset of the first registered wait.) The shorter call
- * forms serve then: an argument less is some 7 ns of FFI conversion, measured by the `nop` bench at batch 1.
+ * Takes the shortest call form that will do: each argument costs some 7 ns of FFI conversion (measured by the
+ * `nop` bench at batch 1). Without a wait the kernel reads neither `arg` nor `argBytes`. With `argBytes` 0
+ * there is neither signal mask nor extended argument. (`arg` 0 alone does not mean that: it is the offset of
+ * the first registered wait.)
  *
  * @see io_uring_enter(2)
  */
@@ -257,7 +259,11 @@ export function setsockopt(fd: Fd, level: number, name: number, value: Address, 
   return result < 0 ? -errno() : result
 }
 
-/** `length` is the address of a 32-bit word: the room before, the true length after. @see getsockopt(2) */
+/**
+ * `length` is the address of a 32-bit word: the room on entry, the true length on return.
+ *
+ * @see getsockopt(2)
+ */
 export function getsockopt(fd: Fd, level: number, name: number, value: Address, length: Address): number {
   const result = getsockoptCall(fd, level, name, value, length)
   return result < 0 ? -errno() : result
@@ -269,7 +275,11 @@ export function connect(fd: Fd, address: Address, length: number): number {
   return result < 0 ? -errno() : result
 }
 
-/** `length` is the address of a 32-bit word: the room before, the true length after. @see getsockname(2) */
+/**
+ * `length` is the address of a 32-bit word: the room on entry, the true length on return.
+ *
+ * @see getsockname(2)
+ */
 export function getsockname(fd: Fd, address: Address, length: Address): number {
   const result = getsocknameCall(fd, address, length)
   return result < 0 ? -errno() : result
@@ -312,7 +322,7 @@ export function ioctl(fd: Fd, request: number, arg: Address): number {
 
 type OffThread = (...args: number[]) => Promise<number>
 
-/** The same function on a thread of libuv's pool. Its errno stays on that thread: what fails is -1, whatever it was. */
+/** The same function on a thread of libuv's pool. The errno stays on that thread: any failure is just -1. */
 export function offThread(call: Call): OffThread {
   const start = (call as Call & { async?: (...args: unknown[]) => void }).async
   if (start === undefined) return () => Promise.resolve(-1)
@@ -327,7 +337,7 @@ export function offThread(call: Call): OffThread {
 
 /**
  * Copies between files inside the kernel, on a thread of libuv's pool; where the file system can, the two share the
- * blocks afterwards. Each offset is at an address, as 64 bits, which the kernel moves on.
+ * blocks afterwards. Each offset is passed as the address of a 64-bit word, which the kernel advances.
  *
  * @returns The bytes copied, 0 at the end of the file, or -1.
  * @see copy_file_range(2)
@@ -352,20 +362,20 @@ export const pwriteOffThread: (fd: Fd, address: Address, length: number, offset:
   offThread(declare('pwrite', 'int64_t', ['int', 'uintptr_t', 'size_t', 'int64_t']))
 
 /**
- * An ArrayBuffer over `length` bytes at `address`. The caller drops it before it unmaps them.
+ * An ArrayBuffer over `length` bytes at `address`. The caller must drop it before it unmaps those bytes.
  *
- * @throws RangeError `ERR_OUT_OF_RANGE` for more than an ArrayBuffer can have: 4 GiB in Node 20.
+ * @throws RangeError `ERR_OUT_OF_RANGE` for more than an ArrayBuffer can hold: 4 GiB in Node 20.
  */
 export function viewMemory(address: Address, length: number): ArrayBuffer {
   if (koffi instanceof Error) throw koffi
-  // koffi ends the process where V8 refuses the length.
+  // koffi would end the process when V8 refuses the length.
   checkInteger('length', length, 0, MAX_LENGTH)
   return koffi.view(BigInt(address), length)
 }
 
 /** Address of the first byte of an ArrayBuffer or a view; 0 for an empty one. */
 export function pointerTo(memory: ArrayBuffer | ArrayBufferView): Address {
-  // Without koffi no call is made that an address could be given to.
+  // Without koffi no call is made, so nothing uses the address.
   return koffi instanceof Error ? 0 : Number(koffi.address(memory))
 }
 

@@ -1,4 +1,5 @@
-// Memory that the kernel sees: addresses of JavaScript buffers, and mapped regions that own every view over them.
+// Memory that the kernel accesses: the addresses of JavaScript buffers, and mapped regions, which own all
+// views over themselves and empty them when they are unmapped.
 
 import { types } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
@@ -33,11 +34,13 @@ const MAX_FLAG_RACES = 100
 
 type Transfer = (this: ArrayBuffer) => ArrayBuffer
 
-/** `ArrayBuffer.prototype.transfer`, by name from Node 22 on; Node 20 has it behind a flag, which is set for a moment. */
+/**
+ * `ArrayBuffer.prototype.transfer`. Node 20 has it behind a flag only (not 22), which is set for a moment.
+ */
 function findTransfer(): Transfer {
   const own = (ArrayBuffer.prototype as { transfer?: Transfer }).transfer
   if (own !== undefined) return own
-  // The flag is one for the whole process: another thread may take it away between our two steps, so they are repeated.
+  // The flag is process-wide: another thread may clear it between our two steps, so they are repeated.
   for (let attempt = 0; attempt < MAX_FLAG_RACES; attempt++) {
     setFlagsFromString('--harmony-rab-gsab-transfer')
     const found = runInNewContext('ArrayBuffer.prototype.transfer') as Transfer | undefined
@@ -50,8 +53,8 @@ function findTransfer(): Transfer {
 let transfer: Transfer | undefined
 
 /**
- * Empties an ArrayBuffer and every view over it. Not by structuredClone: Node marks the memory of addons as not to be
- * transferred, and Node 20 then clones in silence.
+ * Empties an ArrayBuffer and every view over it. structuredClone would not do: Node marks the memory of
+ * addons as not transferable, and Node 20 then silently copies it.
  */
 function detach(buffer: ArrayBuffer): void {
   transfer ??= findTransfer()
@@ -64,8 +67,8 @@ const bases = new WeakMap<ArrayBuffer, Address>()
 
 type View = ArrayBufferView | ArrayBuffer
 
-// A subclass or a property of its own can make a view tell another length than it has, and the kernel would be told so and write
-// beyond its memory. These ask the engine itself.
+// A subclass or an own property can make a view report a wrong length. The kernel would be given that length
+// and write past the end of the memory. These getters read the true values from the engine.
 function getterOf<T = number>(prototype: object, name: string): (this: View) => T {
   return Object.getOwnPropertyDescriptor(prototype, name)!.get as (this: View) => T
 }
@@ -79,9 +82,10 @@ const dataBuffer = getterOf<ArrayBufferLike>(DataView.prototype, 'buffer')
 const ownByteLength = getterOf(ArrayBuffer.prototype, 'byteLength')
 
 /**
- * The bytes that `memory` has.
+ * The true length of `memory` in bytes.
  *
- * @throws TypeError `ERR_INVALID_ARG_VALUE` where it tells another length; for a DataView that is detached.
+ * @throws TypeError `ERR_INVALID_ARG_VALUE` when its `byteLength` or `length` differs, and for a detached
+ *   DataView.
  */
 export function byteLengthOf(memory: View): number {
   const byteLength = intrinsicByteLength(memory)
@@ -115,9 +119,9 @@ function isDetached(buffer: ArrayBufferLike): boolean {
  *
  * @param minBytes - How many bytes the kernel may touch; a shorter buffer is refused.
  * @returns The address, or 0 for an empty buffer.
- * @throws TypeError `ERR_INVALID_ARG_TYPE` for anything else (a SharedArrayBuffer has no address to be had);
- *   TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer, and for one whose `byteLength` or `length` was overridden with another
- *   than it has; RangeError `ERR_OUT_OF_RANGE` for one too short.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE` for anything else (the address of a SharedArrayBuffer cannot be
+ *   had); TypeError `ERR_INVALID_ARG_VALUE` for a detached buffer, and for one whose overridden `byteLength`
+ *   or `length` is not its true length; RangeError `ERR_OUT_OF_RANGE` for one too short.
  */
 export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): Address {
   if (typeof minBytes !== 'number') throw invalidType('minBytes', 'of type number', minBytes)
@@ -130,7 +134,7 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
     throw invalidType('memory', 'an ArrayBuffer, Buffer, TypedArray or DataView', memory)
   }
   const byteLength = byteLengthOf(memory)
-  // So that NaN is refused as well.
+  // Written this way round, the comparison also refuses a `minBytes` of NaN.
   const isLongEnough = byteLength >= minBytes
   if (!isLongEnough || buffer.byteLength === 0) {
     if (isDetached(buffer)) throw invalidValue('memory', memory, 'is detached')
@@ -150,10 +154,10 @@ export function addressOf(memory: ArrayBuffer | ArrayBufferView, minBytes = 0): 
   return address
 }
 
-// Where the views begin that operations are given time and again. That never changes: a view whose memory was transferred is
-// empty from then on.
+// The addresses of views that operations are given repeatedly. A view's address never changes: once its
+// memory is transferred, the view is empty.
 const viewAddresses = new WeakMap<Uint8Array, Address>()
-/** Of so many views that are not known one is made known: a program that makes a new view each time pays little for it. */
+/** One in this many unknown views is remembered: a program that makes a new view each time pays little. */
 const UNKNOWN_VIEWS_PER_KNOWN = 16
 let unknownViews = 0
 
@@ -164,9 +168,10 @@ function makeKnown(view: Uint8Array, address: Address): void {
 }
 
 /**
- * The address of a view of at least `minBytes` that `addressOf` has been asked for before, if it remembers; 0 for every other
- * memory. For hot paths: a view's `buffer` is a call into C++, and in Node 20 its `byteLength` and `byteOffset` are calls too, all
- * of which takes some 70 ns; to look up the view takes 11 (measured; bench suite `promises`).
+ * The address of a view of at least `minBytes` that `addressOf` was asked for before, if it was remembered; 0
+ * for any other memory. For hot paths: reading a view's `buffer` is a call into C++, and in Node 20 so are
+ * `byteLength` and `byteOffset`. Together they take some 70 ns; looking up the view takes 11 (measured; bench
+ * suite `promises`).
  */
 export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView, minBytes: number): Address {
   // Whether a view has an element cannot be overridden, as its `length` can, and is false once the memory was transferred. The
@@ -177,7 +182,7 @@ export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView, minBytes: 
 
 /**
  * A range of mapped memory and the one ArrayBuffer over it. `unmap()` detaches that ArrayBuffer first, so that every
- * view ever made over it becomes empty: a view read after munmap would be a segfault.
+ * view ever made over it becomes empty: reading a view after munmap(2) would be a segfault.
  */
 export class MappedRegion {
   readonly address: Address
@@ -193,10 +198,11 @@ export class MappedRegion {
   }
 
   /**
-   * Maps `length` bytes of `fd` at `offset`, shared and prefaulted. The drivers of all threads know of the mapping until
-   * it is unmapped, and treat operations on its memory with care (`UringOptions.mappedBuffers`).
+   * Maps `length` bytes of `fd` at `offset`, shared and prefaulted. Until it is unmapped the mapping is known
+   * to the drivers of all threads, which treat operations on its memory with care
+   * (`UringOptions.mappedBuffers`).
    *
-   * @param options - `listed` false for memory that is no file's: the kernel's side of a ring.
+   * @param options - `listed: false` for memory that belongs to no file: the kernel's side of a ring.
    * @throws SystemError from mmap(2); Error `ERR_INVALID_STATE` when 1024 mappings of files are live.
    */
   static ofFile(
@@ -247,7 +253,11 @@ export class MappedRegion {
     checkResult(madvise(this.address, this.length, advice), 'madvise')
   }
 
-  /** Pins the pages in memory; `unmap()` undoes it. @returns 0 or a negated errno: a refusal is an answer here. */
+  /**
+   * Pins the pages in memory; `unmap()` undoes it.
+   *
+   * @returns 0 or a negated errno: a refusal is not thrown.
+   */
   lock(): number {
     if (!this.#mapped) throw invalidState('The mapped region is closed')
     const result = mlock(this.address, this.length)
@@ -263,7 +273,7 @@ export class MappedRegion {
     this.#buffer = null
     if (buffer !== null) detach(buffer)
     if (this.#lockedBytes > 0) munlock(this.address, this.#lockedBytes)
-    // Off the list first: something else may be mapped there the moment it is free.
+    // Taken off the list first: something else may be mapped there as soon as it is unmapped.
     this.#listed?.release()
     checkResult(munmap(this.address, this.length), 'munmap')
   }

@@ -1,5 +1,5 @@
-// The numbers that swap silently, told apart by the type checker. A plain number is accepted wherever one of
-// these is wanted; one kind is never accepted for another.
+// Types for numbers that are easily swapped by mistake. The type checker accepts a plain number for each of
+// them, but never one kind for another.
 
 declare const flavor: unique symbol
 type Flavor<Name extends string> = number & { readonly [flavor]?: Name }

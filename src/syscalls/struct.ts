@@ -1,5 +1,5 @@
-// Layouts of kernel structs, and cold-path access to their fields. The hot paths (SQEs, CQEs, ring words) index
-// typed arrays instead; a test holds both to the same layouts.
+// Layouts of kernel structs, and access to their fields on cold paths. The hot paths (SQEs, CQEs, ring words)
+// index typed arrays instead; a test checks both against the same layouts.
 
 import { addressOf } from './memory.js'
 import type { Address } from './numbers.js'

@@ -1,5 +1,6 @@
-// The three io_uring system calls as one replaceable object: the seam at which tests inject what a kernel will not
-// do on demand (short submits, EINTR, EBUSY, refusals), and the only way `ring/` reaches the kernel.
+// The three io_uring system calls as one replaceable object: tests pass their own to inject what a kernel
+// will not do on demand (short submits, EINTR, EBUSY, refusals). The other system calls of `ring/` (mmap,
+// pipe2, poll) go to libc.ts directly.
 
 import { ioUringEnter, ioUringRegister, ioUringSetup } from './libc.js'
 import type { Address, Fd } from './numbers.js'

@@ -1,5 +1,6 @@
-// Memory that SQEs point to, made from JavaScript values: each maker returns an object that owns its memory and has its
-// `address`. The object must be referenced as long as the kernel may look: nothing here does that for the caller.
+// Memory that SQEs point to, made from JavaScript values. Each function returns an object that owns the
+// memory and has its `address`. The caller must keep that object referenced as long as the kernel may read or
+// write the memory.
 
 export * from './futex-waiters.js'
 export * from './messages.js'

@@ -17,9 +17,11 @@ export interface MessageHeaderOptions {
   readonly buffers?: IovecArray | readonly (ArrayBuffer | ArrayBufferView)[]
   /** Control data to send (see `encodeControlMessages`), or room for it. */
   readonly control?: Uint8Array
-  /** Multishot recvmsg: bytes to leave for the peer's address in each provided buffer. No memory stands behind it. */
+  /**
+   * Multishot recvmsg: bytes to leave in each provided buffer for the peer's address. No memory is attached.
+   */
   readonly nameBytes?: number
-  /** Multishot recvmsg: bytes to leave for control data in each provided buffer. No memory stands behind it. */
+  /** Multishot recvmsg: bytes to leave in each provided buffer for control data. No memory is attached. */
   readonly controlBytes?: number
 }
 
@@ -58,7 +60,7 @@ export class MessageHeader {
     return this.#struct.get('msg_namelen')
   }
 
-  /** Bytes of control data: the room before recvmsg, what was written after it. */
+  /** Bytes of control data: the room before recvmsg, the bytes written after it. */
   get controlLength(): number {
     return this.#struct.get('msg_controllen')
   }
@@ -72,7 +74,8 @@ export class MessageHeader {
 /**
  * Makes a `struct msghdr`.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError `ERR_OUT_OF_RANGE`.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError
+ *   `ERR_OUT_OF_RANGE`.
  * @see sendmsg(2), recvmsg(2)
  */
 export function messageHeader(options: MessageHeaderOptions = {}): MessageHeader {
@@ -89,7 +92,7 @@ export interface ControlMessage {
   readonly data: Uint8Array
 }
 
-/** Lays control messages out as sendmsg wants them. @see cmsg(3) */
+/** Encodes control messages in the layout that sendmsg takes. @see cmsg(3) */
 export function encodeControlMessages(messages: readonly ControlMessage[]): Uint8Array<ArrayBuffer> {
   const total = messages.reduce((sum, { data }) => sum + aligned(HEAD_BYTES + data.byteLength), 0)
   const bytes = new Uint8Array(new ArrayBuffer(total))
@@ -103,7 +106,11 @@ export function encodeControlMessages(messages: readonly ControlMessage[]): Uint
   return bytes
 }
 
-/** Reads control messages; one that claims to reach past the end is left out, with all after it. @see cmsg(3) */
+/**
+ * Decodes control messages. One that claims to reach past the end is left out, with all after it.
+ *
+ * @see cmsg(3)
+ */
 export function decodeControlMessages(bytes: Uint8Array<ArrayBuffer>): ControlMessage[] {
   const messages: ControlMessage[] = []
   let at = 0
@@ -142,7 +149,7 @@ export interface RecvmsgOut {
  * @see io_uring_recvmsg_out(3)
  */
 export function readRecvmsgOut(bytes: Uint8Array<ArrayBuffer>, header: MessageHeader): RecvmsgOut {
-  // Multishot recvmsg leaves the header alone, so these are still the rooms that were asked for.
+  // Multishot recvmsg does not change the header, so these are still the sizes that were asked for.
   const { nameLength: nameRoom, controlLength: controlRoom } = header
   const headBytes = IO_URING_RECVMSG_OUT.size
   const payloadAt = headBytes + nameRoom + controlRoom

@@ -16,7 +16,8 @@ export interface OpenHow {
 /**
  * Makes a `struct open_how`. Keep it until the entry that points to its `address` was consumed.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError `ERR_OUT_OF_RANGE`.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for an unknown member; RangeError
+ *   `ERR_OUT_OF_RANGE`.
  * @see openat2(2)
  */
 export function openHow(how: OpenHow): Struct<'flags' | 'mode' | 'resolve'> {

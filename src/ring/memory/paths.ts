@@ -21,7 +21,8 @@ export class CString {
  * Makes a NUL-terminated string. Text becomes UTF-8; bytes are taken as they are, for paths that are not UTF-8.
  *
  * @param name - What to call the value in an error.
- * @throws TypeError `ERR_INVALID_ARG_TYPE`; TypeError `ERR_INVALID_ARG_VALUE` for a NUL inside, where C would see the end.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`; TypeError `ERR_INVALID_ARG_VALUE` for a NUL inside, which would
+ *   cut it short.
  */
 export function cString(text: string | Uint8Array, name = 'path'): CString {
   if (typeof text !== 'string' && !(text instanceof Uint8Array))

@@ -25,7 +25,7 @@ export interface IpSocketAddress {
   readonly scopeId?: number
 }
 
-/** An address of a Unix socket: a path, or a name in the abstract namespace. An empty path is no address at all. */
+/** An address of a Unix socket: a path, or a name in the abstract namespace. An empty path means unnamed. */
 export type UnixSocketAddress =
   | { readonly family: 'unix'; readonly path: string | Uint8Array }
   | { readonly family: 'unix'; readonly abstract: string | Uint8Array }
@@ -64,8 +64,8 @@ export class SocketAddressMemory {
 /**
  * Encodes a socket address.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; RangeError `ERR_OUT_OF_RANGE` for a port, or a Unix
- *   path of more than 107 bytes.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; RangeError `ERR_OUT_OF_RANGE` for a
+ *   port, or a Unix path of more than 107 bytes.
  */
 export function socketAddress(value: SocketAddress): SocketAddressMemory {
   if (typeof value !== 'object' || value === null) throw invalidType('address', 'of type object', value)
@@ -85,7 +85,10 @@ export function socketAddress(value: SocketAddress): SocketAddressMemory {
   }
 }
 
-/** Room that any socket address fits into, and the length word that accept and getsockname write. Keep it until the CQE. */
+/**
+ * Memory for any socket address, and the length word that accept and getsockname write. Keep it until the
+ * CQE.
+ */
 export class SocketAddressResult {
   readonly bytes = new Uint8Array(new ArrayBuffer(SOCKADDR_STORAGE.size + 4))
   readonly address: Address = addressOf(this.bytes)
@@ -97,7 +100,7 @@ export class SocketAddressResult {
     this.reset()
   }
 
-  /** Makes the whole room available again: the kernel has replaced the length by that of the last address. */
+  /** Sets the length to the whole room again: the kernel has overwritten it with that of the last address. */
   reset(): void {
     this.#length.setUint32(0, SOCKADDR_STORAGE.size, true)
   }
@@ -111,9 +114,10 @@ export class SocketAddressResult {
 /**
  * Decodes a socket address.
  *
- * @param length - Bytes that count, as the kernel says. A Unix socket without a name has 2 (or 0): its path is ''.
- * @throws RangeError `ERR_OUT_OF_RANGE` when the bytes end before the address does; TypeError `ERR_INVALID_ARG_VALUE` for
- *   a family other than IPv4, IPv6 and Unix.
+ * @param length - Valid bytes, as reported by the kernel. A Unix socket without a name has 2 (or 0): its path
+ *   is ''.
+ * @throws RangeError `ERR_OUT_OF_RANGE` when the bytes end before the address does; TypeError
+ *   `ERR_INVALID_ARG_VALUE` for a family other than IPv4, IPv6 and Unix.
  */
 export function decodeSocketAddress(bytes: Uint8Array, length = bytes.byteLength): SocketAddress {
   checkInteger('length', length, 0, bytes.byteLength)
@@ -166,7 +170,7 @@ function encodeUnix(value: UnixSocketAddress): SocketAddressMemory {
   const content = typeof text === 'string' ? Buffer.from(text) : text
   if (!isAbstract && content.includes(0))
     throw invalidValue(name, text, 'must be a string without null bytes')
-  // One byte of the room is the NUL that ends a path or starts an abstract name.
+  // One byte is needed for the NUL that ends a path or starts an abstract name.
   if (content.byteLength > PATH_BYTES - 1)
     throw outOfRange(name, `at most ${PATH_BYTES - 1} bytes long`, content.byteLength)
   const isUnnamed = !isAbstract && content.byteLength === 0

@@ -4,7 +4,9 @@ import { STATX } from '../../syscalls/abi/index.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 
-/** What statx says, under the kernel's names without `stx_`. Which fields are filled tells `mask` (`STATX_*` bits). */
+/**
+ * The result of statx, under the kernel's names without `stx_`. `mask` (`STATX_*`) tells which are filled.
+ */
 export interface StatxFields {
   readonly mask: number
   /** Preferred size of a transfer, bytes. */
@@ -37,7 +39,9 @@ export interface StatxFields {
   readonly dioOffsetAlign: number
 }
 
-/** Memory for one `struct statx`, and its reading. Keep it until the CQE. It can be used again afterwards. */
+/**
+ * Memory for one `struct statx`, and access to its fields. Keep it until the CQE; then it can be used again.
+ */
 export class StatxResult {
   /** The struct itself, for fields that `read` leaves out. */
   readonly struct: Struct<keyof typeof STATX.fields> = Struct.alloc(STATX)

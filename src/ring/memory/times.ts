@@ -1,10 +1,10 @@
-// The timespec that every io_uring operation takes a time as.
+// The timespec in which io_uring operations take a time.
 
 import { KERNEL_TIMESPEC } from '../../syscalls/abi/index.js'
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { Struct } from '../../syscalls/struct.js'
 
-/** A time as the kernel has it. */
+/** A time in the two parts that the kernel uses. */
 export interface SecondsAndNanoseconds {
   /** Seconds, 0 or more. */
   readonly sec: number

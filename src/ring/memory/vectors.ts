@@ -6,7 +6,7 @@ import { addressOf, byteLengthOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 
-/** Memory that an address alone describes: its owner keeps it alive. */
+/** Memory given by address and length only: its owner must keep it alive. */
 export interface MemoryRange {
   readonly address: Address
   /** Bytes. */
@@ -51,7 +51,7 @@ export class IovecArray {
 /**
  * Makes an array of `struct iovec`.
  *
- * @param buffers - At most 1024. ArrayBuffers and views are kept alive; a `{ address, length }` is its owner's affair.
+ * @param buffers - At most 1024. ArrayBuffers and views are kept alive; `{ address, length }` memory is not.
  * @throws TypeError `ERR_INVALID_ARG_TYPE`, RangeError `ERR_OUT_OF_RANGE`.
  */
 export function iovecs(buffers: readonly (ArrayBuffer | ArrayBufferView | MemoryRange)[]): IovecArray {

@@ -1,5 +1,6 @@
-// Provided buffers, the older way: one operation gives the kernel a row of buffers, another takes them back. A
-// registered buffer ring (IORING_REGISTER_PBUF_RING, Linux 5.19) does the same without operations.
+// Provided buffers, the older interface: one operation gives consecutive buffers to the kernel, another takes
+// them back. A registered buffer ring (IORING_REGISTER_PBUF_RING, Linux 5.19) does the same without
+// operations.
 
 import { IORING_OP_PROVIDE_BUFFERS, IORING_OP_REMOVE_BUFFERS } from '../../syscalls/abi/index.js'
 import type { Address, BufferId, GroupId } from '../../syscalls/numbers.js'
@@ -10,10 +11,11 @@ import { checkAddress, checkFd, checkUint16, checkUint32, store64, storeOperatio
 /**
  * Prepares `IORING_OP_PROVIDE_BUFFERS`: adds `count` buffers, one after the other in memory, to a group.
  *
- * CQE `res`: 0 or a negated errno: -E2BIG for no buffers or too many, -EINVAL when the ids run past 65535 (before Linux 6.1
- * they wrap). Linux 5.7.
+ * CQE `res`: 0 or a negated errno: -E2BIG for no buffers or too many, -EINVAL when the ids run past 65535
+ * (before Linux 6.1 they wrap). Linux 5.7.
  *
- * @param address - Start of the first buffer. The memory is the kernel's until each buffer was used or removed.
+ * @param address - Start of the first buffer. The kernel may write to the memory until each buffer was used
+ *   or removed.
  * @param length - Bytes of each buffer.
  * @param count - 1 to 65536.
  * @param group - 0 to 65535.

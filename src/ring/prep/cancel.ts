@@ -16,8 +16,9 @@ import { checkFd, checkFlags, checkUint32, storeOperation } from './fields.js'
 /**
  * Prepares `IORING_OP_ASYNC_CANCEL` of the operation that carries this user_data.
  *
- * CQE `res`: 0 when it was found, the number found under `IORING_ASYNC_CANCEL_ALL` or `IORING_ASYNC_CANCEL_ANY`, -ENOENT
- * when there is none, -EALREADY when it is running and may not be stoppable. Linux 5.5.
+ * CQE `res`: 0 when it was found, the number found under `IORING_ASYNC_CANCEL_ALL` or
+ * `IORING_ASYNC_CANCEL_ANY`, -ENOENT when there is none, -EALREADY when it is running and may not be
+ * stoppable. Linux 5.5.
  *
  * @param userDataLow - Bits 0-31 of the operation's user_data.
  * @param userDataHigh - Bits 32-63.

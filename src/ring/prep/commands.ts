@@ -28,12 +28,12 @@ export const BLOCK_URING_CMD_DISCARD = 0x1200
 export const BLOCK_URING_CMD_ZONE_RESET_ALL = 0x1201
 
 /**
- * Prepares `IORING_OP_URING_CMD`: hands a command to the driver behind a descriptor. The caller stores the command's own
- * data in `sqe.words` from word 12 on: 16 bytes, or 80 in a 128-byte entry.
+ * Prepares `IORING_OP_URING_CMD`: hands a command to the driver behind a descriptor. The caller stores the
+ * command's own data in `sqe.words` from word 12 on: 16 bytes, or 80 in a 128-byte entry.
  *
- * CQE `res`: what the driver says, or a negated errno: -EOPNOTSUPP when it has no commands. Linux 5.19.
+ * CQE `res`: the driver's result, or a negated errno: -EOPNOTSUPP when it has no commands. Linux 5.19.
  *
- * @param command - Unsigned 32-bit number that the driver knows.
+ * @param command - An unsigned 32-bit number, defined by the driver.
  * @returns `sqe`, so that setters chain.
  * @see io_uring_prep_uring_cmd(3)
  */

@@ -1,5 +1,5 @@
-// The arithmetic that all prep functions share: bounds of the arguments, and how they become 32-bit words. Every
-// function here is small enough for V8 to inline; the errors are made in functions that are never on the hot path.
+// What all prep functions share: checking arguments and storing them as 32-bit words. Every function here is
+// small enough for V8 to inline; the errors are made in functions that are never on the hot path.
 //
 // The rule of all prep functions: check every argument, then store. One that throws leaves the zeroed entry as it was,
 // which is a NOP. `getSqe` has zeroed the entry, so a prep function stores only the fields that its operation has.
@@ -10,12 +10,12 @@ import { highWord, lowWord } from '../../syscalls/numbers.js'
 import { WORD_FD, WORD_FILE_INDEX, WORD_OPCODE } from '../sqe.js'
 
 const FILE_INDEX_ALLOC = 0xffff_ffff
-// One above would be stored as FILE_INDEX_ALLOC, since an index is stored plus one.
+// The next index would be stored as FILE_INDEX_ALLOC, since an index is stored plus one.
 const MAX_FILE_INDEX = 0xffff_fffd
 const MAX_BIG_OFFSET = 0x7fff_ffff_ffff_ffffn
 const MAX_BIG_UINT64 = 0xffff_ffff_ffff_ffffn
 
-// The tests for `typeof` look idle under TypeScript, but `1n | 0` would throw an error without a code.
+// The `typeof` checks look superfluous under TypeScript, but `1n | 0` would throw an error without a code.
 
 /** A descriptor, or any field that the kernel takes as a signed 32-bit integer. */
 export function checkFd(name: string, fd: Fd): void {
@@ -73,7 +73,7 @@ export function checkFileIndex(name: string, index: number): void {
     throw badFileIndex(name, index)
 }
 
-/** Stores what every operation has. Flags set on the entry before are lost: prepare first, then set. */
+/** Stores the fields of every operation. Flags set on the entry before are lost: prepare first, then set. */
 export function storeOperation(words: Int32Array, opcode: number, fd: Fd): void {
   words[WORD_OPCODE] = opcode
   words[WORD_FD] = fd
@@ -91,7 +91,7 @@ export function storeAny64(words: Int32Array, at: number, value: number | bigint
   else storeBig(words, at, value)
 }
 
-/** Stores the target slot of an operation that makes a file: the field is 0 for none, so indices are one higher. */
+/** Stores the target slot of an operation that makes a file. 0 means none, so an index is stored plus one. */
 export function storeFileIndex(words: Int32Array, index: number): void {
   words[WORD_FILE_INDEX] = index === FILE_INDEX_ALLOC ? index : index + 1
 }

@@ -1,7 +1,8 @@
 // Operations on names: stat, unlink, rename, directories, links.
 //
-// Paths are addresses of NUL-terminated strings (see `cString()`) and stay alive until the entry was consumed. A relative
-// path starts at its `dirFd`, or at the current directory for AT_FDCWD and for the functions without "at".
+// Paths are addresses of NUL-terminated strings (see `cString()`) and stay alive until the entry was
+// consumed. A relative path starts at its `dirFd`, or at the current directory for AT_FDCWD and for the
+// functions without "at".
 
 import {
   AT_FDCWD,

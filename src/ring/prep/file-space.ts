@@ -1,5 +1,5 @@
-// What is done to the contents of an open file, or to a range of memory, without moving data: flushing, allocating,
-// truncating, advising.
+// Operations on the contents of an open file, or on a range of memory, that do not move data: flushing,
+// allocating, truncating, advising.
 
 import {
   IORING_OP_FADVISE,
@@ -171,7 +171,8 @@ export function prepFadvise64(
  *
  * @param address - Page-aligned.
  * @param length - Bytes, at most 4294967295.
- * @param advice - `MADV_*`. Those that discard contents, such as `MADV_DONTNEED`, must never meet a JavaScript heap.
+ * @param advice - `MADV_*`. Never use one that discards contents, such as `MADV_DONTNEED`, on JavaScript
+ *   memory.
  * @see io_uring_prep_madvise(3), madvise(2)
  */
 export function prepMadvise(sqe: Sqe, address: Address, length: number, advice: number): Sqe {

@@ -1,7 +1,7 @@
-// Messages between rings: a completion, or a registered file, that arrives on another ring.
+// Messages between rings: they post a completion on another ring, or install a registered file there.
 //
-// The 64 bits that become the user_data of the completion over there are two 32-bit halves here, where liburing's
-// functions take one 64-bit number.
+// The user_data of the completion on the other ring is two 32-bit halves here, where liburing's functions
+// take one 64-bit number.
 
 import {
   IORING_FILE_INDEX_ALLOC,
@@ -34,8 +34,8 @@ export function prepMsgRing(sqe: Sqe, fd: Fd, length: number, dataLow: number, d
 }
 
 /**
- * Prepares `IORING_OP_MSG_RING` that also says the `flags` of the completion over there. `IORING_MSG_RING_FLAGS_PASS` is
- * added.
+ * Prepares `IORING_OP_MSG_RING` that also sets the `flags` of the completion on the other ring.
+ * `IORING_MSG_RING_FLAGS_PASS` is added.
  *
  * CQE `res`: as `prepMsgRing`. Linux 6.3.
  *

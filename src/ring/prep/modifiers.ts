@@ -1,4 +1,4 @@
-// Fields that refine an entry after its prep function: those for which liburing's users assign to the struct.
+// Sets fields of an entry after its prep function, which users of liburing assign directly in the struct.
 
 import { IORING_RW_ATTR_FLAG_PI } from '../../syscalls/abi/index.js'
 import type { Address } from '../../syscalls/numbers.js'
@@ -7,10 +7,10 @@ import { WORD_ADDR3, WORD_ATTR, WORD_FILE_INDEX, WORD_LEN, WORD_OFF, WORD_OP_FLA
 import { checkAddress, checkFlags, checkUint32, checkUint64, store64, storeAny64 } from './fields.js'
 
 /**
- * Replaces the flags of the operation itself (`rw_flags` and its other names): `RWF_*` for reads and writes that have no
- * argument for them, `IORING_URING_CMD_FIXED` for commands.
+ * Replaces the flags of the operation itself (`rw_flags` and its other names): `RWF_*` for reads and writes
+ * that have no argument for them, `IORING_URING_CMD_FIXED` for commands.
  *
- * @param flags - Thirty-two bits; what the kernel does not know it answers with -EINVAL.
+ * @param flags - Thirty-two bits; a bit that the kernel does not know gives -EINVAL.
  * @returns `sqe`, so that setters chain.
  */
 export function setOperationFlags(sqe: Sqe, flags: number): Sqe {
@@ -40,7 +40,7 @@ export function setReadWriteAttributes(
 }
 
 /**
- * Has `prepFsync` flush a part of the file, where the file system can. Linux 5.1.
+ * Makes `prepFsync` flush only a part of the file, where the file system can. Linux 5.1.
  *
  * @param offset - Bytes from the start.
  * @param length - Bytes, 32 bits; with an offset of 0 as well, 0 is the whole file.
@@ -56,8 +56,8 @@ export function setFsyncRange(sqe: Sqe, offset: number | bigint, length: number)
 }
 
 /**
- * Has `prepRecvMultishot` end, without `IORING_CQE_F_MORE`, with the CQE by which that many bytes have come in all. A buffer is
- * filled all the same: it may bring more than was left (seen on 6.18). Linux 6.17.
+ * Makes `prepRecvMultishot` end once `bytes` bytes have arrived in all: that CQE lacks `IORING_CQE_F_MORE`.
+ * Its buffer is still filled as usual, so the total may exceed the limit (seen on 6.18). Linux 6.17.
  *
  * @param bytes - 32 bits; 0 for no limit.
  * @returns `sqe`, so that setters chain.

@@ -19,8 +19,8 @@ export function prepNop(sqe: Sqe): Sqe {
 }
 
 /**
- * Prepares `IORING_OP_NOP` with the result it shall have, to exercise code that handles failures. liburing has no
- * function for it: there one fills the fields by hand.
+ * Prepares `IORING_OP_NOP` that completes with a given result, to exercise code that handles failures.
+ * liburing has no function for it: there one fills the fields by hand.
  *
  * CQE `res`: `result`. Linux 6.10; before that -EINVAL.
  *

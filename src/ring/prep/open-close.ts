@@ -1,10 +1,10 @@
 // Opening and closing files, as ordinary descriptors or directly as registered ("direct") ones, and moving between the
 // two tables.
 //
-// A direct variant puts the file into a slot of the ring's table of registered files and makes no descriptor at all;
-// operations then name that slot with IOSQE_FIXED_FILE. A slot in use is replaced. IORING_FILE_INDEX_ALLOC lets the
-// kernel choose a free slot (Linux 5.19). Paths are addresses of NUL-terminated strings (see `cString()`) and stay alive
-// until the entry was consumed.
+// A direct variant puts the file into a slot of the ring's table of registered files and makes no descriptor
+// at all; operations then name that slot with IOSQE_FIXED_FILE. A slot in use is replaced.
+// IORING_FILE_INDEX_ALLOC lets the kernel choose a free slot (Linux 5.19). Paths are addresses of
+// NUL-terminated strings (see `cString()`) and stay alive until the entry was consumed.
 
 import {
   AT_FDCWD,
@@ -94,7 +94,7 @@ export function prepOpenDirect(sqe: Sqe, path: Address, flags: number, mode: num
 }
 
 /**
- * Prepares `IORING_OP_OPENAT2`: opens a file, with a say in how its path is resolved.
+ * Prepares `IORING_OP_OPENAT2`: opens a file, with control over how its path is resolved.
  *
  * CQE `res`: the descriptor, or a negated errno (-EXDEV or -ELOOP where `resolve` forbids the path). Linux 5.6.
  *
@@ -155,9 +155,9 @@ export function prepCloseDirect(sqe: Sqe, fileIndex: number): Sqe {
  *
  * CQE `res`: how many were updated, or a negated errno: -ENXIO without a table, -EINVAL past its end. Linux 5.6.
  *
- * @param fds - Address of an array of signed 32-bit descriptors: -1 empties a slot, `IORING_REGISTER_FILES_SKIP` (-2)
- *   leaves one as it is. It stays alive until the CQE, which under `IORING_FILE_INDEX_ALLOC` finds the chosen slots
- *   written over it (Linux 6.0).
+ * @param fds - Address of an array of signed 32-bit descriptors: -1 empties a slot,
+ *   `IORING_REGISTER_FILES_SKIP` (-2) leaves one as it is. It stays alive until the CQE. Under
+ *   `IORING_FILE_INDEX_ALLOC` the kernel overwrites it with the slots that it chose (Linux 6.0).
  * @param count - Length of the array.
  * @param offset - First slot, or `IORING_FILE_INDEX_ALLOC`.
  * @see io_uring_prep_files_update(3), io_uring_registered_files(7)

@@ -1,4 +1,4 @@
-// Pipes: making them, and moving data through them inside the kernel.
+// Pipes: creating them, and moving data through them inside the kernel.
 
 import { IORING_OP_PIPE, IORING_OP_SPLICE, IORING_OP_TEE } from '../../syscalls/abi/index.js'
 import type { Address, Fd } from '../../syscalls/numbers.js'
@@ -38,7 +38,8 @@ export function prepPipe(sqe: Sqe, fds: Address, flags = 0): Sqe {
  *
  * CQE `res`: 0 or a negated errno: -ENFILE when no slot is free, -EINVAL for `O_CLOEXEC`. Linux 6.16.
  *
- * @param fds - Address of two signed 32-bit integers, alive until the CQE: the slots of the reading and the writing end.
+ * @param fds - Address of two signed 32-bit integers, alive until the CQE: the slots of the reading and the
+ *   writing end.
  * @param fileIndex - Slot of the reading end, the writing end gets the next one; or `IORING_FILE_INDEX_ALLOC`.
  * @see io_uring_prep_pipe_direct(3), pipe2(2)
  */

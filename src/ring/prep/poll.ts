@@ -1,7 +1,7 @@
 // Readiness: polling a descriptor on the ring, and epoll through the ring.
 //
-// user_data is two 32-bit halves here, where liburing's functions take one 64-bit number: JavaScript has no 64-bit
-// integer but BigInt, and a BigInt per operation is far too dear.
+// user_data is two 32-bit halves here, where liburing's functions take one 64-bit number: the only 64-bit
+// integer of JavaScript is BigInt, and a BigInt per operation costs far too much.
 
 import {
   IORING_OP_EPOLL_CTL,

@@ -21,13 +21,13 @@ import {
 } from './fields.js'
 
 /**
- * Prepares `IORING_OP_WAITID`: waits until a child process changes state. Node reaps the children that it starts by
- * itself: use `WNOWAIT`, or a child that Node does not know of.
+ * Prepares `IORING_OP_WAITID`: waits until a child process changes state. Node itself reaps the children that
+ * it starts: use `WNOWAIT`, or a child that Node does not know of.
  *
  * CQE `res`: 0 or a negated errno (-ECHILD without such a child). Linux 6.7.
  *
  * @param idType - `P_ALL`, `P_PID`, `P_PGID`, `P_PIDFD`.
- * @param id - What `idType` says.
+ * @param id - An id of the kind that `idType` names.
  * @param info - Address of a `siginfo_t` of 128 bytes, alive until the CQE, or 0.
  * @param options - `WEXITED`, `WSTOPPED`, `WCONTINUED`, `WNOHANG`, `WNOWAIT`.
  * @param flags - 0.
@@ -57,7 +57,7 @@ export function prepWaitid(
 }
 
 /**
- * Prepares `IORING_OP_FUTEX_WAKE`: wakes those who wait on a futex.
+ * Prepares `IORING_OP_FUTEX_WAKE`: wakes waiters of a futex.
  *
  * CQE `res`: how many were woken, or a negated errno. Linux 6.7.
  *
@@ -105,7 +105,8 @@ export function prepFutexWait(
 /**
  * Prepares `IORING_OP_FUTEX_WAITV`: waits on several futexes at once.
  *
- * CQE `res`: index of the one that was woken, -EAGAIN when one holds another value, or another negated errno. Linux 6.7.
+ * CQE `res`: index of the one that was woken, -EAGAIN when one holds another value, or another negated errno.
+ * Linux 6.7.
  *
  * @param futexes - Address of an array of `struct futex_waitv`, alive until the entry was consumed; see `futexWaitv()`.
  * @param count - 1 to 128.

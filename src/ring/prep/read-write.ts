@@ -1,8 +1,8 @@
 // Moving data between memory and files: plain, vectored, with registered buffers, multishot.
 //
-// A transfer moves at most 0x7ffff000 bytes. An `offset` of -1 is the file's current position, which then moves
-// (Linux 5.6, IORING_FEAT_RW_CUR_POS); pipes, sockets and terminals take -1 or 0. Data must stay alive and unmoved until
-// the CQE, iovec arrays until the entry was consumed (until the CQE before Linux 5.5).
+// A transfer moves at most 0x7ffff000 bytes. An `offset` of -1 is the file's current position, which then
+// moves (Linux 5.6, IORING_FEAT_RW_CUR_POS); pipes, sockets and terminals take -1 or 0. Data must stay alive
+// and unmoved until the CQE, iovec arrays until the entry was consumed (until the CQE before Linux 5.5).
 
 import {
   IORING_OP_READ,
@@ -86,7 +86,7 @@ export function prepReadv(
 }
 
 /**
- * Prepares `IORING_OP_READV` with flags: `prepReadv` that can ask for `RWF_NOWAIT` and its like.
+ * Prepares `IORING_OP_READV` with flags: as `prepReadv`, but with `RWF_NOWAIT` and the like.
  *
  * CQE `res`: bytes read, 0 at end of file, or a negated errno (-EAGAIN under `RWF_NOWAIT`). Linux 5.1.
  *
@@ -129,7 +129,7 @@ export function prepWritev(
 }
 
 /**
- * Prepares `IORING_OP_WRITEV` with flags: `prepWritev` that can ask for `RWF_DSYNC` and its like.
+ * Prepares `IORING_OP_WRITEV` with flags: as `prepWritev`, but with `RWF_DSYNC` and the like.
  *
  * CQE `res`: bytes written, which may be fewer, or a negated errno. Linux 5.1.
  *

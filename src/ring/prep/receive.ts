@@ -1,7 +1,8 @@
 // Receiving from sockets: plain, as a message, multishot into provided buffers, without a copy.
 //
-// The multishot variants take IOSQE_BUFFER_SELECT and a group (`sqe.addFlags`, `sqe.setBufferGroup`) and post a CQE for
-// each arrival until one lacks IORING_CQE_F_MORE. IORING_RECVSEND_BUNDLE and IORING_RECVSEND_POLL_FIRST go into `ioprio`:
+// The multishot variants need IOSQE_BUFFER_SELECT and a group (`sqe.addFlags`, `sqe.setBufferGroup`). They
+// post a CQE for each arrival until one lacks IORING_CQE_F_MORE. The flags IORING_RECVSEND_BUNDLE and
+// IORING_RECVSEND_POLL_FIRST go into `ioprio`:
 // `sqe.setIoprio(IORING_RECV_MULTISHOT | IORING_RECVSEND_BUNDLE)`.
 
 import {
@@ -63,11 +64,13 @@ export function prepRecvmsg(sqe: Sqe, fd: Fd, message: Address, flags = 0): Sqe 
 }
 
 /**
- * Prepares `IORING_OP_RECVMSG`, multishot, into provided buffers. Each buffer starts with a `struct
- * io_uring_recvmsg_out`, then has room for the sender and the control data, then the payload: `readRecvmsgOut` reads it.
+ * Prepares `IORING_OP_RECVMSG`, multishot, into provided buffers. Each buffer holds a `struct
+ * io_uring_recvmsg_out`, then room for the sender and the control data, then the payload: `readRecvmsgOut`
+ * reads it.
  *
- * CQE `res`: bytes used in the buffer, or a negated errno: -ENOBUFS when the group is empty, -EFAULT when a buffer is too
- * small for the headers. `flags` holds the buffer id; without `IORING_CQE_F_MORE` the operation has ended. Linux 6.0.
+ * CQE `res`: bytes used in the buffer, or a negated errno: -ENOBUFS when the group is empty, -EFAULT when a
+ * buffer is too small for the headers. `flags` holds the buffer id; without `IORING_CQE_F_MORE` the operation
+ * has ended. Linux 6.0.
  *
  * @param message - Address of a `struct msghdr` of which only `msg_namelen` and `msg_controllen` count: room to leave.
  * @param flags - `MSG_*`, but not `MSG_WAITALL`.
@@ -79,8 +82,9 @@ export function prepRecvmsgMultishot(sqe: Sqe, fd: Fd, message: Address, flags =
 }
 
 /**
- * Prepares `IORING_OP_RECV_ZC`: lets the network card write what arrives into a registered area, multishot. liburing has
- * no function for it: there one fills the fields by hand. It needs a ring with 32-byte CQEs and DEFER_TASKRUN.
+ * Prepares `IORING_OP_RECV_ZC`: lets the network card write what arrives into a registered area, multishot.
+ * liburing has no function for it: there one fills the fields by hand. It needs a ring with 32-byte CQEs and
+ * DEFER_TASKRUN.
  *
  * CQE `res`: bytes received, 0 at the end, or a negated errno (-EINVAL when no such queue is registered); the second
  * half of the CQE is a `struct io_uring_zcrx_cqe` that says where the data lies. Linux 6.15.

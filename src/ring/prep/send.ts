@@ -81,8 +81,8 @@ export function prepSendSetAddr(sqe: Sqe, destination: Address, destinationLengt
 }
 
 /**
- * Prepares `IORING_OP_SEND` of as many provided buffers as there are, in one go. Also needs `IOSQE_BUFFER_SELECT` and a
- * group (`sqe.setBufferGroup`).
+ * Prepares `IORING_OP_SEND` of as many provided buffers as there are, in one operation. It also needs
+ * `IOSQE_BUFFER_SELECT` and a group (`sqe.setBufferGroup`).
  *
  * CQE `res`: bytes sent from one or more buffers, or a negated errno; `flags` holds the id of the first buffer, and
  * `IORING_CQE_F_MORE` while the operation goes on. Linux 6.10 (IORING_FEAT_RECVSEND_BUNDLE).
@@ -139,7 +139,8 @@ export function prepSendZcFixed(
 }
 
 /**
- * Prepares `IORING_OP_SENDMSG`: sends a message: vectored, with a destination or control data as it says.
+ * Prepares `IORING_OP_SENDMSG`: sends a message: vectored, with the destination and control data that it
+ * names.
  *
  * CQE `res`: bytes sent, or a negated errno. Linux 5.3.
  *

@@ -1,9 +1,9 @@
-// The life of a socket: made, bound, listening, accepting, connected, shut down. Data is sent by send.ts and received by
-// receive.ts.
+// Sockets: creating, binding, listening, accepting, connecting, shutting down. Sending is in send.ts,
+// receiving in receive.ts.
 //
-// Addresses of sockets are addresses of a `struct sockaddr` (see `socketAddress()`), alive until the entry was consumed;
-// what accept writes stays alive until its final CQE. Direct variants put the socket into a registered file slot, as
-// open-close.ts explains.
+// Addresses of sockets are addresses of a `struct sockaddr` (see `socketAddress()`), alive until the entry
+// was consumed; what accept writes stays alive until its final CQE. Direct variants put the socket into a
+// registered file slot, as open-close.ts explains.
 
 import {
   IORING_ACCEPT_MULTISHOT,
@@ -36,7 +36,7 @@ import {
  *
  * @param domain - `AF_*`.
  * @param type - `SOCK_*`, with `SOCK_CLOEXEC` and `SOCK_NONBLOCK` as wanted. Operations on the ring wait for a
- *   non-blocking socket as for any other: `MSG_DONTWAIT` and `IORING_ACCEPT_DONTWAIT` are what makes them not wait.
+ *   non-blocking socket as for any other, unless they have `MSG_DONTWAIT` or `IORING_ACCEPT_DONTWAIT`.
  * @param protocol - 0 for the usual one.
  * @param flags - 0.
  * @returns `sqe`, so that setters chain.
@@ -225,7 +225,7 @@ export function prepShutdown(sqe: Sqe, fd: Fd, how: number): Sqe {
   return sqe
 }
 
-// ioprio holds the flags that accept has of io_uring's own.
+// `ioprio` holds the flags of accept that are io_uring's own.
 const ACCEPT_MULTISHOT = IORING_OP_ACCEPT | (IORING_ACCEPT_MULTISHOT << 16)
 
 function checkSocket(domain: number, type: number, protocol: number, flags: number): void {

@@ -1,7 +1,8 @@
 // Timers on the ring, and time limits of other operations.
 //
-// A time is the address of a `struct __kernel_timespec` (see `timespec()`), alive until the entry was consumed (until the
-// CQE before Linux 5.5). user_data is two 32-bit halves here, where liburing's functions take one 64-bit number.
+// A time is the address of a `struct __kernel_timespec` (see `timespec()`), alive until the entry was
+// consumed (until the CQE before Linux 5.5). user_data is two 32-bit halves here, where liburing's functions
+// take one 64-bit number.
 
 import {
   IORING_OP_LINK_TIMEOUT,
@@ -95,9 +96,10 @@ export function prepTimeoutUpdate(
 /**
  * Prepares `IORING_OP_LINK_TIMEOUT`: a time limit for the operation just before it, which must carry `IOSQE_IO_LINK`.
  *
- * CQE `res`: -ETIME when the limit struck (the operation then completes with -ECANCELED, unless it was done all the
- * same), -ECANCELED when the operation finished in time, -EALREADY when it could no longer be stopped, -EINVAL without
- * an operation to watch; 1 instead of -ETIME when the limit struck a futex wait or a waitid (seen on Linux 6.18). Linux 5.5.
+ * CQE `res`: -ETIME when the limit expired (the operation then completes with -ECANCELED, unless it finished
+ * anyway), -ECANCELED when the operation finished in time, -EALREADY when it could no longer be stopped,
+ * -EINVAL without an operation to watch; 1 instead of -ETIME when the limit ended a futex wait or a waitid
+ * (seen on Linux 6.18). Linux 5.5.
  *
  * @param time - Address of a timespec; the nanoseconds themselves under `IORING_TIMEOUT_IMMEDIATE_ARG` (Linux 7.1).
  * @param flags - `IORING_TIMEOUT_ABS`, a clock flag.

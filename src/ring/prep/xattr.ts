@@ -1,7 +1,7 @@
 // Extended attributes of files, by path or by descriptor.
 //
-// Names and paths are addresses of NUL-terminated strings (see `cString()`) and stay alive until the entry was consumed;
-// values stay alive until the CQE.
+// Names and paths are addresses of NUL-terminated strings (see `cString()`) and stay alive until the entry
+// was consumed; values stay alive until the CQE.
 
 import {
   IORING_OP_FGETXATTR,

@@ -1,5 +1,5 @@
-// Registered buffers: memory that the kernel pins once, for operations that name it by index (`prepReadFixed` and
-// its like).
+// Registered buffers: memory that the kernel pins once, for operations that name it by index (such as
+// `prepReadFixed`).
 
 import {
   IO_URING_CLONE_BUFFERS,
@@ -108,8 +108,9 @@ function checkBufferTags(name: string, tags: readonly Tag[], memory: readonly un
 }
 
 /**
- * Registers a table of buffers, which must not exist yet. The ring keeps them alive until they are replaced or
- * unregistered, tagged ones until `releaseBufferTag`; memory of an operation in flight stays the caller's duty.
+ * Registers a table of buffers; the ring must not have one yet. The ring keeps the buffers alive until they
+ * are replaced or unregistered, tagged ones until `releaseBufferTag`. The caller must still keep the memory
+ * of operations in flight.
  *
  * @param buffers - 1 to 16384 (1024 before Linux 5.13) of 1 byte to 1 GiB. Null leaves a slot empty (Linux 5.13).
  * @throws TypeError, RangeError for bad arguments; SystemError `io_uring_register`: EBUSY (there is a table), EFAULT
@@ -190,8 +191,9 @@ export function registerBuffersUpdateTag(
 }
 
 /**
- * Removes the table. From Linux 6.13 on operations in flight go on with the buffers they have; before that it waits
- * for them, and posts no tags: memory under a tag then stays until the ring closes. Linux 5.1.
+ * Removes the table. From Linux 6.13 on operations in flight go on with the buffers they have. Older kernels
+ * wait for those operations and post no CQEs for tags: tagged memory is then held until the ring closes.
+ * Linux 5.1.
  *
  * @throws SystemError `io_uring_register`: ENXIO when there is no table.
  * @see io_uring_unregister_buffers(3)
@@ -202,10 +204,11 @@ export function unregisterBuffers(ring: Ring): void {
 }
 
 /**
- * Lets go of the memory of a tagged buffer: call it with the user_data of the CQE that the kernel posts when it is
- * done with a replaced or unregistered buffer. Memory that is never let go of stays until the ring closes.
+ * Releases the memory of a tagged buffer. Call it with the user_data of the CQE that the kernel posts when it
+ * is done with a replaced or unregistered buffer. Memory that is never released is held until the ring
+ * closes.
  *
- * @returns Whether a buffer was waiting for this tag; false tells that the CQE is another one.
+ * @returns Whether a buffer was waiting for this tag; if false, the CQE belongs to something else.
  */
 export function releaseBufferTag(ring: Ring, userDataLow: number, userDataHigh = 0): boolean {
   checkInteger('userDataLow', userDataLow, 0, 0xffff_ffff)
@@ -222,8 +225,8 @@ const CLONE_HINTS: Hints = {
 }
 
 /**
- * Gives `destination` the whole buffer table of `source`, without pinning anything again. Both rings then keep the
- * memory alive, each for itself. Linux 6.12.
+ * Gives `destination` the whole buffer table of `source`, without pinning anything again. Each of the two
+ * rings then keeps the memory alive. Linux 6.12.
  *
  * @throws SystemError `io_uring_register`: EBUSY (the destination has a table), ENXIO (the source has none).
  * @see io_uring_clone_buffers(3)
@@ -257,7 +260,7 @@ export function cloneBuffersOffset(
     throw outOfRange('flags', '0 or IORING_REGISTER_DST_REPLACE', flags)
   }
   if (source.closed) throw invalidState('The source ring is closed')
-  // The memory is taken note of first: cloning a ring onto itself would change what is read.
+  // Look up the memory before the call: cloning a ring onto itself changes the table that is read here.
   const memory = heldMemory(source, sourceOffset, count)
   // A ring without a descriptor is found by its index among the rings that this thread registered.
   const byIndex = source.flags & IORING_SETUP_REGISTERED_FD_ONLY ? IORING_REGISTER_SRC_REGISTERED : 0

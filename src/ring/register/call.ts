@@ -1,5 +1,5 @@
-// io_uring_register(2) as the registration functions make it: arguments kept alive over the call, a refusal turned
-// into an error that names the likely cause. It knows no single registration.
+// How the registration functions call io_uring_register(2): arguments stay alive during the call, and a
+// refusal becomes an error that names the likely cause. Nothing here belongs to one single registration.
 
 import { readFileSync } from 'node:fs'
 import { IORING_SETUP_REGISTERED_FD_ONLY, registerOpcodeName, sinceOf } from '../../syscalls/abi/index.js'
@@ -13,7 +13,7 @@ import type { Ring } from '../ring.js'
 const EBADF = -9
 const EINVAL = -22
 
-/** Likely causes by error name. A function is called only when its error has come. */
+/** Likely causes by error name. A function is called only when its error has occurred. */
 export type Hints = Readonly<Record<string, string | (() => string)>>
 
 /** Memory with an address: a `Struct`, which is also what keeps it alive. */
@@ -25,7 +25,7 @@ const INT = defineStruct('int', 4, { value: [0, 'i32'] })
 const U64 = defineStruct('__u64', 8, { value: [0, 'u64'] })
 const MAX_TAG = 0xffff_ffff_ffff_ffffn
 
-/** What the kernel may touch during the calls under way. */
+/** What the kernel may access during the calls that are being made. */
 const underWay: unknown[] = []
 
 /** @returns The result, or a negated errno. `alsoTouched`: memory that `argument` points to. */
@@ -53,8 +53,8 @@ export function callWithoutRing(
 }
 
 /**
- * As `callWithoutRing`, for what holds for a task. A kernel without registrations of this kind looks for a ring first, and
- * answers EBADF; here that is EINVAL, as for any opcode that a kernel lacks.
+ * As `callWithoutRing`, for registrations that apply to a task. A kernel that lacks these looks up descriptor
+ * -1 as a ring and answers EBADF. That becomes EINVAL here, as for any opcode that a kernel lacks.
  */
 export function callForTask(
   calls: UringCalls,
@@ -67,7 +67,7 @@ export function callForTask(
   return result === EBADF ? EINVAL : result
 }
 
-// A plain local could be collected once its address is taken; what is reachable from this module cannot.
+// A local variable could be collected once its address is taken; what this module refers to cannot.
 function kept(memory: readonly unknown[], call: () => number): number {
   const depth = underWay.length
   underWay.push(...memory)
@@ -78,7 +78,7 @@ function kept(memory: readonly unknown[], call: () => number): number {
   }
 }
 
-/** Returns a result that is none of the negative ones. @throws SystemError `io_uring_register`. */
+/** Returns `result` unless it is negative. @throws SystemError `io_uring_register` for a negative one. */
 export function checkRegister(result: number, opcode: number, hints: Hints = {}): number {
   if (result < 0) throw registerError(result, opcode, hints)
   return result
@@ -130,14 +130,15 @@ function softLimit(name: string): string | null {
       .find((candidate) => candidate.startsWith(name))
     return line?.slice(name.length).trim().split(/\s+/)[0] ?? null
   } catch {
-    // Only a message is the poorer for it.
+    // The error message then does not show the limit.
     return null
   }
 }
 
 /**
- * Throws unless `given` is an array of 1 to `most` entries; returns a copy, in which a hole is undefined. A proxy or a getter may
- * make the array longer while it is read: the kernel would be told of more than there is memory for.
+ * Throws unless `given` is an array of 1 to `most` entries; returns a copy, in which a hole is undefined. The
+ * copy is needed because a proxy or a getter may make the array longer while it is read: the kernel would
+ * then be told of more entries than there is memory for.
  */
 export function checkedCopy<T>(name: string, given: readonly T[], most: number): T[] {
   if (!Array.isArray(given)) throw invalidType(name, 'an array', given)

@@ -1,4 +1,4 @@
-// Synchronous cancellation: `prepCancel` without an entry of its own, and with the result as a return value.
+// Synchronous cancellation: `prepCancel` without an SQE, and with the result as the return value.
 
 import {
   IO_URING_SYNC_CANCEL_REG,
@@ -27,7 +27,7 @@ import { callRegister, checkRegister } from './call.js'
 const EINTR = -4
 const ENOENT = -2
 
-/** How often an interrupted call is repeated before the caller hears of it. */
+/** How often an interrupted call is repeated before EINTR reaches the caller. */
 const MAX_RETRIES = 16
 
 /** Which operations to cancel: those that match every criterion given, of which there is at least one. */
@@ -37,19 +37,19 @@ export interface SyncCancelMatch {
   readonly userDataHigh?: number | undefined
   /** A descriptor that the operation works on. Linux 5.19 for the opcode, 6.0 for this call. */
   readonly fd?: Fd | undefined
-  /** A slot of the registered files instead. */
+  /** The slot of a registered file, instead of `fd`. */
   readonly fixedFile?: number | undefined
   /** An `IORING_OP_*`. Linux 6.6. */
   readonly opcode?: number | undefined
   /** Every operation; excludes the others. */
   readonly any?: boolean | undefined
-  /** All that match, not the first only. `any` implies it. */
+  /** Cancel all that match, not only the first. `any` implies it. */
   readonly all?: boolean | undefined
 }
 
 /** How `registerSyncCancel` waits. */
 export interface SyncCancelOptions {
-  /** How long to wait for operations that are running already, in milliseconds, fractions allowed. Default: for ever. */
+  /** How long to wait for running operations, in milliseconds, fractions allowed. Default: for ever. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -95,7 +95,7 @@ function cancelRequest(match: SyncCancelMatch): Request {
 
 function setTimeout(request: Request, timeoutMs: number | undefined): void {
   if (timeoutMs === undefined) {
-    // Both -1 stands for no timeout.
+    // -1 in both fields means no timeout.
     request.set('timeout.tv_sec', -1).set('timeout.tv_nsec', -1)
     return
   }
@@ -104,9 +104,9 @@ function setTimeout(request: Request, timeoutMs: number | undefined): void {
 }
 
 /**
- * Cancels operations at once. Each still posts its CQE, with -ECANCELED or with the result it had come to before: its
- * memory must stay until then. An operation that runs already and cannot be interrupted (regular-file IO) is waited
- * for, but not with `all` or `any`, which leave it running. Linux 6.0.
+ * Cancels operations at once. Each still posts its CQE, with -ECANCELED or with the result it had reached
+ * before; its memory must stay alive until then. An operation that is running and cannot be interrupted
+ * (regular-file IO) is waited for, except with `all` or `any`, which leave it running. Linux 6.0.
  *
  * @returns How many operations were cancelled; without `all` and `any` at most 1.
  * @throws TypeError, RangeError; SystemError `io_uring_register`: ETIME (one that cannot be interrupted still runs),
@@ -130,6 +130,6 @@ export function registerSyncCancel(
     ETIME: 'an operation that cannot be interrupted is still running',
     EBADF: 'the descriptor is not open, or the slot of registered files is empty',
   })
-  // The kernel counts under ALL only: otherwise 0 says that one was found.
+  // The kernel returns a count only with ALL; otherwise 0 means that one was found.
   return request.get('flags') & IORING_ASYNC_CANCEL_ALL ? result : 1
 }

@@ -1,4 +1,4 @@
-// The clock that timeouts of waits run on.
+// The clock by which the timeouts of waits are measured.
 
 import {
   CLOCK_BOOTTIME,

@@ -22,8 +22,9 @@ function register(ring: Ring, opcode: number, eventfd: Fd): void {
 }
 
 /**
- * Has the ring signal `eventfd` on completions. A hint to look at the CQ, not a count: several CQEs may signal once,
- * and a signal may come without one. The ring keeps a reference, so the descriptor may be closed. Linux 5.2.
+ * Makes the ring signal `eventfd` on completions. A signal is a hint to look at the CQ, not a count: several
+ * CQEs may give one signal, and a signal may come without a CQE. The ring keeps a reference, so the
+ * descriptor may be closed. Linux 5.2.
  *
  * @throws RangeError; SystemError `io_uring_register`: EBUSY (there is one), EBADF, EINVAL (no eventfd).
  * @see io_uring_register_eventfd(3), eventfd(2)
@@ -33,8 +34,8 @@ export function registerEventfd(ring: Ring, eventfd: Fd): void {
 }
 
 /**
- * As `registerEventfd`, for the completions alone that one of the ring's worker threads comes to: none that are posted
- * while they are submitted, and (measured on Linux 6.18) none that a poll brings about. Linux 5.6.
+ * As `registerEventfd`, but only completions from the ring's worker threads give a signal. Completions posted
+ * during submission do not, nor (measured on Linux 6.18) do those that a poll triggers. Linux 5.6.
  *
  * @see io_uring_register_eventfd_async(3)
  */

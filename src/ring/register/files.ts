@@ -51,7 +51,7 @@ const HINTS: Hints = {
   ENXIO: 'no files are registered',
 }
 
-/** @returns A copy. */
+/** Throws unless `given` is an array of valid descriptors. @returns A copy of it. */
 function checkFds(given: readonly Fd[], room: number, least: number): readonly Fd[] {
   const fds = checkedCopy('fds', given, room)
   for (let index = 0; index < fds.length; index++) checkDescriptor(`fds[${index}]`, fds[index]!, least)
@@ -68,7 +68,8 @@ function checkFileTags(name: string, tags: readonly Tag[], fds: readonly Fd[]): 
 }
 
 /**
- * Registers a table of files, which must not exist yet. The ring takes references: the descriptors may be closed.
+ * Registers a table of files; the ring must not have one yet. It takes references, so the descriptors may be
+ * closed.
  *
  * @param fds - 1 to 2^20, at most RLIMIT_NOFILE; -1 leaves a slot empty.
  * @throws TypeError, RangeError for bad arguments; SystemError `io_uring_register`: EBUSY (there is a table), EBADF,
@@ -115,7 +116,7 @@ export function registerFilesSparse(ring: Ring, count: number): void {
  *
  * @param offset - The first slot.
  * @param fds - -1 empties a slot; `IORING_REGISTER_FILES_SKIP` (-2) leaves it as it is (Linux 5.12).
- * @returns How many slots were gone through: fewer than asked when a later descriptor was refused.
+ * @returns How many slots were processed: fewer than asked when a later descriptor was refused.
  * @throws TypeError, RangeError; SystemError `io_uring_register`: EBADF when the first descriptor is refused, ENXIO
  *   without a table, EINVAL past its end.
  * @see io_uring_register_files_update(3)
@@ -165,8 +166,8 @@ export function unregisterFiles(ring: Ring): void {
 }
 
 /**
- * Sets from which slots the kernel picks one for operations with `IORING_FILE_INDEX_ALLOC`; the others stay for
- * explicit use. Linux 6.0.
+ * Sets the range of slots from which the kernel picks one for operations with `IORING_FILE_INDEX_ALLOC`. The
+ * other slots are left for explicit use. Linux 6.0.
  *
  * @param offset - The first slot.
  * @param count - Slots.
@@ -177,7 +178,7 @@ export function registerFileAllocRange(ring: Ring, offset: number, count: number
   checkInteger('offset', offset, 0, 0xffff_ffff)
   checkInteger('count', count, 0, 0xffff_ffff)
   const range = Struct.alloc(IO_URING_FILE_INDEX_RANGE).assign({ off: offset, len: count })
-  // The kernel wants a count of 0 here, the manual page's 1 is refused.
+  // The kernel wants a count of 0 here and refuses the manual page's 1.
   const result = callRegister(ring, IORING_REGISTER_FILE_ALLOC_RANGE, range, 0)
   checkRegister(result, IORING_REGISTER_FILE_ALLOC_RANGE, {
     EINVAL: 'the range ends past the table of registered files, or the kernel is older than Linux 6.0',

@@ -1,5 +1,6 @@
-// What a ring's registered buffers keep alive. The kernel has pinned their pages and writes to them without asking
-// for an address again: memory that the collector freed and the allocator gave away would be overwritten.
+// The memory that a ring keeps alive for its registered buffers. The kernel has pinned the pages and writes
+// to them without looking up the address again: memory that was collected and then allocated anew would be
+// overwritten.
 
 import type { Ring } from '../ring.js'
 
@@ -15,10 +16,12 @@ interface Retired {
   readonly memory: unknown[]
 }
 
-/** The buffer table of a ring, as far as it holds JavaScript memory. */
+/** The memory in the buffer table of a ring. */
 interface Table {
   slots: (Slot | undefined)[]
-  /** Replaced or unregistered, tagged, and not yet reported free by the kernel. */
+  /**
+   * Tagged buffers that were replaced or unregistered and that the kernel has not reported free yet, by tag.
+   */
   readonly retired: Map<bigint, Retired>
 }
 
@@ -33,8 +36,8 @@ function tableOf(ring: Ring): Table {
 }
 
 function retire(table: Table, slot: Slot | undefined): void {
-  // Without a tag nothing tells when the kernel is done; then the rule for every operation holds, that its caller
-  // keeps its memory until its CQE.
+  // Without a tag nothing tells when the kernel is done with a buffer. Then the general rule applies: the
+  // caller of an operation keeps its memory until the CQE.
   if (slot === undefined || slot.tag === 0n) return
   const retired = table.retired.get(slot.tag)
   if (retired === undefined) table.retired.set(slot.tag, { pending: 1, memory: [slot.memory] })
@@ -44,7 +47,7 @@ function retire(table: Table, slot: Slot | undefined): void {
   }
 }
 
-/** Holds `memory` from slot `offset` on; what was there is retired. An undefined element empties its slot. */
+/** Holds `memory` from slot `offset` on and retires what was there. An undefined element empties its slot. */
 export function holdBuffers(
   ring: Ring,
   offset: number,
@@ -80,7 +83,7 @@ export function releaseRetired(ring: Ring, tag: bigint): boolean {
   const waiting = retired.get(tag)
   if (waiting === undefined) return false
   waiting.pending--
-  // Several buffers under one tag cannot be told apart, so they go together with the last of them.
+  // Buffers with the same tag cannot be told apart, so all are released with the last of their CQEs.
   if (waiting.pending === 0) retired.delete(tag)
   return true
 }

@@ -35,8 +35,8 @@ export interface IowqWorkers {
 }
 
 /**
- * Binds the workers of this thread's rings to processors: those that start from now on, while idle ones elsewhere
- * end. Linux 5.14.
+ * Binds the workers of this thread's rings to processors. This holds for workers that start from now on; idle
+ * workers on other processors end. Linux 5.14.
  *
  * @param cpus - Numbers of processors of this machine, at least one.
  * @throws TypeError, RangeError; SystemError `io_uring_register`: EINVAL for processors that this task may not use.
@@ -44,7 +44,8 @@ export interface IowqWorkers {
  */
 export function registerIowqAff(ring: Ring, cpus: readonly number[]): void {
   const wanted = checkedCopy('cpus', cpus, MAX_CPUS)
-  // The kernel cuts a mask that is too long: a processor that is not there would be an empty mask, and no error.
+  // The kernel truncates a mask that is too long: a processor that does not exist would give an empty mask,
+  // not an error.
   const last = possibleCpus() - 1
   for (const [index, cpu] of wanted.entries()) checkInteger(`cpus[${index}]`, cpu, 0, last)
   // A cpu_set_t is an array of unsigned longs; in little-endian memory, bit n of it is bit n % 8 of byte n / 8.
@@ -74,7 +75,8 @@ export function unregisterIowqAff(ring: Ring): void {
 /**
  * Bounds the number of workers. Linux 5.15.
  *
- * @param workers - A kind that is left out, or 0, stays as it is: `registerIowqMaxWorkers(ring)` only asks.
+ * @param workers - A bound that is left out, or 0, does not change: `registerIowqMaxWorkers(ring)` only reads
+ *   them.
  * @returns The bounds before the call.
  * @throws TypeError, RangeError; SystemError `io_uring_register`.
  * @see io_uring_register_iowq_max_workers(3)

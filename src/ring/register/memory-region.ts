@@ -1,5 +1,5 @@
-// A range of memory shared with the kernel for the life of a ring, and the one use it has so far: arguments of waits
-// that need not be copied in at each wait.
+// A range of memory shared with the kernel for the life of a ring, and the only use of it so far: wait
+// arguments that the kernel need not copy in at each wait.
 
 import {
   IO_URING_MEM_REGION_REG,
@@ -105,7 +105,7 @@ export function registerRegion(ring: Ring, options: RegionOptions): MappedRegion
 export interface RegisteredWait {
   /** Milliseconds, fractions allowed; undefined waits for ever. */
   readonly timeoutMs?: number | undefined
-  /** Gather completions for this long before fewer than wanted will do, in microseconds. */
+  /** How long to wait for as many CQEs as wanted, in microseconds; then fewer will do. */
   readonly minWaitUs?: number | undefined
   /** Address of a 64-bit signal mask to put in force during the wait; it must outlive every use. */
   readonly signalMask?: Address | undefined
@@ -120,8 +120,8 @@ export interface RegisteredWaitsOptions {
 }
 
 /**
- * Wait arguments that lie in memory which the kernel reads in place: `Ring.submitAndWaitRegistered(n, index)` waits as
- * `set(index, ...)` last said. Linux 6.13.
+ * Wait arguments in memory that the kernel reads in place: `Ring.submitAndWaitRegistered(n, index)` waits as
+ * the last `set(index, ...)` specified. Linux 6.13.
  *
  * @see io_uring_submit_and_wait_reg(3), io_uring_register_region(3)
  */
@@ -137,7 +137,7 @@ export class RegisteredWaits {
   }
 
   /**
-   * Registers room for `count` waits, all of which wait for ever until they are set.
+   * Registers room for `count` waits. Each waits for ever until it is set.
    *
    * @param ring - Set up with R_DISABLED, not enabled yet.
    * @throws As `registerRegion`.
@@ -155,7 +155,7 @@ export class RegisteredWaits {
   }
 
   /**
-   * Says how `Ring.submitAndWaitRegistered` waits with this index from now on.
+   * Sets how `Ring.submitAndWaitRegistered` waits with this index from now on.
    *
    * @throws TypeError, RangeError; Error `ERR_INVALID_STATE` once closed.
    */

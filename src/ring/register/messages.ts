@@ -1,4 +1,4 @@
-// A message to a ring from a thread that has none: `prepMsgRing` without the sending ring.
+// A message to a ring from a thread that has no ring itself: `prepMsgRing` without the sending ring.
 
 import {
   IO_URING_SQE,

@@ -17,7 +17,7 @@ export function registerPersonality(ring: Ring): number {
 }
 
 /**
- * Forgets registered credentials; operations in flight keep them. Linux 5.6.
+ * Unregisters credentials; operations in flight keep them. Linux 5.6.
  *
  * @throws RangeError; SystemError `io_uring_register`: EINVAL for an id that is not registered.
  * @see io_uring_unregister_personality(3)

@@ -11,7 +11,7 @@ import { Struct } from '../../syscalls/struct.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkRegister } from './call.js'
 
-/** The most that the kernel answers for. */
+/** The most opcodes that the kernel reports. */
 const MAX_OPS = 256
 
 /** One opcode as the kernel reports it. */
@@ -21,7 +21,7 @@ export interface OpcodeReport {
   readonly flags: number
 }
 
-/** What the kernel reports of its opcodes. */
+/** What the kernel reports about its opcodes. */
 export interface OpcodeProbe {
   /** The highest opcode that the kernel knows by number, supported or not. */
   readonly lastOp: number

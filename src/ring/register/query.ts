@@ -51,7 +51,7 @@ export interface QueriedZcrx {
   readonly refillHeaderAlignment: number
 }
 
-/** Where the CQEs may start in a ring in memory of one's own (`IORING_SETUP_NO_MMAP`). */
+/** Where the CQEs may start in a ring whose memory the caller provides (`IORING_SETUP_NO_MMAP`). */
 export interface QueriedScq {
   readonly headerBytes: number
   readonly headerAlignment: number
@@ -130,7 +130,7 @@ export function query(ring: Ring): QueryReport {
 }
 
 /**
- * The same without a ring: it works where none can be set up yet. Linux 6.18.
+ * As `query`, but without a ring: it works even before any ring can be set up. Linux 6.18.
  *
  * @param calls - The system calls; tests replace them.
  * @throws As `query`.

@@ -1,5 +1,5 @@
-// Zero-copy receive: a hardware receive queue that writes packets straight into memory of this process. What is here
-// registers and controls such a queue; walking the refill queue is up to the caller.
+// Zero-copy receive: a hardware receive queue that writes packets straight into memory of this process. This
+// file registers and controls such a queue; the caller handles the refill queue.
 
 import {
   IO_URING_ZCRX_AREA_REG,
@@ -22,7 +22,8 @@ import { callRegister, checkDescriptor, checkRegister, type Hints } from './call
 import { describeRegion, regionBytes } from './memory-region.js'
 
 const MAX_REFILL_ENTRIES = 32768
-// The head and tail words lie in front of the entries; the kernel says where after the fact, within this room.
+// Room for the head and tail words, which precede the entries. The kernel reports their offsets after
+// registration.
 const REFILL_HEADER_BYTES = 4096
 
 /** Where packets land: page-aligned memory that the caller keeps (a `MappedRegion` is one), or a dmabuf. */
@@ -35,7 +36,7 @@ export type ZcrxArea =
 export interface IfqOptions {
   /** Index of the network interface (`if_nametoindex`). */
   readonly interfaceIndex: number
-  /** Its receive queue, which must be set up for header split and steered to. */
+  /** Its receive queue. The queue must have header split on, and the flows must be steered to it. */
   readonly receiveQueue: number
   /** Entries of the refill queue, 1 to 32768; the kernel rounds up to a power of two. */
   readonly refillEntries: number

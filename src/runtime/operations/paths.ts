@@ -312,7 +312,7 @@ export abstract class PathOperations extends FileDataOperations {
     const how = this.driver.arena.allocBeside(name, 24)
     how.view.setBigUint64(0, BigInt(direct ? flags : flags | O_CLOEXEC), true)
     // openat2 refuses a mode where nothing is created.
-    how.view.setBigUint64(8, BigInt(flags & O_CREAT ? mode : 0), true)
+    how.view.setBigUint64(8, BigInt(flags & MAKES_FILE ? mode : 0), true)
     how.view.setBigUint64(16, BigInt(resolve), true)
     const all = { ...details, block2: how }
     if (!direct)
@@ -372,7 +372,8 @@ export abstract class PathOperations extends FileDataOperations {
 }
 
 const O_CLOEXEC = 0o2000000
-const O_CREAT = 0o100
+/** O_CREAT, and what O_TMPFILE has beside O_DIRECTORY. */
+const MAKES_FILE = 0o100 | 0o20000000
 const MAX_XATTR = 65536
 
 const NS = 1_000_000_000n

@@ -10,7 +10,7 @@ export const IORING_CQE_F_32 = 0x8000
 
 export const IORING_CQE_BUFFER_SHIFT = 16
 
-// SOCKET_URING_OP_TX_TIMESTAMP puts other things into the upper bits: hardware or software, and the kind.
+// In a CQE of SOCKET_URING_OP_TX_TIMESTAMP the upper bits tell hardware from software, and the kind.
 export const IORING_TIMESTAMP_HW_SHIFT = 16
 export const IORING_TIMESTAMP_TYPE_SHIFT = 17
 export const IORING_CQE_F_TSTAMP_HW = 0x1_0000

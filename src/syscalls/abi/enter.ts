@@ -10,12 +10,12 @@ export const IORING_ENTER_ABS_TIMER = 0x20
 export const IORING_ENTER_EXT_ARG_REG = 0x40
 export const IORING_ENTER_NO_IOWAIT = 0x80
 
-// The SQ ring flags word: the kernel writes, we read.
+// The SQ ring flags word: the kernel writes it, this library reads it.
 export const IORING_SQ_NEED_WAKEUP = 0x1
 export const IORING_SQ_CQ_OVERFLOW = 0x2
 export const IORING_SQ_TASKRUN = 0x4
 
-// The CQ ring flags word: we write, the kernel reads.
+// The CQ ring flags word: this library writes it, the kernel reads it.
 export const IORING_CQ_EVENTFD_DISABLED = 0x1
 
 // io_uring_reg_wait.flags, for IORING_ENTER_EXT_ARG_REG.

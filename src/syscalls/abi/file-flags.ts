@@ -19,8 +19,8 @@ export const O_CLOEXEC = 0x8_0000
 export const O_SYNC = 0x10_1000
 export const O_PATH = 0x20_0000
 
-// These differ between x64 and arm64, so they come from Node. On another
-// system than Linux some are missing there: 0 then keeps this file loadable.
+// These differ between x64 and arm64, so they come from Node. Outside Linux Node lacks some of them: the 0
+// keeps this file loadable there.
 export const O_DIRECT = constants.O_DIRECT ?? 0
 export const O_DIRECTORY = constants.O_DIRECTORY ?? 0
 export const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0
@@ -31,7 +31,7 @@ export const O_LARGEFILE = 0
 // Directory descriptor of a relative path: the working directory.
 export const AT_FDCWD = -100
 
-// The *at() calls: flags. A value means another thing to another call.
+// The *at() calls: flags. The same value means different things to different calls.
 export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_SYMLINK_FOLLOW = 0x400
 export const AT_REMOVEDIR = 0x200

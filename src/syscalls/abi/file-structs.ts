@@ -101,7 +101,7 @@ export const POLLFD = defineStruct('pollfd', 8, {
   revents: [6, 'i16'],
 })
 
-// The kernel packs this struct on x86-64, so that 32-bit programs share its layout, and nowhere else.
+// Only on x86-64 does the kernel pack this struct, so that 32-bit programs share its layout.
 const EPOLL_DATA_AT = process.arch === 'x64' ? 4 : 8
 
 /** sys/epoll.h. epoll_ctl(2) and epoll_wait(2): 12 bytes on x64, 16 elsewhere. */

@@ -3,7 +3,7 @@
 
 import { defineStruct } from '../struct.js'
 
-/** Linux 5.1, linux/io_uring.h. A 128-byte entry goes on with `cmd` to its end. */
+/** Linux 5.1, linux/io_uring.h. In a 128-byte entry `cmd` continues to the end. */
 export const IO_URING_SQE = defineStruct('io_uring_sqe', 64, {
   opcode: [0, 'u8'],
   flags: [1, 'u8'],
@@ -60,7 +60,7 @@ export const IO_URING_SQE = defineStruct('io_uring_sqe', 64, {
   cmd: [48, 'u8', 0],
 })
 
-/** Linux 5.1, linux/io_uring.h. `big_cqe` is there in a 32-byte entry only. */
+/** Linux 5.1, linux/io_uring.h. Only a 32-byte entry has `big_cqe`. */
 export const IO_URING_CQE = defineStruct('io_uring_cqe', 16, {
   user_data: [0, 'u64'],
   res: [8, 'i32'],

@@ -1,4 +1,4 @@
-// io_uring_setup(2): what a ring is asked to be, what the kernel says it can do, and where its memory is mapped.
+// io_uring_setup(2): setup flags, features that the kernel reports, and mmap offsets of a ring's memory.
 
 // io_uring_params.flags.
 export const IORING_SETUP_IOPOLL = 0x1

@@ -1,5 +1,6 @@
-// Which kernel release brought a constant, and constants by name and value. Versions word messages and skip tests;
-// what a kernel can do is probed, since distributions backport.
+// Which kernel release introduced each constant, and look-ups of constants by name and by value. Versions are
+// for messages and for skipping tests only. What a kernel can do is probed, since distributions backport
+// features.
 
 import { bpfFilterSince } from './bpf-filter.js'
 import { cqeFlagsSince } from './cqe-flags.js'
@@ -68,7 +69,7 @@ export function constantValue(name: string): number | bigint | undefined {
   return ENTRIES.get(name)?.value
 }
 
-// The bounds are no opcodes: their numbers belong to the next opcode to come.
+// Bounds are not opcodes: their number will belong to the next opcode that is added.
 const BOUNDS: ReadonlySet<string> = new Set(['IORING_OP_LAST', 'IORING_REGISTER_LAST'])
 
 function namesByValue(prefix: RegExp): ReadonlyMap<number | bigint, string> {
@@ -80,7 +81,7 @@ function namesByValue(prefix: RegExp): ReadonlyMap<number | bigint, string> {
 }
 
 const OPCODES = namesByValue(/^IORING_OP_/)
-// The opcodes stand first in their table, so flags that share their prefix and value do not displace them.
+// Opcodes come first in their table, so flags with the same prefix and value do not replace them.
 const REGISTER_OPCODES = namesByValue(/^IORING_(UN)?REGISTER_/)
 
 /** The name of an SQE opcode: `opcodeName(22)` is `'IORING_OP_READ'`; an unknown one is `'IORING_OP_200'`. */
