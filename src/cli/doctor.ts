@@ -132,7 +132,7 @@ export function doctorLines(diagnosis: Diagnosis): string[] {
     ...paragraph(
       'sqpoll',
       `${d.sqpoll.granted ? 'would be granted' : `would be refused: ${d.sqpoll.reason}`}; ` +
-        'always refused by policy beside a mapped basis (docs/decisions/sqpoll-and-mapped-basis.md)',
+        'refused by policy beside a mapped basis that is not pinned (docs/decisions/sqpoll-and-mapped-basis.md)',
     ),
     ...paragraph('memlock', limit),
     ...paragraph('container', d.container),

@@ -65,7 +65,7 @@ export function declare(name: string, result: string, parameters: string[]): Cal
 
 const { ENOSYS } = constants.errno
 /** The errno of the call just made on this thread. */
-export const errno = (): number => (koffi instanceof Error ? ENOSYS : koffi.errno())
+export const errno = (): number => (libc instanceof Error || koffi instanceof Error ? ENOSYS : koffi.errno())
 
 // `uintptr_t` takes a plain number, so no BigInt is made for an address; `int` results come back as small integers.
 const syscall3 = declare('syscall', 'int', ['int', 'uint', 'uintptr_t'])

@@ -2,7 +2,7 @@
 
 import { CMSGHDR, IO_URING_RECVMSG_OUT, MSGHDR } from '../../syscalls/abi/index.js'
 import { checkInteger, checkMembers, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
-import { addressOf } from '../../syscalls/memory.js'
+import { addressOf, byteLengthOf } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import { IovecArray, iovecs } from './vectors.js'
@@ -42,12 +42,17 @@ export class MessageHeader {
     this.control = control
     this.#struct = Struct.alloc(MSGHDR).assign({
       msg_name: name === undefined ? 0 : addressOf(name),
-      msg_namelen: name?.byteLength ?? checkInteger('options.nameBytes', nameBytes ?? 0, 0, 0x7fff_ffff),
+      msg_namelen:
+        name === undefined
+          ? checkInteger('options.nameBytes', nameBytes ?? 0, 0, 0x7fff_ffff)
+          : byteLengthOf(name),
       msg_iov: this.vectors.address,
       msg_iovlen: this.vectors.count,
       msg_control: control === undefined ? 0 : addressOf(control),
       msg_controllen:
-        control?.byteLength ?? checkInteger('options.controlBytes', controlBytes ?? 0, 0, 0x7fff_ffff),
+        control === undefined
+          ? checkInteger('options.controlBytes', controlBytes ?? 0, 0, 0x7fff_ffff)
+          : byteLengthOf(control),
     })
   }
 
