@@ -1,5 +1,5 @@
-// Notices when a connection has been idle for too long. HTTP servers start and stop such a timer with every request, so
-// it keeps one timer, which may fire without effect, instead of making and clearing one each time.
+// Notices when a connection has been idle for too long. HTTP servers start and stop such a timer with every
+// request, so it keeps one timer, which may fire without effect, instead of making and clearing one each time.
 
 /** Is told of the idle time. */
 export interface IdleListener {

@@ -93,9 +93,7 @@ export class NodeReader {
     this.#start()
   }
 
-  /**
-   * Receives although nobody reads, to see the peer's end, which comes after all data that the peer has sent.
-   */
+  /** Receives although nobody reads, to see the peer's end, which comes after all of the peer's data. */
   watchForEnd(): void {
     this.#highWaterMark *= LAST_WORDS
     this.#start()

@@ -35,14 +35,14 @@ export async function sendFileThroughNode(
       try {
         descriptor = await fd
       } catch (error) {
-        // Nothing has been sent: the connection is as good as before.
+        // Nothing has been sent, so the connection can still be used.
         failure = { error }
         return
       }
       try {
         sent = await sendRange(writer, descriptor, range)
       } catch (error) {
-        // A peer that was promised so many bytes must not take what follows for them.
+        // The peer may expect the bytes that are missing, and must not take later data for them.
         socket.destroy(error as Error)
         throw error
       }

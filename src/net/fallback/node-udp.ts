@@ -105,7 +105,7 @@ class NodeUdpSocket implements UdpSocket {
       const address = await resolveForUdp(host, this.type, this.#lookup)
       this.#open()
       await new Promise<void>((resolve, reject) => {
-        // With a callback node:dgram gives the error to it alone.
+        // With a callback, node:dgram reports the error to that alone.
         const connect = socket.connect as (port: number, host: string, done: (error?: Error) => void) => void
         connect.call(socket, to.port, address, (error) => (error ? reject(error) : resolve()))
       })

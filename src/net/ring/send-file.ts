@@ -24,7 +24,7 @@ import type { Hub } from './hub.js'
 import type { Task } from './outgoing.js'
 import type { Sender } from './sender.js'
 
-/** Files from this size on are spliced. For smaller ones, pipe and kernel threads cost more than the copies. */
+/** Files from this size on are spliced. For smaller ones the pipe and its threads cost more than copies. */
 const SHORTEST_SPLICE = 262144
 const PIPE_BYTES = 1 << 20
 const BLOCK_BYTES = 262144
