@@ -1,4 +1,5 @@
-// Addresses between their forms: what options say, what the kernel takes, what users are shown.
+// Converts addresses between their forms: as in options, as the kernel takes them, as users are shown them.
+// Also looks up host names.
 
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
@@ -9,12 +10,12 @@ import type { EndpointAddress } from './socket.js'
 
 const LINK_LOCAL = /^fe[89ab]/i
 
-/** The address of a Unix socket for `path`: with a NUL in front, a name in the abstract namespace. */
+/** The address of the Unix socket `path`; a NUL in front means a name in the abstract namespace. */
 export function unixAddress(path: string): SocketAddress {
   return path.startsWith('\0') ? { family: 'unix', abstract: path.slice(1) } : { family: 'unix', path }
 }
 
-/** The index of a network interface; 0, which the system takes for "any", when there is none of that name. */
+/** The index of a network interface, by its link-local IPv6 address; 0 ("any" to the system) without one. */
 export function interfaceIndex(name: string): number {
   if (/^\d+$/.test(name)) return Number(name)
   for (const address of networkInterfaces()[name] ?? []) {
@@ -23,7 +24,7 @@ export function interfaceIndex(name: string): number {
   return 0
 }
 
-/** `eth0` for the index of a network interface; the index itself where it has no name here. */
+/** The name of the network interface with that index, such as `eth0`; the index itself if none is found. */
 export function interfaceName(index: number): string {
   for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
     if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === index)) return name
@@ -31,7 +32,7 @@ export function interfaceName(index: number): string {
   return String(index)
 }
 
-/** `address` in numbers, an IPv6 one with `%scope` if need be. */
+/** The socket address of a numeric IP address. A `%scope` is used with link-local IPv6 addresses only. */
 export function ipAddress(address: string, port: number): SocketAddress {
   if (isIP(address) === 4) return { family: 'IPv4', address, port }
   const [bare = '', scope] = address.split('%')
@@ -56,13 +57,14 @@ export interface HostOptions {
   readonly family: 0 | 4 | 6
   readonly hints?: number | undefined
   readonly lookup?: LookupFunction | undefined
-  /** All addresses, or the first alone. */
+  /** Look up all addresses, or only the first. */
   readonly all: boolean
 }
 
 /**
- * The addresses of `host` in the order to try them: IPv6 and IPv4 by turns, as the resolver has put them first (RFC 8305).
- * Rejects with what the lookup failed with, such as `getaddrinfo ENOTFOUND nowhere.invalid`.
+ * The addresses of `host` in the order to try them: the two families alternate, beginning with that of the
+ * resolver's first address (RFC 8305). Rejects with the error of the lookup, such as `getaddrinfo ENOTFOUND
+ * nowhere.invalid`.
  */
 export function addressesOf(host: string, options: HostOptions): Promise<string[]> {
   const kind = isIP(host)
@@ -84,7 +86,7 @@ export function addressesOf(host: string, options: HostOptions): Promise<string[
 
 const lookupByNode = lookup as LookupFunction
 
-/** The first family's addresses and the other's by turns. */
+/** Alternates the addresses of the first one's family with those of the other. */
 function interleaved(list: readonly LookupAddress[]): string[] {
   const first = list.filter(({ family }) => family === list[0]!.family)
   const second = list.filter(({ family }) => family !== list[0]!.family)

@@ -21,7 +21,7 @@ const NEEDED: readonly OpcodeName[] = [
   'IORING_OP_SHUTDOWN',
 ]
 
-/** What the kernel lacks, or null; asked once. */
+/** The first opcode that the kernel lacks, or null; undefined before the probe. */
 let lacking: string | null | undefined
 
 /** @param uring - The ring that the user has chosen, if any. */

@@ -1,5 +1,5 @@
-// The seam between the public functions and what carries connections: the ring, or node:net. Options have been checked
-// by then (options.ts).
+// The interface between the public functions and what carries connections: the ring, or node:net. Options are
+// checked before it is called (options.ts).
 
 import type { ConnectOptions } from './connect-options.js'
 import type { ConnectionHandler, Server, ServerOptions } from './server.js'

@@ -1,4 +1,4 @@
-// `connect`: options are checked, a backend is chosen, and that does the rest.
+// `connect`: checks the options, chooses a backend, and calls it.
 
 import { chooseBackend } from './backend-choice.js'
 import type { ConnectOptions } from './connect-options.js'
@@ -15,8 +15,8 @@ import type { Lease, Socket } from './socket.js'
  * await socket.end()
  * ```
  *
- * Rejects with ECONNREFUSED, ETIMEDOUT and the like in the shape of node:net's errors; with an AggregateError when several
- * addresses failed; with AbortError. Throws (rejects) TypeError and RangeError for bad options.
+ * Rejects with ECONNREFUSED, ETIMEDOUT and the like in the shape of node:net's errors; with an AggregateError
+ * when several addresses failed; with AbortError; with TypeError or RangeError for bad options.
  *
  * @see io_uring_prep_connect(3)
  */

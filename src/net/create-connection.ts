@@ -1,5 +1,5 @@
-// A connection for callers who need the stream at once, before it is connected: `createConnection` of http.Agent, clients
-// that take "a function that returns a socket".
+// A connection for callers that need the stream before it is connected: `createConnection` of http.Agent, and
+// clients that take "a function that returns a socket".
 
 import { lookup as lookupByNode } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
@@ -10,16 +10,16 @@ import { DEFAULT_HIGH_WATER_MARK } from './options.js'
 import { SocketStream } from './stream.js'
 
 /**
- * Connects, and returns the stream that will be the connection: what is written before goes out then. It emits 'lookup',
- * 'connect' and 'ready' as a net.Socket does, or 'error' and 'close'.
+ * Connects, and returns the stream of the connection at once. What is written before it is connected goes out
+ * then. The stream emits 'lookup', 'connect' and 'ready' as a net.Socket does, or 'error' and 'close'.
  *
  * @param options - As for `connect`, `timeoutMs` included; `signal` destroys the stream.
  * @param onConnect - A listener of 'connect'.
- * @throws TypeError, RangeError for bad options come as 'error'.
+ * @throws TypeError when `options` is no object or `onConnect` no function. Other bad options emit 'error'.
  */
 export function createConnection(options: ConnectOptions, onConnect?: () => void): SocketStream {
   checkOptions(options)
-  // Before there is a stream, whose error nobody would hear.
+  // Checked before there is a stream, whose 'error' nobody would hear.
   if (onConnect !== undefined && typeof onConnect !== 'function') {
     throw invalidType('onConnect', 'of type function', onConnect)
   }
@@ -28,9 +28,9 @@ export function createConnection(options: ConnectOptions, onConnect?: () => void
   return stream
 }
 
-/** A stream that is constructed, in the words of node:stream, when it is connected. */
+/** A stream whose `_construct` (see node:stream) is over when it is connected. */
 class ConnectingStream extends SocketStream {
-  // Not private: the constructor of Duplex calls `_construct` in a later tick, but `destroy` may come at any time.
+  // These are set in time: the constructor of Duplex calls `_construct` in a later tick.
   readonly #options: ConnectOptions
   readonly #abort = new AbortController()
 
@@ -55,18 +55,18 @@ class ConnectingStream extends SocketStream {
         this.emit('connect')
         this.emit('ready')
       },
-      // Who destroyed the stream has said why.
+      // Aborted by `destroy`, whose caller has given the error.
       (error: Error) => callback(this.#abort.signal.aborted ? null : error),
     )
   }
 
   override destroy(error?: Error): this {
-    // Without a connection yet: the wait for it ends here.
+    // Not connected yet: stops the attempt.
     if (this.connecting) this.#abort.abort()
     return super.destroy(error)
   }
 
-  /** The lookup, with its 'lookup' events. */
+  /** Wraps the lookup: emits 'lookup' events. */
   #announcing(lookup: LookupFunction): LookupFunction {
     return (host, options, done) => {
       lookup(host, options, (error, address, family) => {

@@ -1,4 +1,4 @@
-// `createServer`: options are checked, a backend is chosen, and that does the rest.
+// `createServer`: checks the options, chooses a backend, and calls it.
 
 import { pathToFileURL } from 'node:url'
 import { invalidType, invalidValue } from '../syscalls/argument-errors.js'
@@ -19,8 +19,8 @@ import { WorkerServer } from './workers/worker-server.js'
  * await server.listen({ port: 7000 })
  * ```
  *
- * @param onConnection - Called with each connection. With `workers`, the URL or path of a module whose default export is
- *   that function: it runs in those threads.
+ * @param onConnection - Called with each connection. With `workers`, the URL or path of a module whose
+ *   default export is that function, which then runs in those threads.
  * @throws TypeError, RangeError for bad options.
  * @see io_uring_prep_multishot_accept(3)
  */
@@ -55,7 +55,7 @@ export function createServer(
   }
   const handler = typeof onConnection === 'string' ? pathToFileURL(onConnection) : onConnection!
   const backend = chooseBackend(options.uring)
-  // node:net has no way to hand connections over: the threads share a listening socket.
+  // node:net cannot hand connections over to other threads, so these share a listening socket.
   if (handler instanceof URL && backend.name === 'node:net') {
     return new WorkerServer(backend.name, options, handler, false)
   }

@@ -1,4 +1,4 @@
-// What can be written to a connection, as text or bytes: the same for both backends.
+// Checks what a program writes to a connection, and turns it into text or bytes. Used by both backends.
 
 import { addressOf } from '../ring/index.js'
 import { invalidType } from '../syscalls/argument-errors.js'
@@ -6,9 +6,10 @@ import { byteLengthOf } from '../syscalls/memory.js'
 import type { Data } from './socket.js'
 
 /**
- * The text, or the bytes.
+ * The text, or the bytes as a Uint8Array. A detached Uint8Array counts as empty.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` for memory that is detached or tells another length than it has.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` for other detached memory, and for memory
+ *   of a class that overrides `byteLength` or `length` with another value.
  */
 export function dataOf(data: Data): string | Uint8Array {
   if (typeof data === 'string') return data
@@ -19,14 +20,14 @@ export function dataOf(data: Data): string | Uint8Array {
     throw invalidType('data', expected, data)
   }
   if (data instanceof Uint8Array) {
-    // A class of its own may have a length of its own.
+    // A subclass may have overridden its length.
     const prototype = Object.getPrototypeOf(data) as unknown
     if (prototype !== Buffer.prototype && prototype !== Uint8Array.prototype) byteLengthOf(data)
     return data
   }
   const byteLength = byteLengthOf(data)
   if (byteLength === 0) {
-    // Only what is empty can be detached.
+    // Detached memory has length 0, too: `addressOf` throws then.
     addressOf(data)
     return ''
   }

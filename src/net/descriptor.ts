@@ -1,5 +1,5 @@
-// What is done to the descriptor of a socket at once, by a system call of its own: it never waits, so a trip through the
-// ring would only make it asynchronous.
+// Operations on the descriptors of sockets that are plain system calls: options, names, bind, listen. They
+// never wait, so a trip through the ring would only make them asynchronous.
 
 import { chmodSync, statSync } from 'node:fs'
 import {
@@ -40,7 +40,7 @@ const EAFNOSUPPORT = -97
 const EADDRNOTAVAIL = -99
 const DEFAULT_BACKLOG = 511
 
-// Scratch memory of this thread: each call here is over before the next one begins.
+// Scratch memory of this thread, shared by all calls here: each is over before the next one begins.
 const scratch = new DataView(new ArrayBuffer(SOCKADDR_STORAGE.size + 8))
 const scratchBytes = new Uint8Array(scratch.buffer)
 const scratchAddress = addressOf(scratchBytes)
@@ -54,12 +54,12 @@ function nameOf(fd: Fd, call: NameCall): SocketAddress | null {
   return decodeSender(scratchBytes, scratch.getUint32(LENGTH_AT, true))
 }
 
-/** The local address, or null when the descriptor is no socket's, or one's of another family than IPv4, IPv6 and Unix. */
+/** The local address; null when the descriptor is not a socket, or its family is not IPv4, IPv6 or Unix. */
 export function localName(fd: Fd): SocketAddress | null {
   return nameOf(fd, getsockname)
 }
 
-/** Where a connected socket is connected to, or null when it is not. */
+/** The address that a socket is connected to, or null when it is not connected. */
 export function peerName(fd: Fd): SocketAddress | null {
   return nameOf(fd, getpeername)
 }
@@ -69,19 +69,19 @@ function setNumber(fd: Fd, level: number, name: number, value: number): number {
   return setsockopt(fd, level, name, scratchAddress, 4)
 }
 
-/** TCP_NODELAY; without meaning, and so without effect, on a Unix socket. */
+/** Sets TCP_NODELAY, which has no effect on a Unix socket. */
 export function setNoDelay(fd: Fd, noDelay: boolean): void {
   setNumber(fd, IPPROTO_TCP, TCP_NODELAY, noDelay ? 1 : 0)
 }
 
-/** SO_KEEPALIVE. @param initialDelayMs - 0 keeps the system's. */
+/** Sets SO_KEEPALIVE. @param initialDelayMs - 0 keeps the system's default. */
 export function setKeepAlive(fd: Fd, enable: boolean, initialDelayMs: number): void {
   setNumber(fd, SOL_SOCKET, SO_KEEPALIVE, enable ? 1 : 0)
   const seconds = Math.floor(initialDelayMs / 1000)
   if (enable && seconds > 0) setNumber(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds)
 }
 
-/** Has the close of the descriptor reset the connection. */
+/** Makes the close of the descriptor reset the connection. */
 export function resetOnClose(fd: Fd): void {
   scratch.setInt32(0, 1, true)
   scratch.setInt32(4, 0, true)
@@ -89,8 +89,8 @@ export function resetOnClose(fd: Fd): void {
 }
 
 /**
- * Makes operations on the descriptor wait: the ring answers EAGAIN instead where it is non-blocking, as descriptors from
- * Node or another program are.
+ * Clears O_NONBLOCK, which descriptors from Node or another program have: operations of the ring would fail
+ * with EAGAIN instead of waiting.
  */
 export function makeBlocking(fd: Fd): void {
   const flags = fcntl(fd, F_GETFL, 0)
@@ -116,14 +116,18 @@ export interface ListenTarget {
   readonly backlog: number
   readonly reusePort: boolean
   readonly ipv6Only: boolean
-  /** Permissions that the name of a Unix socket gets beside what the umask leaves. */
+  /** Permissions that are added to the file of a Unix socket, beside those that the umask leaves. */
   readonly modeBits: number
 }
 
 const READABLE_BY_ALL = 0o444
 const WRITABLE_BY_ALL = 0o222
 
-/** What `options` mean, in the order to try. @param host - Resolved; undefined for every address of the machine. */
+/**
+ * The targets that `options` stand for, in the order to try them.
+ *
+ * @param host - A numeric address; undefined for every address of the machine.
+ */
 export function listenTargets(options: ListenOptions, host: string | undefined): ListenTarget[] {
   const { path, port = 0, backlog = DEFAULT_BACKLOG, reusePort = false, ipv6Only = false } = options
   const modeBits = (options.readableAll ? READABLE_BY_ALL : 0) | (options.writableAll ? WRITABLE_BY_ALL : 0)
@@ -137,7 +141,7 @@ export function listenTargets(options: ListenOptions, host: string | undefined):
   if (path !== undefined) return [target(unixAddress(path))]
   if (host !== undefined) return [target(ipAddress(host, port))]
   const everywhere = [target(ipAddress('::', port))]
-  // As node:net: where the machine has no IPv6.
+  // For a machine without IPv6, as in node:net.
   if (!ipv6Only) everywhere.push(target(ipAddress('0.0.0.0', port)))
   return everywhere
 }
@@ -145,7 +149,8 @@ export function listenTargets(options: ListenOptions, host: string | undefined):
 /**
  * Opens the first of `targets` whose family the machine has.
  *
- * @param isListening - False to bind alone, which keeps a port for others that listen on it with SO_REUSEPORT.
+ * @param isListening - False to bind only: the caller listens later, or reserves the port for others
+ *   (SO_REUSEPORT).
  * @throws NetError `listen EADDRINUSE: ...`.
  */
 export function openListener(targets: readonly ListenTarget[], isListening = true): Fd {
@@ -183,7 +188,7 @@ function tryListener(target: ListenTarget, isListening: boolean): number {
   return result
 }
 
-/** Gives the name of a Unix socket more permissions, or removes it. @returns 0 or a negated errno. */
+/** Adds permissions to the file of a Unix socket; removes it on failure. @returns 0 or a negated errno. */
 function addMode(path: string, bits: number): number {
   try {
     chmodSync(path, (statSync(path).mode & 0o7777) | bits)
@@ -209,7 +214,7 @@ export function listeningAddress(fd: Fd): EndpointAddress | string | null {
   return shownAddress(name)
 }
 
-/** Whether the descriptor is of a connected stream socket. @returns 0, or a negated errno. */
+/** Checks that the descriptor is a connected socket. @returns 0, or a negated errno. */
 export function connectedState(fd: Fd): number {
   if (localName(fd) === null) return EINVAL
   scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)

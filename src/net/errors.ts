@@ -5,7 +5,7 @@ import { errnoMessage, errnoName } from '../syscalls/errno.js'
 
 const ETIMEDOUT: number = -constants.errno.ETIMEDOUT
 
-/** A failed call on a socket, as node:net has it: the address is in the message and in members of its own. */
+/** A failed call on a socket, in the shape of node:net's error: message and members both have the address. */
 export interface NetError extends Error {
   readonly code: string
   readonly errno: number
@@ -14,7 +14,7 @@ export interface NetError extends Error {
   readonly port?: number
 }
 
-/** Where a call was to go to. */
+/** The address that a call was for. */
 export interface Place {
   readonly address: string
   readonly port?: number | undefined
@@ -44,7 +44,7 @@ export function netError(errno: number, syscall: string, place?: Place, local?: 
   })
 }
 
-/** `listen EADDRINUSE: address already in use 127.0.0.1:80`, which node:net words in its own way. */
+/** `listen EADDRINUSE: address already in use 127.0.0.1:80`: node:net words this error differently. */
 export function listenError(errno: number, place: Place): NetError {
   const error = netError(errno, 'listen', place)
   error.message = `listen ${error.code}: ${errnoMessage(errno)} ${placeText(place)}`
@@ -61,7 +61,7 @@ export function writeAfterEnd(): Error {
   return coded(new Error('write after end'), 'ERR_STREAM_WRITE_AFTER_END')
 }
 
-/** `write` after the peer's end has ended ours. */
+/** `write` after the end of the peer has also ended our side. */
 export function endedByPeer(): Error {
   return coded(new Error('This socket has been ended by the other party'), 'EPIPE')
 }
@@ -71,7 +71,7 @@ export function socketDestroyed(method: string): Error {
   return coded(new Error(`Cannot call ${method} after a stream was destroyed`), 'ERR_STREAM_DESTROYED')
 }
 
-/** A rejection that nobody has to look at: the connection tells of its error, too. */
+/** A rejection that may go unhandled: the connection reports its error, too. */
 export function refusal(error: Error): Promise<never> {
   const refused = Promise.reject(error)
   refused.catch(() => {})
@@ -89,7 +89,7 @@ export function alreadyListening(): Error {
   return coded(new Error(message), 'ERR_SERVER_ALREADY_LISTEN')
 }
 
-/** What connecting to several addresses ends in when none answers, as node:net has it. */
+/** The error of connecting to several addresses when none answers, in the shape of node:net's. */
 export function allFailed(errors: readonly Error[]): Error {
   if (errors.length === 1) return errors[0]!
   const { code } = errors[0] as NetError

@@ -1,13 +1,13 @@
-// Notices when a connection has been idle for too long. HTTP servers start and stop such a timer with every request, so
-// it keeps its one timer and lets it fire for nothing rather than to make and clear one each time.
+// Notices when a connection has been idle for too long. HTTP servers start and stop such a timer with every
+// request, so it keeps one timer, which may fire without effect, instead of making and clearing one each time.
 
-/** Who is told. */
+/** Is told of the idle time. */
 export interface IdleListener {
   /** Nothing has happened for as long as was asked for. */
   onIdle(): void
 }
 
-/** One per connection. The process may end meanwhile. */
+/** One per connection. It does not keep the process alive. */
 export class IdleTimer {
   readonly #listener: IdleListener
   #timer: NodeJS.Timeout | null = null
@@ -31,7 +31,7 @@ export class IdleTimer {
     this.#isRunning = true
   }
 
-  /** Begins anew when it runs. */
+  /** Starts the time again, if it runs. */
   refresh(): void {
     if (this.#isRunning) this.#timer!.refresh()
   }
@@ -40,7 +40,7 @@ export class IdleTimer {
     this.#isRunning = false
   }
 
-  /** For good: the timer would keep the connection in memory. */
+  /** Stops, and clears the timer, which would keep the connection in memory. */
   close(): void {
     this.#isRunning = false
     if (this.#timer !== null) clearTimeout(this.#timer)

@@ -1,4 +1,4 @@
-// Checks of options, before anything is opened: with node:net's codes where node:net has the option.
+// Checks options before anything is opened. Where node:net has the option, the error has node:net's code.
 
 import { isIP } from 'node:net'
 import { Uring } from '../runtime/index.js'
@@ -14,10 +14,10 @@ import type { ConnectOptions } from './connect-options.js'
 import type { CloseOptions, ListenOptions, ServerOptions } from './server.js'
 import type { FileRange, SocketSettings } from './socket.js'
 
-/** What is used where `highWaterMark` is left open. */
+/** Default of `highWaterMark`, in bytes. */
 export const DEFAULT_HIGH_WATER_MARK = 65536
 
-/** The longest time that a timer of Node's takes. */
+/** The longest time that a Node timer takes. */
 const MAX_MS = 0x7fff_ffff
 const MAX_FD = 0x7fff_ffff
 

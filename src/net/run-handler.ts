@@ -1,4 +1,4 @@
-// Calls what the user gave for each connection, so that one that fails takes its own connection with it and nothing else.
+// Calls the user's handler with each connection. When a handler fails, only its own connection is destroyed.
 
 import { throwLater } from '../runtime/throw-later.js'
 import type { AnyHandler } from './backend.js'
@@ -8,8 +8,8 @@ import type { Lease, Socket } from './socket.js'
 type AnySocket = Socket<Buffer> | Socket<Lease>
 
 /**
- * Calls `handler` with a connection. What it throws or rejects with destroys the connection and is reported, unless it is
- * the error of the connection itself: those come with the trade.
+ * Calls `handler` with a connection. If it throws or rejects, the connection is destroyed and the error
+ * reported. Errors of the connection itself are not reported: every server has those.
  *
  * @param onError - Where to report; without it, as an uncaught exception.
  */
@@ -37,12 +37,12 @@ function failed(error: unknown, socket: AnySocket, onError: ServerOptions['onErr
   if (!isItsOwn) report(error, socket, onError)
 }
 
-/** What a write comes to on a connection that was destroyed without an error, such as at the deadline of its server. */
+/** The error of a write to a connection that was destroyed without one, as at its server's deadline. */
 function isDestroyedError(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ERR_STREAM_DESTROYED'
 }
 
-/** Hands an error to the user, or throws it where nobody catches it. */
+/** Passes an error to `onError`; without that, throws it as an uncaught exception. */
 export function report(
   error: unknown,
   socket: AnySocket | null,

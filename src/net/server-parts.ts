@@ -1,5 +1,5 @@
-// What every kind of server does alike: live, that is listen, close when a signal says so and cut connections at a deadline;
-// resolve where it listens, remove the name of its Unix socket.
+// What all kinds of servers share: their life cycle (listen, close on request or on abort, destroy
+// connections at a deadline), resolving the host to listen on, and removing the file of a Unix socket.
 
 import { unlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
@@ -9,7 +9,7 @@ import { alreadyListening, notRunning } from './errors.js'
 import { checkCloseOptions, checkListenOptions } from './options.js'
 import type { CloseOptions, ListenOptions } from './server.js'
 
-/** Whether there is no name to resolve. */
+/** Whether there is no host name to look up. */
 export function isResolved(host: string | undefined): boolean {
   return host === undefined || isIP(host) !== 0
 }
@@ -19,13 +19,13 @@ export async function firstAddressOf(host: string): Promise<string | undefined> 
   return (await addressesOf(host, { family: 0, all: false }))[0]
 }
 
-/** The life of a server, whatever carries it: it listens, closes once, and may listen again then. */
+/** The life cycle of a server, whichever backend carries it: it listens, closes, may then listen again. */
 export abstract class ServerLife {
-  /** Its connections were destroyed at the deadline: so are those that still come. */
+  /** The deadline is over: connections were destroyed, and those that still arrive are closed, too. */
   protected isCut = false
-  /** From the call of `listen` on, until `close` has come to its end. */
+  /** True from the call of `listen` until `close` is done. */
   #isListening = false
-  /** Whether `open` succeeds, while it runs: closing waits for that. */
+  /** While `open` runs: resolves to whether it succeeded, which `close` waits for. */
   #opening: Promise<boolean> | null = null
   #closing: Promise<void> | null = null
   #deadline: NodeJS.Timeout | null = null
@@ -33,11 +33,11 @@ export abstract class ServerLife {
 
   abstract get listening(): boolean
 
-  /** Starts to listen. It may stop half-way when it finds itself closing. */
+  /** Starts to listen. It may stop half-way if the server is being closed. */
   protected abstract open(options: ListenOptions): Promise<void>
-  /** Gives up what `open` has made before it failed. */
+  /** Releases what `open` made before it failed. */
   protected abstract openFailed(): Promise<void> | void
-  /** Takes no more connections. Resolves when the last one is closed. */
+  /** Accepts no more connections. Resolves when the last one is closed. */
   protected abstract end(): Promise<void>
   protected abstract destroyAll(): void
 
@@ -100,7 +100,7 @@ export abstract class ServerLife {
 
   async #close(): Promise<void> {
     this.#stopWatching?.()
-    // What failed to open has nothing left to end.
+    // If `open` failed, there is nothing left to end.
     if (this.#opening !== null && !(await this.#opening)) return
     await this.end()
     this.#clearDeadline()
@@ -134,7 +134,7 @@ export abstract class ServerLife {
   }
 }
 
-/** Removes what bind(2) has made in the file system. */
+/** Removes the file of a Unix socket, which bind(2) has made. */
 export function removeSocketFile(path: string): void {
   try {
     unlinkSync(path)

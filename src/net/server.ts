@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Uring } from '../runtime/index.js'
 import type { Lease, Socket, SocketSettings } from './socket.js'
 
-/** Is called with each connection. A promise that it returns is watched as `ServerOptions.onError` says. */
+/** Called with each connection. If it returns a promise, a rejection counts as a throw: see `onError`. */
 export type ConnectionHandler<Chunk = Buffer> = (socket: Socket<Chunk>) => unknown
 
 /** How connections get to the threads of `ServerOptions.workers`. */
@@ -13,8 +13,9 @@ export type Distribution = 'message' | 'reusePort'
 /** What `createServer` takes. */
 export interface ServerOptions extends SocketSettings {
   /**
-   * What a handler throws or rejects with (its connection is destroyed then), and errors of accepting that do not pass.
-   * Errors of the connection itself (`socket.error`) are not reported. Default: an uncaught exception.
+   * Called with what a handler throws or rejects with (its connection is destroyed then), and with lasting
+   * errors of accept. Errors of the connection itself (`socket.error`) are not reported. Default: an uncaught
+   * exception.
    */
   readonly onError?: ((error: unknown, socket: Socket<Buffer> | Socket<Lease> | null) => void) | undefined
   /** Connections beyond this many are closed at once. Default: no bound. */
@@ -25,9 +26,9 @@ export interface ServerOptions extends SocketSettings {
    */
   readonly workers?: number | undefined
   /**
-   * `'message'`: this thread accepts and hands connections over, to the thread with the fewest: by IORING_OP_MSG_RING
-   * (Linux 5.18), or through a MessagePort. `'reusePort'`: each thread listens itself, the kernel chooses (SO_REUSEPORT).
-   * Default `'message'`.
+   * `'message'`: this thread accepts connections and hands each to the worker with the fewest, by
+   * IORING_OP_MSG_RING (Linux 5.18) or through a MessagePort. `'reusePort'`: each worker listens itself, and
+   * the kernel chooses one (SO_REUSEPORT). Default `'message'`.
    */
   readonly distribution?: Distribution | undefined
   /** Passed to the workers as `workerData`. */
@@ -40,22 +41,23 @@ export interface ServerOptions extends SocketSettings {
 export interface ListenOptions {
   /** 0 to 65535; 0 lets the system choose. */
   readonly port?: number | undefined
-  /** Address or host name. Default: every address, IPv6 and IPv4 where there is IPv6. */
+  /** Address or host name. Default: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
   readonly host?: string | undefined
-  /** Path of a Unix socket; with a NUL in front, a name in the abstract namespace. */
+  /** Path of a Unix socket; a NUL in front means a name in the abstract namespace. */
   readonly path?: string | undefined
   /** Connections that may wait to be accepted. Default 511. */
   readonly backlog?: number | undefined
   /** Let several sockets listen on the same port (SO_REUSEPORT). Default false. */
   readonly reusePort?: boolean | undefined
-  /** Accepted for the sake of node:net: nothing is shared with a cluster anyway. */
+  /** For compatibility with node:net: it has no effect on a ring, which shares nothing with a cluster. */
   readonly exclusive?: boolean | undefined
   /** An IPv6 address takes no IPv4 connections. Default false. */
   readonly ipv6Only?: boolean | undefined
-  /** A socket that is bound already, and becomes the server's. */
+  /** A socket that is already bound; the server takes ownership of it. */
   readonly fd?: number | undefined
-  /** Permissions of the path: everyone may connect. */
+  /** Gives everyone permission to read the path of a Unix socket. */
   readonly readableAll?: boolean | undefined
+  /** Gives everyone permission to write to it, which it takes to connect. */
   readonly writableAll?: boolean | undefined
   /** Aborting closes the server. */
   readonly signal?: AbortSignal | undefined
@@ -63,7 +65,7 @@ export interface ListenOptions {
 
 /** How to close. */
 export interface CloseOptions {
-  /** Connections still open after so long are destroyed. Default: they are waited for. */
+  /** Milliseconds after which connections that are still open are destroyed. Default: they are waited for. */
   readonly deadlineMs?: number | undefined
 }
 
@@ -78,7 +80,7 @@ export interface Server extends AsyncDisposable {
   listen(options?: ListenOptions): Promise<void>
   /** Where it listens; the path of a Unix socket; null when it does not listen. */
   address(): AddressInfo | string | null
-  /** Accepts no more, and resolves when every connection is closed. A second call resolves with the first. */
+  /** Accepts no more connections; resolves when all are closed. A second call resolves with the first. */
   close(options?: CloseOptions): Promise<void>
   ref(): this
   unref(): this

@@ -4,10 +4,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 
-/** What can be written: text goes as UTF-8. */
+/** What can be written: text is sent as UTF-8. */
 export type Data = string | ArrayBuffer | ArrayBufferView
 
-/** Where one end of a connection is, in the shape of Node's `socket.address()`. Empty for a Unix socket and when closed. */
+/** One end of a connection, in the shape of Node's `socket.address()`. Empty if a Unix socket, or closed. */
 export interface EndpointAddress {
   readonly address?: string
   readonly family?: 'IPv4' | 'IPv6'
@@ -15,8 +15,8 @@ export interface EndpointAddress {
 }
 
 /**
- * Received bytes in memory of the driver: no copy was made. They are the holder's until `release()`; the memory takes
- * other data after that.
+ * Received bytes in memory of the driver, without a copy. The holder may use them until `release()`; after
+ * that the memory is filled with other data.
  */
 export interface Lease {
   /** Bytes of data. */
@@ -32,36 +32,36 @@ export interface Lease {
   [Symbol.dispose](): void
 }
 
-/** How received data is handed out: in memory of its own, or as leases of driver memory. */
+/** How received data is delivered: in memory of its own, or as leases of driver memory. */
 export type ChunkKind = 'copy' | 'lease'
 
-/** Options of a connection, the same for those that are made and those that are accepted. */
+/** Options of a connection, the same for `connect` and for accepted connections. */
 export interface SocketSettings {
   /** Send small writes at once (TCP_NODELAY). Default false. */
   readonly noDelay?: boolean | undefined
   /** Probe a silent peer (SO_KEEPALIVE). Default false. */
   readonly keepAlive?: boolean | undefined
-  /** Milliseconds of silence before the first probe; 0 keeps the system's. Default 0. */
+  /** Milliseconds of silence before the first probe; 0 keeps the system's default. Default 0. */
   readonly keepAliveInitialDelay?: number | undefined
-  /** The end of the peer's data does not end ours. Default false. */
+  /** Keep our side open after the peer has ended. Default false. */
   readonly allowHalfOpen?: boolean | undefined
-  /** Bytes that may wait in each direction before it stands still. Default 65536. */
+  /** Bytes that may wait in each direction before that direction pauses. Default 65536. */
   readonly highWaterMark?: number | undefined
-  /** How received data is handed out. Default `'copy'`. */
+  /** How received data is delivered. Default `'copy'`. */
   readonly chunks?: ChunkKind | undefined
 }
 
-/** Is called with what is received instead of an iteration; see `Socket.consume`. */
+/** Callbacks for received data, instead of an iteration; see `Socket.consume`. */
 export interface SocketSink {
   /** Data, in memory of its own (also where `chunks` is `'lease'`). `pause()` may be called from here. */
   onData(bytes: Buffer): void
-  /** The peer sends no more. Comes after all data, once, unless the connection broke. */
+  /** The peer has ended. Called once, after all data, unless the connection broke. */
   onEnd(): void
-  /** The connection is closed, once, last of all. */
+  /** The connection is closed. Called once, last of all. */
   onClose(error: Error | null): void
 }
 
-/** A file that `sendFile` takes: a path, or what is open. */
+/** A file that `sendFile` takes: a path, or an open file. */
 export type FileSource = string | URL | number | FileHandle
 
 /** Which part of a file to send. */
@@ -70,20 +70,20 @@ export interface FileRange {
   readonly offset?: number | undefined
   /** Bytes. Default: to the end of the file. */
   readonly length?: number | undefined
-  /** Aborting destroys the connection: how much was sent cannot be known to the peer. */
+  /** Aborting destroys the connection: the peer cannot know how much of the file was sent. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * A connection. One reader at a time: an iteration, `read()`, a sink, or the stream.
  *
- * Errors of the connection (`ECONNRESET`, `EPIPE`, `ETIMEDOUT`) reject the reader and the writers that wait, and are
- * `error` from then on.
+ * Errors of the connection (`ECONNRESET`, `EPIPE`, `ETIMEDOUT`) reject the read and the writes that wait, and
+ * `error` has them from then on.
  *
  * @typeParam Chunk - What reading yields: a Buffer, or a Lease with `chunks: 'lease'`.
  */
 export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDisposable {
-  /** The descriptor; -1 once the connection is closed, and for one whose descriptor is not to be had. */
+  /** The descriptor; -1 once the connection is closed, and always on node:net. */
   readonly fd: number
   readonly localAddress: string | undefined
   readonly localPort: number | undefined
@@ -91,13 +91,13 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly remoteFamily: 'IPv4' | 'IPv6' | undefined
-  /** Bytes handed out or waiting for the reader. */
+  /** Bytes received: delivered, or waiting for the reader. */
   readonly bytesRead: number
-  /** Bytes taken by `write`, `end` and `sendFile`, whether the kernel has them yet or not. */
+  /** Bytes accepted by `write`, `end` and `sendFile`, whether the kernel has taken them yet or not. */
   readonly bytesWritten: number
   /** Bytes of `bytesWritten` that the kernel has not taken yet. */
   readonly pendingBytes: number
-  /** The peer's data has ended, and all of it was handed out. */
+  /** The peer has ended, and all of its data was delivered. */
   readonly readableEnded: boolean
   /** `end` was called: nothing more can be written. */
   readonly writableEnded: boolean
@@ -111,39 +111,46 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
   /** The next chunk, or null after the last. Rejects when the connection breaks. */
   read(): Promise<Chunk | null>
   /**
-   * The chunks, until the peer ends. Leaving the loop early keeps the connection: a later loop goes on where it stopped.
+   * The chunks, until the peer ends. Leaving the loop early keeps the connection: a later loop continues
+   * where it stopped.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Chunk, undefined, undefined>
   /**
-   * Has `sink` called with all that is received from now on. Reading starts at once.
+   * Calls `sink` with received data that waits, and with all that follows. Reading starts at once.
    *
    * @throws Error `ERR_INVALID_STATE` when there is a reader.
    */
   consume(sink: SocketSink): void
-  /** Calls the sink no more until `resume()`; data that is there already waits, and so does the peer. */
+  /**
+   * Stops calling the sink until `resume()`. Data waits meanwhile, up to `highWaterMark`, and then the peer.
+   */
   pause(): void
   resume(): void
 
   /**
-   * Sends. What is written in one turn of the event loop goes out together.
+   * Sends data. What is written in one turn of the event loop goes out together.
    *
-   * @returns `true` when the data was taken (it may be changed) and more may be written; otherwise a promise, which
-   *   resolves when that is so and rejects when the connection breaks before. The data must not be changed until then.
-   * @throws TypeError `ERR_INVALID_ARG_TYPE`. After `end()` the promise rejects with `ERR_STREAM_WRITE_AFTER_END`, after
-   *   `destroy()` with `ERR_STREAM_DESTROYED`.
+   * @returns `true` when the data was taken, so that its memory may be changed, and more may be written.
+   *   Otherwise a promise that resolves when that is so, and rejects if the connection breaks first: until
+   *   then the data must not be changed.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE`. After `end()` the promise rejects with
+   *   `ERR_STREAM_WRITE_AFTER_END`, after `destroy()` with `ERR_STREAM_DESTROYED`.
    */
   write(data: Data | readonly Data[]): true | Promise<void>
   /**
-   * Resolves when the kernel has all that was written. Rejects when the connection breaks before, or is destroyed with data
-   * left; not looking at that is no unhandled rejection.
+   * Resolves when the kernel has taken all that was written. Rejects if the connection breaks first, or is
+   * destroyed with data left; such a rejection may go unhandled.
    */
   flush(): Promise<void>
   /**
-   * Writes `data`, if any, then tells the peer that nothing more comes. Resolves when the kernel has taken that; rejects as
-   * `flush` does.
+   * Writes `data`, if any, then tells the peer that no more follows. Resolves when the kernel has taken both;
+   * rejects as `flush` does.
    */
   end(data?: Data | readonly Data[]): Promise<void>
-  /** Ends directions now: `'write'` (default) after what was written before, as `end()` does; `'read'` drops what comes. */
+  /**
+   * Ends one direction or both: `'write'` (default) after what was written before, as `end()` does; `'read'`
+   * drops what waits and what is received from now on.
+   */
   shutdown(how?: 'read' | 'write' | 'both'): Promise<void>
   /**
    * Sends part of a file without bringing it into JavaScript, behind what was written before.
@@ -151,7 +158,10 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
    * @returns Bytes sent: fewer than `length` when the file is shorter.
    */
   sendFile(file: FileSource, range?: FileRange): Promise<number>
-  /** Closes the connection now; what was not sent is dropped. Readers and writers that wait reject with `error`. */
+  /**
+   * Closes the connection now; data that was not sent is dropped. The read and the writes that wait reject
+   * with `error`; without one the read finds the end, and the writes reject with `ERR_STREAM_DESTROYED`.
+   */
   destroy(error?: Error): void
   /** `end()`, then `destroy()` when all is sent. */
   destroySoon(): void
@@ -159,13 +169,14 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
   resetAndDestroy(): void
 
   /**
-   * Calls `onTimeout` when nothing was received or sent for so long; without it, destroys the connection with ETIMEDOUT.
+   * Calls `onTimeout` when nothing was received or sent for this long; without it, destroys the connection
+   * with ETIMEDOUT.
    *
-   * @param timeoutMs - 0 for never.
+   * @param timeoutMs - Milliseconds; 0 for never.
    */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this
   setNoDelay(noDelay?: boolean): this
-  /** @param initialDelayMs - Silence before the first probe; 0 keeps the system's. */
+  /** @param initialDelayMs - Silence before the first probe; 0 keeps the system's default. */
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this
   /** Keeps the process alive while the connection is open, which is the default. */
   ref(): this

@@ -1,13 +1,13 @@
-// The face of a connection that Node libraries know: a Duplex with the members of a net.Socket. It stands on the public
-// `Socket` alone, so it neither knows nor cares what carries the connection. One chunk costs no promise: data is pushed
-// from the completion, and a write that the connection takes at once is over when it returns.
+// A connection in the form that Node libraries expect: a Duplex with the members of a net.Socket. It uses the
+// public `Socket` interface alone, so it works on every backend. A chunk costs no promise: data is pushed
+// from the completion handler, and a write that the connection takes at once is over when it returns.
 
 import { Duplex } from 'node:stream'
 import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
 import { type IdleListener, IdleTimer } from './idle-timer.js'
 import type { EndpointAddress, Socket, SocketSink } from './socket.js'
 
-/** What `setTimeout` of a timer takes. */
+/** The longest time that a Node timer takes. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 type Callback = (error?: Error | null) => void
@@ -17,12 +17,12 @@ type WriteArguments = [chunk: unknown, encoding: BufferEncoding, callback?: Call
 export class SocketStream extends Duplex implements IdleListener {
   /** Milliseconds that `setTimeout` was last called with. */
   timeout: number | undefined = undefined
-  // A declaration alone: http, http2 and tls take the fast way into libuv where there is such a handle.
+  // Declared but never set: with such a handle, http, http2 and tls would take their fast path into libuv.
   declare readonly _handle: undefined
   #socket: Socket<unknown> | null = null
-  /** The reader has enough: nothing is pushed until it asks for more. */
+  /** The readable side is full: nothing is pushed until `_read` asks for more. */
   #isPaused = false
-  /** Bytes that `_write` has and the connection has not taken. */
+  /** Bytes that `_write` has passed on while the stream still counts them in `writableLength`. */
   #dispatchedBytes = 0
   #idle: IdleTimer | null = null
   #isRef = true
@@ -32,7 +32,7 @@ export class SocketStream extends Duplex implements IdleListener {
     const { allowHalfOpen, highWaterMark } = options
     super({
       allowHalfOpen,
-      // 'close' says whether there was an error, as that of a net.Socket does.
+      // `_destroy` emits 'close' as a net.Socket does: with whether there was an error.
       emitClose: false,
       ...(highWaterMark !== undefined && { highWaterMark }),
     })
@@ -115,9 +115,10 @@ export class SocketStream extends Duplex implements IdleListener {
   }
 
   /**
-   * Emits 'timeout' when nothing was received or sent for so long; what to do about it is the listener's business.
+   * Emits 'timeout' when nothing was received or sent for this long. The connection stays open: the listener
+   * decides.
    *
-   * @param timeoutMs - 0 for never.
+   * @param timeoutMs - Milliseconds; 0 for never.
    * @param onTimeout - Added as a listener, once.
    */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this {
@@ -164,7 +165,7 @@ export class SocketStream extends Duplex implements IdleListener {
   }
 
   onIdle(): void {
-    // Something is being sent, and the peer takes it, if slowly.
+    // The amount that waits to be sent has changed: the peer takes data, if slowly.
     if (this.#idle?.hasMoved(this.#socket?.pendingBytes ?? 0)) this.#idle.refresh()
     else this.emit('timeout')
   }
@@ -182,7 +183,7 @@ export class SocketStream extends Duplex implements IdleListener {
   receiveEnd(): void {
     if (this.destroyed) return
     this.#hasEnded = true
-    // What is written after the answer to the peer's end could not be sent; node:net says so with EPIPE.
+    // The stream ends its own side after the peer's end. Later writes fail with EPIPE, as in node:net.
     if (!this.allowHalfOpen) this.once('end', refuseWrites)
     this.push(null)
     // Without a reader 'end' would not come, and the stream would never close.
@@ -191,10 +192,10 @@ export class SocketStream extends Duplex implements IdleListener {
 
   /** @internal The connection is closed. */
   receiveClose(error: Error | null): void {
-    // What has come before its end is still to be read; the stream closes after that.
+    // After an orderly end the data received before it can still be read; the stream closes after that.
     if (error !== null || !this.#hasEnded) this.destroy(error ?? undefined)
     else if (this.allowHalfOpen && !this.writableEnded) {
-      // Its other half, which nobody has ended, is over as well.
+      // Its writable half, which nobody has ended, is over as well.
       if (this.readableEnded) this.destroy()
       else this.once('end', () => this.destroy())
     }
@@ -236,7 +237,7 @@ export class SocketStream extends Duplex implements IdleListener {
     this.#idle = null
     const socket = this.#socket
     const emitClose = (): void => {
-      // Behind the 'error' event, which has its turn in the queue already.
+      // After the 'error' event, which is in the queue of nextTick already.
       process.nextTick(() => this.emit('close', error !== null))
     }
     callback(error)
@@ -244,8 +245,8 @@ export class SocketStream extends Duplex implements IdleListener {
       emitClose()
       return
     }
-    // node:net hands data to the system as it is written, so libraries write their last words and destroy the socket
-    // right away. Ours goes out at the end of the turn: it gets that long.
+    // node:net passes data to the system as it is written, so libraries write a last message and destroy the
+    // socket right away. Here data goes out at the end of the turn, so the destroy waits until then.
     if (socket.pendingBytes > 0 && !socket.destroyed) setImmediate(() => socket.destroy())
     else socket.destroy()
     socket.closed.then(emitClose)
@@ -254,7 +255,7 @@ export class SocketStream extends Duplex implements IdleListener {
   #dispatch(data: Buffer | readonly Buffer[], bytes: number, callback: Callback): void {
     this.#idle?.refresh()
     const taken = this.#socket!.write(data)
-    // As long as the stream counts them itself, they are not to be counted twice.
+    // The stream counts these bytes until `callback`, and they must not be counted twice.
     this.#dispatchedBytes = bytes
     if (taken === true) {
       this.#dispatchedBytes = 0
@@ -272,7 +273,7 @@ export class SocketStream extends Duplex implements IdleListener {
   }
 }
 
-/** Hands what is received to the stream. An object of its own, so that these are no members of the stream. */
+/** Passes received data to the stream. A separate object keeps these methods from being its members. */
 class StreamSink implements SocketSink {
   readonly #stream: SocketStream
 
@@ -299,7 +300,7 @@ function refuseWrites(this: Duplex): void {
 }
 
 function writeAfterEnd(this: Duplex, ...args: WriteArguments): boolean {
-  // A listener of 'end' that comes before the stream ends itself may still answer.
+  // Listeners of 'end' that run before the stream ends itself may still write.
   if (!this.writableEnded) return Duplex.prototype.write.apply(this, args)
   const [, encoding, callback] = args
   const done = typeof encoding === 'function' ? (encoding as Callback) : callback

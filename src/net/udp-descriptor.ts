@@ -1,5 +1,5 @@
-// What is done to the descriptor of a datagram socket at once, by a system call of its own. Errors are those of
-// node:dgram: `addMembership EINVAL`.
+// Operations on the descriptors of datagram sockets that are plain system calls: open, connect, options,
+// multicast. Errors are those of node:dgram: `addMembership EINVAL`.
 
 import { isIP } from 'node:net'
 import {
@@ -47,7 +47,7 @@ import type { UdpOptions } from './udp.js'
 const EINVAL = -22
 const WORD = 4
 
-// Scratch memory of this thread: each call here is over before the next one begins.
+// Scratch memory of this thread, shared by all calls here: each is over before the next one begins.
 const scratch = new DataView(new ArrayBuffer(2 * SOCKADDR_STORAGE.size + 8))
 const scratchBytes = new Uint8Array(scratch.buffer)
 const scratchAddress = addressOf(scratchBytes)
@@ -116,7 +116,7 @@ export function setMulticastInterface(fd: Fd, type: Type, address: string): void
   check(set(fd, IPPROTO_IP, IP_MULTICAST_IF, WORD), 'setMulticastInterface')
 }
 
-/** Joins or leaves a group; on the interface with that address, or one of the system's choice. */
+/** Joins or leaves a multicast group, on the interface with that address or one that the system chooses. */
 export function setMembership(
   fd: Fd,
   type: Type,
@@ -143,7 +143,7 @@ export function setMembership(
   check(set(fd, IPPROTO_IPV6, name, host.length + WORD), action)
 }
 
-/** As `setMembership`, for datagrams of one sender alone. */
+/** As `setMembership`, for the datagrams of one sender only. */
 export function setSourceMembership(
   fd: Fd,
   type: Type,

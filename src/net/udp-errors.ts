@@ -1,4 +1,4 @@
-// Errors of datagram sockets that node:dgram has names for.
+// Errors of datagram sockets, with the codes and messages of node:dgram.
 
 function coded<E extends Error>(error: E, code: string): E {
   return Object.assign(error, { code })
@@ -16,7 +16,7 @@ export function notRunning(): Error {
   return coded(new Error('Not running'), 'ERR_SOCKET_DGRAM_NOT_RUNNING')
 }
 
-/** @param port - What was given for one. */
+/** @param port - The value that was given as one. */
 export function badPort(name: string, port: unknown, allowsZero: boolean): Error {
   const received = port === undefined ? 'undefined' : `type ${typeof port} (${String(port)})`
   const error = new RangeError(

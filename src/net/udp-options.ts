@@ -1,4 +1,5 @@
-// Checks of what a datagram socket is given, and what it comes to: the same for both backends.
+// Checks the options and arguments of datagram sockets, and resolves them to addresses and bytes. Used by
+// both backends.
 
 import { isIP, type LookupFunction } from 'node:net'
 import { AbortError, Uring } from '../runtime/index.js'
@@ -91,13 +92,13 @@ export function udpType({ type, address = '' }: UdpOptions): 'udp4' | 'udp6' {
   return type ?? (isIP(address) === 6 ? 'udp6' : 'udp4')
 }
 
-/** What stands for a place that was not named: every address of this machine, or this machine. */
+/** The default address: all addresses of this machine to bind to, the loopback address to send to. */
 export function defaultAddress(type: 'udp4' | 'udp6', purpose: 'bind' | 'send'): string {
   if (purpose === 'bind') return type === 'udp4' ? '0.0.0.0' : '::'
   return type === 'udp4' ? '127.0.0.1' : '::1'
 }
 
-/** `host` in numbers. Rejects with what the lookup failed with. */
+/** `host` as a numeric address. Rejects with the error of the lookup. */
 export async function resolveForUdp(
   host: string,
   type: 'udp4' | 'udp6',
@@ -108,7 +109,7 @@ export async function resolveForUdp(
   return first!
 }
 
-/** One datagram of what `send` was given. @throws as `dataOf`. */
+/** The bytes of one datagram, from what `send` was given. @throws as `dataOf`. */
 export function datagramOf(data: Data | readonly Data[]): Uint8Array<ArrayBuffer> {
   if (Array.isArray(data)) return Buffer.concat((data as readonly Data[]).map(bytesOf))
   return bytesOf(data as Data)
@@ -118,6 +119,6 @@ function bytesOf(data: Data): Uint8Array<ArrayBuffer> {
   const checked = dataOf(data)
   if (typeof checked === 'string') return Buffer.from(checked)
   byteLengthOf(checked)
-  // Memory that is shared has no address to be had, so it is copied.
+  // Data in a SharedArrayBuffer is copied: its address cannot be taken.
   return checked.buffer instanceof ArrayBuffer ? (checked as Uint8Array<ArrayBuffer>) : Buffer.from(checked)
 }

@@ -1,5 +1,5 @@
-// Datagrams as a multishot operation brings them: behind a head that says who has sent them, in a provided buffer that
-// goes back to the kernel at once.
+// Receives datagrams by a multishot recvmsg. Each arrives in a provided buffer, behind a header and its
+// sender's address. It is copied out, so that the buffer goes back to the kernel at once.
 
 import {
   type Fd,
@@ -24,7 +24,7 @@ const HEAD_BYTES = IO_URING_RECVMSG_OUT.size
 const NAME_LENGTH_AT = IO_URING_RECVMSG_OUT.fields.namelen.offset
 const NAME_BYTES = SOCKADDR_IN6.size
 const DATA_AT = HEAD_BYTES + NAME_BYTES
-/** The longest datagram there is, with what stands before it. */
+/** The longest datagram there is, with the header and address in front of it. */
 const BUFFER_BYTES = Math.ceil((65535 + DATA_AT) / 16) * 16
 const BUFFER_COUNT = 64
 
@@ -46,7 +46,7 @@ interface Sender {
   readonly family: 'IPv4' | 'IPv6'
 }
 
-/** Who has sent a datagram. Most come from who has sent the one before. */
+/** Decodes the sender of a datagram. It keeps the last one, which mostly has sent the next datagram, too. */
 class SenderReader {
   readonly #last = new Uint8Array(NAME_BYTES)
   #sender: Sender = { address: '', port: 0, family: 'IPv4' }
@@ -63,7 +63,7 @@ class SenderReader {
   }
 }
 
-/** The datagrams of a socket. @param onEnd - Called when the kernel has let go. */
+/** The datagrams of a socket. @param onEnd - Called when no operation of it is in flight any more. */
 export function receiveDatagrams(
   uring: Uring,
   fd: Fd,
@@ -79,7 +79,7 @@ export function receiveDatagrams(
     {
       syscall: 'recvmsg',
       owner: uring,
-      // A loop keeps the process alive only while its socket says so.
+      // The operation does not keep the process alive: the socket decides that.
       standing: true,
       group,
       prepare: (sqe: Sqe) => {

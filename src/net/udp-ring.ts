@@ -1,4 +1,5 @@
-// A datagram socket on the ring: multishot receives into shared buffers, sends that go out together at the end of a turn.
+// A datagram socket on the ring: owns the descriptor, receives by a multishot operation into shared buffers,
+// and sends what was written in one turn together.
 
 import type { LookupFunction } from 'node:net'
 import { probe } from '../config/index.js'
@@ -36,14 +37,15 @@ import {
 } from './udp-options.js'
 import { receiveDatagrams } from './udp-receive.js'
 
-/** Destinations whose encoded form is kept. */
+/** How many destinations are kept in encoded form. */
 const MAX_KNOWN = 1024
 
 /** The ring for datagram sockets, or null where node:dgram is to be used. */
 export function ringForUdp(given: Uring | undefined): Uring | null {
   const uring = given ?? defaultUring()
   if (uring === null) return null
-  // Multishot recvmsg (Linux 6.0) and sends with an address (6.1) are not told themselves; this opcode came with the latter.
+  // The probe tells neither of multishot recvmsg (Linux 6.0) nor of sends with an address (6.1). This opcode
+  // came with the latter.
   if (probe().opcodes.includes('IORING_OP_SENDMSG_ZC')) return uring
   announceFallback('net bind', 'the kernel lacks sends with an address (Linux 6.1)')
   return null
@@ -79,7 +81,7 @@ class RingUdpSocket implements UdpSocket {
   readonly #highWaterMark: number
   readonly #lookup: LookupFunction | undefined
   readonly #signal: AbortSignal | undefined
-  /** Where datagrams went to, as the kernel wants it. */
+  /** Destinations of earlier datagrams, encoded for the kernel. */
   readonly #known = new Map<string, SocketAddressMemory>()
   #isConnected: boolean
   #loop: Multishot<UdpMessage> | null = null
@@ -169,7 +171,7 @@ class RingUdpSocket implements UdpSocket {
       this.#loop = null
       this.#updateRef()
     })
-    // A signal that was aborted before ends it at once.
+    // A signal that is aborted already ends it at once.
     if (!hasEnded) this.#loop = loop
     this.#updateRef()
     return loop
@@ -268,7 +270,7 @@ class RingUdpSocket implements UdpSocket {
   async #close(): Promise<void> {
     const uring = this.#uring
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    // Whatever uses the descriptor ends before it is closed: its number may be another's right after.
+    // All operations on the descriptor end before the close: right after, its number may be another file's.
     await this.#loop?.return()
     if (this.#sending > 0) {
       const sent = new Promise<void>((resolve) => {
@@ -303,7 +305,7 @@ class RingUdpSocket implements UdpSocket {
     const address = await resolveForUdp(host, this.type, this.#lookup)
     this.#open()
     const memory = socketAddress(ipAddress(address, port))
-    // What a name stands for may change.
+    // A host name is not kept: its address may change.
     if (host !== address) return memory
     if (this.#known.size === MAX_KNOWN) this.#known.clear()
     this.#known.set(`${address} ${port}`, memory)

@@ -1,5 +1,5 @@
-// UDP: what a datagram socket is to its user, whichever backend carries it, and how to get one. Names are those of
-// node:dgram; promises and an iteration stand in for its callbacks and events.
+// The public interface of UDP sockets, whichever backend carries them, and `bind`, which opens one. Names are
+// those of node:dgram; promises and an iteration replace its callbacks and events.
 
 import type { LookupFunction } from 'node:net'
 import type { Uring } from '../runtime/index.js'
@@ -16,7 +16,7 @@ export interface UdpOptions {
   readonly port?: number | undefined
   /** Address or host name. Default: every address. */
   readonly address?: string | undefined
-  /** A datagram socket that is bound already, and becomes the socket's. */
+  /** A datagram socket that is already bound; the new socket takes ownership of it. */
   readonly fd?: number | undefined
   /** Share the address with others who ask for the same (SO_REUSEADDR). Default false. */
   readonly reuseAddr?: boolean | undefined
@@ -24,15 +24,15 @@ export interface UdpOptions {
   readonly reusePort?: boolean | undefined
   /** An IPv6 socket takes no IPv4 datagrams. Default false. */
   readonly ipv6Only?: boolean | undefined
-  /** Accepted for the sake of node:dgram: nothing is shared with a cluster anyway. */
+  /** For compatibility with node:dgram. It has no effect: nothing is shared with a cluster. */
   readonly exclusive?: boolean | undefined
   /** SO_RCVBUF, in bytes. */
   readonly recvBufferSize?: number | undefined
   /** SO_SNDBUF, in bytes. */
   readonly sendBufferSize?: number | undefined
-  /** Datagrams that may wait for the iteration; the system keeps, and drops, what comes beyond. Default 64. */
+  /** Datagrams that may wait for the iteration. The system keeps, or drops, those beyond. Default 64. */
   readonly highWaterMark?: number | undefined
-  /** Instead of dns.lookup. */
+  /** Called instead of dns.lookup. */
   readonly lookup?: LookupFunction | undefined
   /** Aborting closes the socket. */
   readonly signal?: AbortSignal | undefined
@@ -40,11 +40,11 @@ export interface UdpOptions {
   readonly uring?: Uring | undefined
 }
 
-/** A datagram that came. */
+/** A received datagram. */
 export interface UdpMessage {
   /** The datagram, in memory of its own; it may be empty. */
   readonly data: Buffer
-  /** Who has sent it. */
+  /** The sender's address. */
   readonly address: string
   readonly port: number
   readonly family: 'IPv4' | 'IPv6'
@@ -64,7 +64,10 @@ export interface UdpAddress {
   readonly port: number
 }
 
-/** A datagram socket. After `close()` every method but `close` throws, or rejects with, `ERR_SOCKET_DGRAM_NOT_RUNNING`. */
+/**
+ * A datagram socket. After `close()` every method but `close`, `ref` and `unref` throws, or rejects with,
+ * `ERR_SOCKET_DGRAM_NOT_RUNNING`.
+ */
 export interface UdpSocket extends AsyncIterable<UdpMessage>, AsyncDisposable {
   /** What carries it. */
   readonly backend: 'io_uring' | 'node:dgram'
@@ -74,22 +77,25 @@ export interface UdpSocket extends AsyncIterable<UdpMessage>, AsyncDisposable {
   address(): UdpAddress
   /** Where it is connected to. @throws Error `ERR_SOCKET_DGRAM_NOT_CONNECTED`. */
   remoteAddress(): UdpAddress
-  /** Sends to, and takes from, one peer alone from now on. Rejects with `ERR_SOCKET_DGRAM_IS_CONNECTED` when it does. */
+  /**
+   * Exchanges datagrams with one peer only from now on. Rejects with `ERR_SOCKET_DGRAM_IS_CONNECTED` when it
+   * is connected already.
+   */
   connect(to: UdpDestination): Promise<void>
   /** Undoes `connect`. @throws Error `ERR_SOCKET_DGRAM_NOT_CONNECTED`. */
   disconnect(): void
   /**
-   * Sends one datagram; of several pieces of data one after the other. Resolves to its bytes when the system has it,
-   * which says nothing about its arrival. What is sent in one turn of the event loop goes out in one system call. The
-   * data must not be changed before.
+   * Sends one datagram; pieces of data in an array are joined. Resolves to its length in bytes when the
+   * system has taken it, which says nothing about its arrival; until then the data must not be changed. What
+   * is sent in one turn of the event loop goes out in one system call.
    *
    * @param to - Where to, unless the socket is connected.
    */
   send(data: Data | readonly Data[], to?: UdpDestination): Promise<number>
   /**
-   * The datagrams that come, for one loop at a time. It ends when the socket is closed, and rejects with errors such as
-   * ECONNREFUSED on a connected socket; a new loop may follow. Between loops the system keeps what comes, as far as its
-   * buffer reaches.
+   * The datagrams that arrive, for one loop at a time. The loop ends when the socket is closed, and rejects
+   * with errors such as ECONNREFUSED on a connected socket; a new loop may follow. Between loops the system
+   * keeps datagrams as long as its buffer has room.
    *
    * @throws Error `ERR_INVALID_STATE` during another loop.
    */
@@ -102,7 +108,7 @@ export interface UdpSocket extends AsyncIterable<UdpMessage>, AsyncDisposable {
   /** @param ttl - 0 to 255. */
   setMulticastTTL(ttl: number): this
   setMulticastLoopback(loopback: boolean): this
-  /** @param address - That of the interface; with IPv6, `::%eth0`. */
+  /** @param address - The address of the interface; with IPv6, `::%eth0`. */
   setMulticastInterface(address: string): this
   addMembership(group: string, multicastInterface?: string): this
   dropMembership(group: string, multicastInterface?: string): this

@@ -8,7 +8,7 @@ import { NodeServer } from './node-server.js'
 export const nodeBackend: Backend = {
   name: 'node:net',
   createServer(options, handler) {
-    // Workers are their own affair: workers/worker-server.ts.
+    // A server with workers does not get here: see workers/worker-server.ts.
     return new NodeServer(options, handler as AnyHandler)
   },
   connect(options) {

@@ -1,5 +1,5 @@
-// A lease where there is no memory to give back: the same rules, so that a program that breaks them finds out on every
-// machine.
+// The lease of the fallback, which has no driver memory to give back. It enforces the same rules, so that a
+// program that breaks them fails on every machine.
 
 import { releasedError } from '../../runtime/buffer-lease.js'
 import type { Lease } from '../socket.js'

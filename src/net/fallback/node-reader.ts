@@ -1,24 +1,25 @@
-// The receiving half of a connection over node:net: what waits for the reader, and when the peer has to wait.
+// The receiving half of a connection over node:net: the chunks that wait for the reader, and when the peer
+// has to wait.
 
 import type { Socket as NetSocket } from 'node:net'
 import { invalidState } from '../../syscalls/argument-errors.js'
 import type { Lease, SocketSink } from '../socket.js'
 import { NodeLease } from './node-lease.js'
 
-/** How much more may wait when nothing but the peer's end is missing, in high-water marks. */
+/** How many high-water marks of data may wait when only the peer's end is still to come. */
 const LAST_WORDS = 4
 
 /** The connection that it is part of. */
 export interface ReaderHost {
   readonly error: Error | null
-  /** The peer has ended, and nothing of its data is left on the way. */
+  /** The peer has ended, and all of its data has arrived. */
   peerEnded(): void
-  /** The reader has been told so. */
+  /** The reader has been told of the end. */
   endDelivered(): void
 }
 
 export class NodeReader {
-  /** Bytes handed out or waiting. */
+  /** Bytes delivered or waiting. */
   bytes = 0
   /** The peer has ended. */
   ended = false
@@ -46,7 +47,7 @@ export class NodeReader {
     this.#highWaterMark = highWaterMark
   }
 
-  /** Somebody reads, or waits to. */
+  /** There is a read that waits, or a sink. */
   get isTaken(): boolean {
     return this.#resolve !== null || this.#sink !== null
   }
@@ -92,20 +93,20 @@ export class NodeReader {
     this.#start()
   }
 
-  /** Receives although nobody reads, so that the end of the peer is seen: it stands behind what the peer has sent. */
+  /** Receives although nobody reads, to see the peer's end, which comes after all of the peer's data. */
   watchForEnd(): void {
     this.#highWaterMark *= LAST_WORDS
     this.#start()
   }
 
-  /** Drops what comes from now on, and what waits. */
+  /** Discards the chunks that wait, and all data that is received from now on. */
   drop(): void {
     this.#isDropping = true
     this.#discard()
     this.#start()
   }
 
-  /** @param keepsData - What has come can still be read. */
+  /** @param keepsData - Data received so far can still be read. */
   stop(error: Error | null, keepsData: boolean): void {
     if (this.#isStopped) return
     this.#isStopped = true

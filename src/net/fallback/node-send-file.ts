@@ -1,4 +1,4 @@
-// Files sent over node:net: read in blocks, written one behind the other.
+// Sends files over node:net: reads them in blocks and writes one block after the other.
 
 import { close, fstat, open, read } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
@@ -29,20 +29,20 @@ export async function sendFileThroughNode(
   let sent = 0
   let failure: { readonly error: unknown } | null = null
   try {
-    // Its place behind what was written before is kept while the file is being opened.
+    // Queued while the file is still being opened, to keep its place behind what was written before.
     await writer.run(async () => {
       let descriptor: number
       try {
         descriptor = await fd
       } catch (error) {
-        // Nothing has been sent: the connection is as good as before.
+        // Nothing has been sent, so the connection can still be used.
         failure = { error }
         return
       }
       try {
         sent = await sendRange(writer, descriptor, range)
       } catch (error) {
-        // A peer that was promised so many bytes must not take what follows for them.
+        // The peer may expect the bytes that are missing, and must not take later data for them.
         socket.destroy(error as Error)
         throw error
       }
@@ -71,12 +71,12 @@ function openSource(file: FileSource): { fd: Promise<number>; isOurs: boolean } 
 async function sendRange(writer: NodeWriter, fd: number, range: FileRange): Promise<number> {
   const { size } = await promisify(fstat)(fd)
   let { offset = 0, length: left = Number.POSITIVE_INFINITY } = range
-  // What has no size (a pipe, /proc) is read to its end, from where it stands: a pipe has no other place.
+  // What has no size (a pipe, /proc) is read to its end from its current position: a pipe takes no offset.
   const isFromHere = size === 0 && offset === 0
   if (size > 0) left = Math.min(left, Math.max(0, size - offset))
   let sent = 0
   while (left > 0) {
-    // node:net keeps a reference to what it could not send at once, so each block is its own.
+    // node:net keeps a reference to what it could not send at once, so each block has memory of its own.
     const block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, left))
     const { bytesRead } = await promisify(read)(fd, block, 0, block.length, isFromHere ? null : offset)
     if (bytesRead === 0) break

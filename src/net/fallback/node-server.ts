@@ -98,7 +98,7 @@ export class NodeServer extends ServerLife implements Server {
   }
 }
 
-/** A socket that shares its port: node:net can open one from Node 23.1 on, and the C library always. */
+/** Opens a socket that shares its port, by the C library: node:net can do so only from Node 23.1 on. */
 async function sharedListener(options: ListenOptions): Promise<number | undefined> {
   const { reusePort = false, path, host } = options
   if (!reusePort || path !== undefined || process.platform !== 'linux') return undefined
@@ -117,7 +117,7 @@ function started(server: NetServer, options: object): Promise<void> {
   })
 }
 
-/** Without the members that are undefined, which node:net does not take for absent. */
+/** Drops members that are undefined: node:net does not treat them as absent. */
 function defined(options: object): object {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

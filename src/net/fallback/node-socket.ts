@@ -1,5 +1,5 @@
-// A connection carried by node:net, with the rules of the ring's: when data is handed out, when writes are refused, how it
-// ends.
+// A connection carried by node:net. It follows the rules of a connection on a ring: when data is delivered,
+// when writes are refused, how it ends.
 
 import type { Socket as NetSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -35,7 +35,7 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
   #onTimeout: (() => void) | null = null
   #stream: SocketStream | null = null
 
-  /** @param socket - Connected, with `allowHalfOpen`: who ends what is decided here. */
+  /** @param socket - Connected, with `allowHalfOpen`: this class decides when each side ends. */
   constructor(socket: NetSocket, settings: SocketSettings) {
     const { highWaterMark = DEFAULT_HIGH_WATER_MARK, allowHalfOpen = false, chunks } = settings
     this.#socket = socket
@@ -111,7 +111,7 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
     const reader = this.#reader
     const iterator: AsyncIterableIterator<Chunk, undefined, undefined> = {
       next: () => reader.next(true) as Promise<IteratorResult<Chunk, undefined>>,
-      // Leaving changes nothing: the next iteration goes on where this one stopped.
+      // Leaving keeps the connection: the next iteration continues where this one stopped.
       return: () => Promise.resolve({ value: undefined, done: true }),
       [Symbol.asyncIterator]: () => iterator,
     }
@@ -241,9 +241,9 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
 
   /** @internal */
   endDelivered(): void {
-    // A stream sees to its own end.
+    // A stream ends its own writable side.
     if (this.#allowHalfOpen || this.#isDestroyed || this.#stream !== null) return
-    // The reader has its turn first: what it writes now that it knows the end shall go out.
+    // The reader runs first: what it writes in answer to the end must still go out.
     setImmediate(() => {
       if (this.#isDestroyed || this.writableEnded) return
       this.#endedByPeer = true
@@ -260,7 +260,7 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
   readonly #onFinish = (): void => {
     this.#writer.finish()
     if (this.#reader.ended) this.#over()
-    // The end of the peer is what closes the connection now.
+    // From now on the peer's end closes the connection, so it must be seen.
     else this.#reader.watchForEnd()
   }
 
@@ -269,13 +269,13 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
     else this.destroy(timedOut('read'))
   }
 
-  /** Both directions have come to their end. */
+  /** Both directions have ended. */
   #over(): void {
     this.#stop(true)
     this.#socket.destroy()
   }
 
-  /** What a wait for the data to be gone comes to when the connection is gone itself. */
+  /** The result of `flush` and `end` on a destroyed connection. */
   #whatBecame(): Promise<void> {
     const error = this.error ?? this.#writer.cutOffBy
     return error === null ? Promise.resolve() : refusal(error)

@@ -1,4 +1,5 @@
-// A datagram socket on node:dgram, with what the ring's has: promises, and datagrams that wait for a loop.
+// A datagram socket on node:dgram with the interface of the ring's: promises, and datagrams that wait for a
+// loop.
 
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from 'node:dgram'
 import { once } from 'node:events'
@@ -16,7 +17,7 @@ import {
   udpType,
 } from '../udp-options.js'
 
-/** What the system would keep for a socket that nobody reads: node:dgram reads it all the same. */
+/** Bytes that the system would keep for a socket that nobody reads. node:dgram reads it all the same. */
 const MAX_WAITING_BYTES = 212_992
 
 /** `bind` without a ring; the options have been checked. */
@@ -45,12 +46,12 @@ function socketOptions(type: 'udp4' | 'udp6', options: UdpOptions): SocketOption
   return {
     type,
     reuseAddr,
-    // Node 23.1; before, the address is shared alone.
+    // `reusePort` takes Node 23.1; before, only the address is shared.
     ...(reusePort !== undefined && { reusePort, reuseAddr: reuseAddr || reusePort }),
     ipv6Only,
     ...(recvBufferSize !== undefined && { recvBufferSize }),
     ...(sendBufferSize !== undefined && { sendBufferSize }),
-    // Names are looked up before node:dgram sees them; it asks all the same.
+    // Names are resolved before node:dgram sees them, but it calls `lookup` all the same.
     lookup: (host, _options, done) => done(null, host, type === 'udp4' ? 4 : 6),
   } as SocketOptions
 }
@@ -103,7 +104,7 @@ class NodeUdpSocket implements UdpSocket {
       const address = await resolveForUdp(host, this.type, this.#lookup)
       this.#open()
       await new Promise<void>((resolve, reject) => {
-        // With a callback node:dgram gives the error to it alone.
+        // With a callback, node:dgram reports the error to that alone.
         const connect = socket.connect as (port: number, host: string, done: (error?: Error) => void) => void
         connect.call(socket, to.port, address, (error) => (error ? reject(error) : resolve()))
       })
@@ -151,7 +152,7 @@ class NodeUdpSocket implements UdpSocket {
     this.#open()
     if (this.#loop !== null) throw invalidState('The messages of this socket are being read already')
     const loop = new MessageLoop(this, signal)
-    // A signal that was aborted before ends it at once.
+    // A signal that is aborted already ends it at once.
     if (!loop.isOver) this.#loop = loop
     return loop
   }
@@ -167,7 +168,7 @@ class NodeUdpSocket implements UdpSocket {
     return message
   }
 
-  /** @internal What came instead of a datagram, once. */
+  /** @internal The error that waits, if any, which is returned once. */
   takeError(): Error | null {
     const error = this.#error
     this.#error = null
@@ -274,14 +275,14 @@ class NodeUdpSocket implements UdpSocket {
   readonly #onMessage = (data: Buffer, { address, port, family }: RemoteInfo): void => {
     const message = { data, address, port, family }
     if (this.#loop?.deliver(message)) return
-    // As the system would: what finds no room is lost.
+    // Dropped without room for it, as the system does.
     if (this.#waitingBytes + data.length > MAX_WAITING_BYTES) return
     this.#waiting.push(message)
     this.#waitingBytes += data.length
   }
 
   readonly #onError = (error: Error): void => {
-    // Behind the datagrams that came before it.
+    // Without a reader that waits, it comes after the datagrams that were received before it.
     if (!this.#loop?.fail(error)) this.#error = error
   }
 
@@ -338,21 +339,21 @@ class MessageLoop implements AsyncIterableIterator<UdpMessage> {
     return this
   }
 
-  /** @returns Whether somebody was waiting for it. */
+  /** Gives a datagram to a `next` that waits. @returns False when none does. */
   deliver(message: UdpMessage): boolean {
     const waiter = this.#waiters.shift()
     waiter?.resolve({ value: message, done: false })
     return waiter !== undefined
   }
 
-  /** As `deliver`, and the loop is over. */
+  /** Rejects a `next` that waits, and ends the loop. @returns False when none does. */
   fail(error: Error): boolean {
     if (this.#waiters.length === 0) return false
     this.end(error)
     return true
   }
 
-  /** @param error - What the first who waits, or the next who asks, gets. */
+  /** @param error - The first `next` that waits rejects with it, or else the following call. */
   end(error: Error | null): void {
     if (this.#isOver) return
     this.#isOver = true

@@ -4,27 +4,27 @@ import type { Socket as NetSocket } from 'node:net'
 import { dataOf } from '../data.js'
 import type { Data } from '../socket.js'
 
-/** Longer pieces the ring sends without a copy. */
+/** The ring sends longer pieces without a copy. */
 const LONGEST_COPY = 16384
 
-/** Something that sends by itself, with nothing else in between. */
+/** Does its own sending, with nothing else in between. */
 export type SendTask = () => Promise<void>
 
 export class NodeWriter {
   /** `end` was called. */
   ending = false
   finished = false
-  /** Why some of the data has not gone, if that is so. */
+  /** Why some of the data was not sent, or null. */
   cutOffBy: Error | null = null
-  /** Bytes taken. */
+  /** Bytes accepted by `write`, and those sent by tasks. */
   bytes = 0
-  /** Of these, the ones that wait behind a task. */
+  /** Of these, the bytes that wait behind a task. */
   #heldBytes = 0
   readonly #socket: NetSocket
   readonly #highWaterMark: number
-  /** What the connection broke by, if it did. */
+  /** Returns the error that those who wait reject with when the connection is destroyed. */
   readonly #whyStopped: () => Error
-  /** The tasks, and what was asked for behind them; null when there is none. */
+  /** Settles after the tasks and what is queued behind them; null when there are none. */
   #line: Promise<void> | null = null
   #waiting: Wait[] = []
   #ended: Wait | null = null
@@ -48,7 +48,7 @@ export class NodeWriter {
     this.bytes += total
     if (this.#line === null) {
       const taken = this.#writeNow(pieces)
-      // As on a ring, where so much is sent from where it is: a program that relies on `true` finds out here too.
+      // As on a ring, which sends this much in place: a program that relies on `true` then fails here, too.
       return taken === true && pieces.some(({ length }) => length > LONGEST_COPY) ? Promise.resolve() : taken
     }
     this.#heldBytes += total
@@ -94,7 +94,7 @@ export class NodeWriter {
     this.#ended?.resolve()
   }
 
-  /** Rejects all who wait. */
+  /** Rejects all promises that wait. */
   stop(): void {
     if (this.#isStopped) return
     const error = this.#whyStopped()
@@ -110,11 +110,11 @@ export class NodeWriter {
     if (pieces.length > 1) socket.cork()
     for (const piece of pieces) if (piece.length > 0) socket.write(piece, this.#onTaken)
     if (pieces.length > 1) socket.uncork()
-    // What node:net could not send at once it keeps a reference to: it is not taken yet.
+    // node:net keeps a reference to what it could not send at once, so that data is not taken yet.
     return socket.writableLength === 0 ? true : this.#wait(this.#highWaterMark >>> 1)
   }
 
-  /** Waits until no more than so much is left to send, and all that is there now was sent. */
+  /** Resolves when all that was written so far is sent and, for `most` above 0, no more than that is left. */
   #wait(most: number): Promise<void> {
     const socket = this.#socket
     const wait = newWait()
@@ -137,7 +137,10 @@ export class NodeWriter {
     }
   }
 
-  /** Runs `action` when what stands in line has run. One that fails does not stop the others: the connection's end does. */
+  /**
+   * Runs `action` after what is queued. A failure does not stop the actions behind it; the connection's end
+   * does.
+   */
   #behindTasks(action: () => Promise<void> | void): Promise<void> {
     const before = this.#line ?? Promise.resolve()
     const result = before.then(() => {
@@ -168,7 +171,7 @@ function newWait(): Wait {
     resolve = done
     reject = fail
   })
-  // Who does not look at it hears of the error elsewhere: it is the connection's.
+  // No unhandled rejection: the error is also reported as the connection's.
   promise.catch(nothing)
   return { until: 0, most: 0, promise, resolve, reject }
 }

@@ -1,5 +1,6 @@
-// Accepts connections: one multishot accept on the listening socket, armed again when it ends early, put off when the
-// process is out of descriptors. Connections that are not accepted meanwhile wait in the backlog: none is lost.
+// Accepts connections with one multishot accept on the listening socket. It is armed again when it ends
+// early, after a pause when descriptors or memory are short. Connections wait in the backlog meanwhile, so
+// none is lost.
 
 import { constants } from 'node:os'
 import { prepAccept, prepMultishotAccept, SOCK_CLOEXEC, type Sqe } from '../../ring/index.js'
@@ -8,7 +9,7 @@ import { netError } from '../errors.js'
 import { announced } from './announced.js'
 import type { Hub } from './hub.js'
 
-/** Whom it works for. */
+/** The server that it accepts for. */
 export interface AcceptorHost {
   accepted(fd: number): void
   /** An error that will not pass; nothing is accepted any more. */
@@ -17,7 +18,7 @@ export interface AcceptorHost {
   acceptorIdle(): void
 }
 
-/** How long accepting rests when descriptors or memory are short: doubled each time up to the second. */
+/** The pause when descriptors or memory are short: the first, doubled each time up to the second. */
 const FIRST_REST_MS = 5
 const LONGEST_REST_MS = 500
 
@@ -25,9 +26,9 @@ const EINVAL = -22
 const ECANCELED = -125
 
 const { errno } = constants
-/** The machine is short of something that others will give back. */
+/** Shortages that pass when somebody frees descriptors or memory. */
 const SHORTAGES: ReadonlySet<number> = new Set([-errno.EMFILE, -errno.ENFILE, -errno.ENOBUFS, -errno.ENOMEM])
-/** The connection is gone that was to be accepted, or nothing is wrong at all (accept(2)). EHOSTDOWN, ENONET. */
+/** Errors of the connection that was to be accepted, or none at all (accept(2)). EHOSTDOWN, ENONET. */
 const PASSING: ReadonlySet<number> = new Set([
   -errno.ECONNABORTED,
   -errno.EPROTO,
@@ -72,7 +73,7 @@ export class Acceptor {
     if (this.#isArmed) this.#slot = slot
   }
 
-  /** A descriptor was given back: what was put off can go on. */
+  /** A descriptor was closed: ends the pause, if there is one. */
   descriptorClosed(): void {
     if (this.#rest === null) return
     clearTimeout(this.#rest)
@@ -80,7 +81,7 @@ export class Acceptor {
     this.start()
   }
 
-  /** Accepts no more. What was accepted before the kernel heard of it is delivered still. */
+  /** Cancels the accept. Connections that are accepted before the cancel takes effect are still delivered. */
   stop(): void {
     if (this.#isStopped) return
     this.#isStopped = true
@@ -102,7 +103,7 @@ export class Acceptor {
     if (res >= 0) {
       this.#hasAccepted = true
       this.#restMs = FIRST_REST_MS
-      // Whoever takes it notes it again: it may be a thread of others.
+      // Undoes the driver's note. Whoever takes the descriptor notes it again, perhaps for another thread.
       announced?.closing(res)
       this.#host.accepted(res)
     } else if (!this.#isStopped) this.#onFailure(res)
@@ -116,7 +117,7 @@ export class Acceptor {
       this.#rest = setTimeout(this.#onRested, this.#restMs)
       this.#restMs = Math.min(2 * this.#restMs, LONGEST_REST_MS)
     } else if (res === EINVAL && this.#hasMultishot && !this.#hasAccepted) {
-      // Before Linux 5.19.
+      // Before Linux 5.19 there is no multishot accept.
       this.#hasMultishot = false
     } else if (!PASSING.has(res) && !(res === ECANCELED && this.#hub.driver.closed)) {
       this.#isStopped = true

@@ -1,5 +1,5 @@
-// Descriptors of a worker's connections. A terminated worker runs no code any more that would close them, so it announces
-// each, and the thread that started it closes what is left.
+// Notes the descriptors of a worker's sockets. A terminated worker runs no code that could close them, so it
+// announces each one, and the thread that started the worker closes those that are left.
 
 import { isMainThread } from 'node:worker_threads'
 import { announceFd } from '../../runtime/lifetime.js'
@@ -10,7 +10,7 @@ export const announced: Required<Ledger> | null = isMainThread
   ? null
   : {
       taken: (fd) => announceFd(fd, true),
-      // Before it is done: the number may be somebody else's right after.
+      // Called before the close: right after it, the number may belong to another file.
       closing: (fd) => announceFd(fd, false),
       closed: () => {},
     }

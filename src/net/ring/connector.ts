@@ -1,4 +1,5 @@
-// Connects through a ring: an address after the other until one answers, within a time, unless aborted.
+// Connects through a ring: tries one address after the other until one answers, within a time limit, unless
+// it is aborted.
 
 import { isIP } from 'node:net'
 import type { SocketAddress } from '../../ring/index.js'
@@ -67,14 +68,14 @@ async function destinations(options: ConnectOptions, deadline: number | null): P
   const { path, port = 0, host = 'localhost', family = 0, hints, lookup, localAddress } = options
   if (path !== undefined) return [unixAddress(path)]
   const all = (options.autoSelectFamily ?? true) && family === 0
-  // An address to connect from has a family, which the other end must have as well.
+  // With `localAddress` the other end must have an address of the same family.
   const needed = localAddress === undefined ? family : (isIP(localAddress) as 4 | 6)
   const lookedUp = aborted(options, addressesOf(host, { family: needed, hints, lookup, all }))
   const found = await (deadline === null ? lookedUp : inTime(lookedUp, deadline, { address: host, port }))
   return found.map((address) => ipAddress(address, port))
 }
 
-/** The promise, or ETIMEDOUT if that is sooner. */
+/** Settles as the promise does, or rejects with ETIMEDOUT if the deadline comes first. */
 function inTime<T>(promise: Promise<T>, deadline: number, place: Place): Promise<T> {
   return new Promise((resolve, reject) => {
     const left = Math.max(0, deadline - performance.now())
@@ -83,7 +84,7 @@ function inTime<T>(promise: Promise<T>, deadline: number, place: Place): Promise
   })
 }
 
-/** The promise, or the abort if that is sooner: a lookup cannot be stopped. */
+/** Settles as the promise does, or rejects if the abort comes first: a lookup cannot be stopped. */
 function aborted<T>({ signal }: ConnectOptions, promise: Promise<T>): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
@@ -102,7 +103,7 @@ async function tryAddress(
   const { localAddress, localPort = 0, signal } = options
   const place = placeOf(address)
   const fd = openSocket(address, 'connect')
-  // At once: the worker may be terminated while it connects, and the other end would wait for ever.
+  // Before it connects: if the worker is terminated meanwhile, the other end would wait for ever.
   announced?.taken(fd)
   try {
     if (localAddress !== undefined || localPort !== 0) {
@@ -114,7 +115,7 @@ async function tryAddress(
     await hub.uring.connect(fd, address, { signal, timeoutMs: limit })
     return fd
   } catch (error) {
-    // The operation is over, so the number can be given back.
+    // No operation uses the descriptor any more, so it can be closed.
     announced?.closing(fd)
     close(fd)
     const { code, errno } = error as NetError

@@ -1,12 +1,12 @@
-// Buffers that the kernel fills and the reader keeps: one that comes back well filled is the chunk, and a fresh one takes
-// its place, so that bulk data is not copied once more. In the main thread alone: memory that the kernel may write must
-// outlive the thread.
+// Buffers that the kernel fills and the reader keeps: one that comes back well filled becomes the chunk
+// itself, and a new one takes its place, which saves a copy of bulk data. Used in the main thread only:
+// memory that the kernel may write must outlive the thread.
 
 import { addressOf, BufferRing, bufferIdOf, type GroupId } from '../../ring/index.js'
 import { takeGroupId } from '../../runtime/buffer-group.js'
 import type { Driver } from '../../runtime/driver.js'
 
-/** A chunk may hold on to so much more memory than it needs. */
+/** A chunk may keep at most this many times the memory of its data. */
 const MOST_WASTE = 2
 
 export class GivenBuffers {
@@ -14,7 +14,7 @@ export class GivenBuffers {
   readonly size: number
   readonly #driver: Driver
   readonly #ring: BufferRing
-  /** What the kernel has, by number of the buffer. */
+  /** The memory that the kernel has, by buffer ID. */
   readonly #memory: ArrayBuffer[] = []
   readonly #awaiting = new Set<() => void>()
 
@@ -26,7 +26,7 @@ export class GivenBuffers {
     this.#ring = BufferRing.setup(driver.ring, { group: this.id, entries: count })
     for (let index = 0; index < count; index++) this.#supply(index)
     this.#ring.advance()
-    // The kernel may write until the ring is closed: until then this, and so the memory, is held here.
+    // The kernel may write until the ring is closed: until then this listener keeps the memory alive.
     driver.onClose.add(() => {
       driver.close().then(() => this.#ring.close())
     })
@@ -61,7 +61,7 @@ export class GivenBuffers {
     this.#ring.recycle(bufferIdOf(flags))
   }
 
-  /** Calls `listener` in a later turn: whatever was taken is there again by then. */
+  /** Calls `listener` in a later turn: by then every buffer that was taken has been replaced. */
   awaitBuffer(listener: () => void): void {
     this.#awaiting.add(listener)
     setImmediate(() => {

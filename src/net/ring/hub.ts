@@ -1,5 +1,5 @@
-// What all connections on one ring share: the buffers that data is received into, and one look, at the end of each turn,
-// at what was written during it.
+// What all connections on one ring share: the buffers to receive into, and the queue of work for the end of
+// the turn, where what they wrote during it is sent in one system call.
 
 import type { BufferGroup } from '../../runtime/buffer-group.js'
 import type { Driver } from '../../runtime/driver.js'
@@ -7,27 +7,27 @@ import type { Uring } from '../../runtime/index.js'
 import { GivenBuffers } from './given-buffers.js'
 
 /**
- * Connections start on small buffers and change over when they fill them: many then hold little memory, and a bulk
- * transfer takes a quarter of the completions. No more of those than stay in the caches. Buffers are memory only once they
- * were filled.
+ * Connections start on small buffers and switch to large ones when they fill them: many connections then hold
+ * little memory, and a bulk transfer takes a quarter of the completions. There are only as many large buffers
+ * as stay in the CPU caches. A buffer takes up memory only once it has been filled.
  */
 const SMALL = { count: 512, size: 16384 }
 const LARGE = { count: 64, size: 65536 }
 
-/** Where data is received into. */
+/** Buffers to receive into. */
 export type ReceiveBuffers = Pick<
   BufferGroup,
   'id' | 'size' | 'closed' | 'join' | 'leave' | 'copy' | 'discard' | 'awaitBuffer' | 'forgetAwaiting'
 >
-/** The same, and what was received can be looked at where it is. */
+/** The same, for data that is read in place through leases. */
 export type LeasedBuffers = BufferGroup
 
-/** Who has something left to do in this turn. */
+/** Something with work to do at the end of the turn. */
 export interface TurnMember {
   turnEnded(): void
 }
 
-/** Who must be told of the end of the ring. */
+/** Something that must be told when the ring is closed. */
 export interface RingUser {
   ringClosed(): void
 }
@@ -46,11 +46,11 @@ export function hubOf(uring: Uring): Hub {
 }
 
 export class Hub {
-  /** Held, or a ring whose connections are all that is left of it would be collected. */
+  /** Referenced so that a ring is not garbage-collected when only its connections are left. */
   readonly uring: Uring
   readonly driver: Driver
   readonly users = new Set<RingUser>()
-  /** Written data goes through driver memory: a worker's own is gone when it is terminated. */
+  /** Written data is copied to driver memory: a worker's own memory is freed when it is terminated. */
   readonly copies: boolean
   readonly zeroCopy: boolean
   /** The kernel has multishot receives (6.0). */
@@ -77,14 +77,14 @@ export class Hub {
     return this.#small
   }
 
-  /** Large buffers that become the reader's own when they were filled. */
+  /** Large buffers that the reader keeps when they come back well filled. */
   get givenBuffers(): ReceiveBuffers {
     this.#given ??= this.#makeGiven()
     return this.#given
   }
 
   #makeGiven(): ReceiveBuffers {
-    // A worker's own memory is gone when it is terminated.
+    // Not in a worker, whose own memory is freed when it is terminated.
     if (this.copies) return this.largeBuffers
     try {
       return new GivenBuffers(this.driver, LARGE)
@@ -99,7 +99,7 @@ export class Hub {
     return this.#large
   }
 
-  /** Calls `member` when this turn's code has run: what all of them send then goes in one system call. */
+  /** Calls `member` after this turn's code has run: what all members send then goes in one system call. */
   atTurnEnd(member: TurnMember): void {
     this.#members.push(member)
     if (this.#isQueued) return
@@ -107,7 +107,7 @@ export class Hub {
     settled.then(this.#endTurn)
   }
 
-  /** Calls `action` when the code that waits for what has just happened has run. */
+  /** Calls `action` after the code that awaits the present event has run. */
   afterwards(action: () => void): void {
     if (this.#later.push(action) === 1) setImmediate(this.#runLater)
   }

@@ -1,4 +1,5 @@
-// Where accepted connections go: to this thread here, to others in workers/.
+// Where accepted connections go: the interface of such a target, and the target that serves them in this
+// thread. workers/pool.ts is the one that passes them to other threads.
 
 import type { AnyHandler } from '../backend.js'
 import { runHandler } from '../run-handler.js'
@@ -7,11 +8,11 @@ import type { Lease, Socket } from '../socket.js'
 import type { Hub } from './hub.js'
 import { type ConnectionKeeper, RingSocket } from './ring-socket.js'
 
-/** Where accepted connections go. */
+/** A target of accepted connections. */
 export interface ConnectionTarget {
   /** Connections open now. */
   readonly connections: number
-  /** Calls back whenever a connection was closed; told by others, when none is left after `drain`. */
+  /** Called when a connection was closed; by a pool, when a thread is idle after `drain`, or has ended. */
   onClosed: (() => void) | null
   /** Resolves when connections can be taken. */
   open(): Promise<void>
@@ -20,11 +21,11 @@ export interface ConnectionTarget {
   /** No more connections will come. */
   drain(): void
   destroyAll(): void
-  /** Gives up what it has of its own: no connection is left. */
+  /** Releases what the target has of its own, such as threads. No connection is left by then. */
   close(): Promise<void>
 }
 
-/** Who notes the descriptors of a thread, besides counting them. */
+/** Notes the descriptors of a thread's connections, and that connections were closed. */
 export interface Ledger {
   taken?(fd: number): void
   closing(fd: number): void

@@ -1,5 +1,5 @@
-// What waits to be sent on a connection, in order: copies of small writes, large ones in place, and tasks that send by
-// themselves.
+// The send queue of a connection, in order: copies of small writes, large writes in place, and tasks that do
+// their own sending.
 
 import type { Arena, Block } from '../../runtime/arena.js'
 
@@ -17,11 +17,11 @@ export class Piece {
   address: number
   /** Bytes from there. */
   length: number
-  /** Zero-copy sends whose notification is due. */
+  /** Zero-copy sends whose notification CQE is still to come. */
   notifications = 0
-  /** A zero-copy send of it was refused. */
+  /** A zero-copy send of it was refused: it takes a plain one. */
   isPlain = false
-  /** It is given up, and its writer told so when nothing reads it any more. */
+  /** Why it was given up, if it was. Its writer is told once nothing reads the memory any more. */
   error: Error | null = null
   resolve: (() => void) | null = null
   reject: ((error: unknown) => void) | null = null
@@ -49,7 +49,7 @@ export class Piece {
 export interface Task {
   /** Rejects when the connection is broken for it. */
   run(): Promise<void>
-  /** Its turn has not come, or is over at once: the connection is closed. */
+  /** The connection is closed: a task that has not started must not, and one that runs must stop. */
   abort(error: Error): void
 }
 
@@ -76,7 +76,7 @@ export class Outgoing {
     if (this.#items.length === 0) this.#blockBytes = SMALLEST_BLOCK
   }
 
-  /** Puts back what was taken out, in front. */
+  /** Puts pieces that were taken out back in front. */
   unshift(pieces: readonly Piece[]): void {
     this.#items.unshift(...pieces)
   }
@@ -105,12 +105,12 @@ export class Outgoing {
     piece.length += bytes.length
   }
 
-  /** Everything, out of the queue. */
+  /** Empties the queue. @returns All that was in it. */
   takeAll(): (Piece | Task)[] {
     return this.#items.splice(0)
   }
 
-  /** Up to `most` pieces in a row from the front, and no more than `bytes` with those after the first. */
+  /** Takes up to `most` pieces in a row from the front: one of any length, more up to `bytes` in all. */
   takePieces(most: number, bytes: number): Piece[] {
     const items = this.#items
     let count = 0
@@ -123,7 +123,7 @@ export class Outgoing {
       count++
     }
     if (count < items.length) return items.splice(0, count) as Piece[]
-    // The whole queue, as it mostly is: it goes as it stands, which is less work than to cut it out.
+    // Mostly it is the whole queue: handing over the array as it is takes less work than a splice.
     this.#blockBytes = SMALLEST_BLOCK
     this.#items = []
     return items as Piece[]

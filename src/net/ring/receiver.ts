@@ -1,6 +1,6 @@
-// The receiving half of a connection: one multishot receive that stands ready as long as there is room for what it brings,
-// and what waits for the reader. Before Linux 6.0 a poll stands ready instead, and each receive is made when there is something:
-// one that stood ready itself would keep a buffer meanwhile (before 5.18).
+// The receiving half of a connection: one multishot receive, armed as long as there is room for more data,
+// and the chunks that wait for the reader. Before Linux 6.0 a poll is armed instead, and each time it fires a
+// single receive is issued: before 5.18 an armed receive would hold a buffer while it waits.
 
 import {
   IORING_CQE_F_BUFFER,
@@ -19,26 +19,26 @@ import { invalidState } from '../../syscalls/argument-errors.js'
 import type { SocketSink } from '../socket.js'
 import type { Hub, LeasedBuffers, ReceiveBuffers, TurnMember } from './hub.js'
 
-/** What a receive brings: in memory of its own, or a part of the shared buffers. */
+/** Received data: in its own memory, or a lease of a part of the shared buffers. */
 export type Chunk = Buffer | BufferLease
 
 /** The connection that it is part of. */
 export interface ReceiverHost {
   readonly fd: number
   readonly error: Error | null
-  /** Something came. */
+  /** Data was received. */
   active(): void
-  /** The kernel will bring no more: the peer has ended. */
+  /** The peer has ended: no more data will arrive. */
   peerEnded(): void
-  /** The reader has been told so. */
+  /** The reader has been told of the end. */
   endDelivered(): void
   receiveFailed(res: number): void
   sinkFailed(): void
-  /** The kernel has let go. */
+  /** After the end or `stop`: no operation of this half is in flight any more. */
   receiverIdle(): void
 }
 
-/** Buffers filled to the brim one after the other, after which a connection takes the large ones. */
+/** After this many completely filled buffers in a row, a connection switches to the large ones. */
 const BRIMMING = 4
 
 const EINTR = -4
@@ -51,13 +51,13 @@ const NO_CHUNKS: Chunk[] = []
 
 let takenResolve: (value: unknown) => void
 let takenReject: (error: unknown) => void
-// One executor for all: an idle connection is small because it has no closures that it may never use.
+// One executor for all connections, so that an idle one holds no closures that it may never use.
 function takeResolvers(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
   takenResolve = resolve
   takenReject = reject
 }
 
-// What `prepare` prepares for. It is called within `submitMultishot`, so one function serves all.
+// Arguments of the prepare functions, which `submitMultishot` calls before it returns: one set serves all.
 let armedFd = -1
 let armedGroup = 0
 let armedSize = 0
@@ -70,7 +70,7 @@ function preparePoll(sqe: Sqe): void {
   prepPollAdd(sqe, armedFd, POLLIN)
 }
 
-// The size is told, though newer kernels would take 0 for the whole buffer: older ones (before 6.0) receive that much.
+// The size is passed: older kernels (before 6.0) take 0 as zero bytes, newer ones as the whole buffer.
 function prepareOnce(sqe: Sqe): void {
   prepRecv(sqe, armedFd, 0, armedSize, MSG_DONTWAIT).addFlags(IOSQE_BUFFER_SELECT).setBufferGroup(armedGroup)
 }
@@ -88,29 +88,29 @@ export class Receiver implements TurnMember {
   #slot: Slot | null = null
   #isArmed = false
   #isCancelling = false
-  /** What stands ready is for any number of arrivals. */
+  /** The operation armed last is a multishot receive, not a poll or a single receive. */
   #isMultishot = false
   #onReady: ((res: number) => void) | null = null
-  /** The buffers are all taken: armed again when one comes back. */
+  /** All buffers are taken: the receive is armed again when one comes back. */
   #isStarving = false
   #onBuffer: (() => void) | null = null
-  /** No data is handed out any more. */
+  /** `stop` was called: data that still arrives is discarded, and nothing is armed again. */
   #isStopped = false
-  /** What came and was not handed out, the end included, is not handed out any more. */
+  /** `stop` has dropped what was not delivered yet: neither that data nor the end is delivered any more. */
   #isLost = false
-  /** Somebody reads, or has. */
+  /** There is or was a reader, or the peer's end is to be seen: the receive may be armed. */
   #isWanted = false
-  /** What comes is of no interest to anyone. */
+  /** `drop` was called: received data is discarded. */
   #isDropping = false
   #isEndDelivered = false
   #brimming = 0
-  /** More waits than may: looked at again at the end of the turn. */
+  /** The high-water mark was reached in this turn: checked again at its end. */
   #isMarkPassed = false
-  /** More has waited than may: nothing is received until the reader has taken half of it. */
+  /** The high-water mark was reached: nothing is received until no more than half of it waits. */
   #isHeldBack = false
   #chunks = NO_CHUNKS
   #waitingBytes = 0
-  /** The reader that waits: of `next()` it wants a result, of `read()` the chunk. */
+  /** The reader that waits: an iterator's `next()` wants an iterator result, `read()` the chunk itself. */
   #resolve: ((value: unknown) => void) | null = null
   #reject: ((error: unknown) => void) | null = null
   #wantsResult = false
@@ -126,12 +126,12 @@ export class Receiver implements TurnMember {
     this.#group = hub.smallBuffers
   }
 
-  /** The kernel has nothing of this half. */
+  /** No operation of this half is in flight. */
   get idle(): boolean {
     return !this.#isArmed
   }
 
-  /** All data was handed out, and its end. */
+  /** All data and the end were delivered. */
   get endDelivered(): boolean {
     return this.#isEndDelivered
   }
@@ -189,7 +189,7 @@ export class Receiver implements TurnMember {
     this.#arm()
   }
 
-  /** Drops what comes from now on, and what waits. */
+  /** Discards the chunks that wait, and all data that is received from now on. */
   drop(): void {
     this.#isDropping = true
     this.#discardChunks()
@@ -197,9 +197,9 @@ export class Receiver implements TurnMember {
   }
 
   /**
-   * Ends this half: the reader is told, the kernel is asked to let go.
+   * Ends this half: settles the read that waits, and cancels the receive.
    *
-   * @param keepsData - What has come can still be read.
+   * @param keepsData - Data received so far can still be read.
    */
   stop(error: Error | null, keepsData: boolean): void {
     if (this.#isStopped) return
@@ -220,7 +220,9 @@ export class Receiver implements TurnMember {
     if (this.#isArmed) this.#cancel()
   }
 
-  /** Tells the sink, if there is one, that the connection is closed: after the data that it has yet to see. */
+  /**
+   * Tells the sink, if any, that the connection is closed: after the data and the end that it has yet to see.
+   */
   closeSink(error: Error | null): void {
     if (this.#sink === null) return
     this.#isClosed = true
@@ -266,7 +268,7 @@ export class Receiver implements TurnMember {
     this.#slot = this.#hub.driver.submitMultishot(prepare, onCqe, 'recv', this, true)
   }
 
-  /** Something has come, or the poll has failed. */
+  /** The poll has fired, or has failed. */
   #receiveOnce(res: number): void {
     this.#slot = null
     if (res <= 0 || this.#isCancelling || this.#hub.driver.closed || this.#group.closed) {
@@ -288,7 +290,7 @@ export class Receiver implements TurnMember {
     }
     if (res > 0) this.#onData(res, flags, more)
     else {
-      // One that ends without data may hold a buffer all the same.
+      // A receive that ends without data may have taken a buffer all the same.
       if (flags & IORING_CQE_F_BUFFER) group.discard(0, flags)
       if (res === 0) this.#onEnd()
       else this.#onFailure(res)
@@ -322,7 +324,7 @@ export class Receiver implements TurnMember {
     else if (brimming === BRIMMING && group === this.#hub.smallBuffers) this.#cancel()
   }
 
-  /** A reader that is busy with what came before takes this within the turn, and nothing needs to be stopped. */
+  /** Cancels nothing yet: a reader that is busy with earlier chunks may catch up by the end of the turn. */
   #checkMark(): void {
     if (this.#isMarkPassed) return
     this.#isMarkPassed = true
@@ -370,7 +372,7 @@ export class Receiver implements TurnMember {
     if (this.#isClosed) sink.onClose(this.#host.error)
   }
 
-  /** One that throws takes its connection with it, as a handler does. */
+  /** A sink that throws has its connection destroyed, as a handler has. */
   #toSink(chunk: Buffer): void {
     try {
       this.#sink!.onData(chunk)
@@ -413,7 +415,7 @@ export class Receiver implements TurnMember {
       return
     }
     if (res === EINVAL && this.#isMultishot) {
-      // Before Linux 6.0. Each receive is then armed anew; another connection may have found it out meanwhile.
+      // Before Linux 6.0: polls and single receives from now on. Another connection may have seen it first.
       this.#hub.hasMultishot = false
       return
     }

@@ -1,4 +1,5 @@
-// A server carried by a ring: the listening socket, its connections, and its end.
+// A server carried by a ring: owns the listening socket, passes on what it accepts, and sees to an orderly
+// close.
 
 import type { AddressInfo } from 'node:net'
 import { close } from '../../syscalls/libc.js'
@@ -21,7 +22,7 @@ export class RingServer extends ServerLife implements Server, AcceptorHost, Ring
   #path: string | null = null
   #isReferenced = true
   #isHolding = false
-  /** Called when nothing is left, once it is closing. */
+  /** While it closes: called when nothing is accepted any more and no connection is left. */
   #whenIdle: (() => void) | null = null
 
   constructor(hub: Hub, options: ServerOptions, target: ConnectionTarget) {
@@ -150,7 +151,7 @@ export class RingServer extends ServerLife implements Server, AcceptorHost, Ring
     if (this.#target.connections === 0) this.#whenIdle()
   }
 
-  /** The kernel has let go of the listening socket: from here on connections are refused. */
+  /** Closes the listening socket, which no operation uses any more: from here on connections are refused. */
   #closeDescriptor(): void {
     if (this.#fd < 0) return
     announced?.closing(this.#fd)

@@ -1,5 +1,6 @@
-// A connection carried by a ring: its two halves, its descriptor, and the rules of its end. The descriptor is closed when
-// the kernel has let go of both halves, and never before: its number may be another file's at once.
+// A connection carried by a ring: its two halves, its descriptor, and the rules by which it ends. The
+// descriptor is closed only when no operation of either half is in flight: right after, its number may belong
+// to another file.
 
 import type { Duplex } from 'node:stream'
 import { prepClose, type SocketAddress, type Sqe } from '../../ring/index.js'
@@ -33,9 +34,9 @@ function prepareClose(sqe: Sqe): void {
   prepClose(sqe, closedFd)
 }
 
-/** Who counts connections. */
+/** Keeps track of connections and their descriptors. */
 export interface ConnectionKeeper {
-  /** The descriptor is about to be closed: its number is free from now on. */
+  /** The descriptor is about to be closed: its number may be reused right after. */
   closing(fd: number): void
   closed(socket: RingSocket): void
 }
@@ -64,9 +65,9 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   #stream: Duplex | null = null
 
   /**
-   * A connection over `fd`, which is connected and blocking, and the connection's from here on.
+   * A connection over `fd`, a connected socket in blocking mode. The connection owns it from here on.
    *
-   * @throws What the buffers to receive into could not be made for; the descriptor is closed then.
+   * @throws The error with which the receive buffers could not be made; the descriptor is closed then.
    */
   static over(hub: Hub, fd: number, settings: SocketSettings, keeper: ConnectionKeeper | null): RingSocket {
     try {
@@ -281,7 +282,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     await this.closed
   }
 
-  // What the halves and the ring tell.
+  // Callbacks of the two halves and of the ring.
 
   /** @internal */
   active(): void {
@@ -302,15 +303,15 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   /** @internal */
   peerEnded(): void {
     this.#timer?.refresh()
-    // Nothing more to come, and nothing more to go.
+    // Both directions have ended.
     if (this.#sender?.finished) this.#stop(true)
   }
 
   /** @internal */
   endDelivered(): void {
-    // A stream sees to its own end.
+    // A stream ends its own writable side.
     if (this.#allowHalfOpen || this.#isDestroyed || this.#stream !== null) return
-    // The reader has its turn first: what it writes now that it knows the end shall go out.
+    // The reader runs first: what it writes in answer to the end must still go out.
     this.#hub.afterwards(() => {
       if (this.#isDestroyed || this.writableEnded) return
       this.#endedByPeer = true
@@ -336,7 +337,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   /** @internal */
   finished(): void {
     if (this.#receiver.ended) this.#stop(true)
-    // The end of the peer is what closes the connection now.
+    // From now on the peer's end closes the connection, so it must be seen.
     else this.#receiver.watchForEnd()
   }
 
@@ -373,7 +374,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     return this.#sender
   }
 
-  /** What a wait for the data to be gone comes to when the connection is gone itself. */
+  /** The result of `flush` and `end` on a destroyed connection. */
   #whatBecame(): Promise<void> {
     const error = this.error ?? this.#sender?.cutOffBy ?? null
     return error === null ? Promise.resolve() : refusal(error)
@@ -385,7 +386,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
     return this.#endedByPeer ? endedByPeer() : writeAfterEnd()
   }
 
-  /** @param keepsData - The connection has come to its end: what was received can still be read. */
+  /** @param keepsData - True at an orderly end: what was received can still be read. */
   #stop(keepsData: boolean): void {
     this.#isDestroyed = true
     this.#timer?.close()
@@ -424,7 +425,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   }
 }
 
-/** An iteration. Leaving it changes nothing: the next one goes on where it stopped. */
+/** An iteration. Leaving it keeps the connection: the next one continues where it stopped. */
 class Chunks<Chunk> implements AsyncIterableIterator<Chunk, undefined, undefined> {
   readonly #receiver: Receiver
 

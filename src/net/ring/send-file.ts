@@ -1,5 +1,5 @@
-// Files sent on a connection: the pages of large ones go from the page cache to the socket through a pipe (splice), small
-// ones and those that cannot be spliced are read into driver memory and sent from there.
+// Sends files on a connection. The pages of large files go from the page cache to the socket through a pipe
+// (splice); small files, and those that cannot be spliced, are read into driver memory and sent from there.
 
 import { close as closeFile, fstat, open as openFile } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
@@ -24,7 +24,7 @@ import type { Hub } from './hub.js'
 import type { Task } from './outgoing.js'
 import type { Sender } from './sender.js'
 
-/** Files from this size on are spliced. For smaller ones the pipe and its threads cost more than the copies. */
+/** Files from this size on are spliced. For smaller ones the pipe and its threads cost more than copies. */
 const SHORTEST_SPLICE = 262144
 const PIPE_BYTES = 1 << 20
 const BLOCK_BYTES = 262144
@@ -62,7 +62,7 @@ export async function sendFile(
 ): Promise<number> {
   const { offset = 0, length = Number.POSITIVE_INFINITY, signal } = range
   if (signal?.aborted) throw new AbortError(signal.reason)
-  // Its place in the queue is kept while the file is being opened.
+  // The transfer takes its place in the queue while the file is still being opened.
   const opening = openSource(file)
   const transfer = new FileTransfer(hub, socket, sender, opening, offset, length)
   const onAbort = (): void => socket.destroy(new AbortError(signal!.reason))
@@ -117,7 +117,7 @@ class FileTransfer implements Task {
     try {
       fd = (await this.#opening).fd
     } catch (error) {
-      // Nothing has been sent: the connection is as good as before.
+      // Nothing has been sent, so the connection can still be used.
       this.#reject(error)
       return
     }
@@ -126,7 +126,7 @@ class FileTransfer implements Task {
       this.#resolve(this.#sent)
     } catch (error) {
       this.#reject(error)
-      // A peer that was promised so many bytes must not take what follows for them.
+      // The peer may expect the bytes that are missing, and must not take later data for them.
       throw error
     }
   }
@@ -156,7 +156,7 @@ class FileTransfer implements Task {
     this.#sender.countTaskBytes(bytes)
   }
 
-  /** Two blocks by turns: one is read while the other is sent. */
+  /** Alternates between two blocks: one is filled from the file while the other is sent. */
   async #copy(fd: number): Promise<void> {
     const { uring, driver } = this.#hub
     const size = Math.min(BLOCK_BYTES, Math.max(1, this.#left))
@@ -225,7 +225,7 @@ class FileTransfer implements Task {
     }
   }
 
-  /** Moves what is in the pipe into the socket. It never blocks a thread of the kernel's on a slow peer. */
+  /** Moves what is in the pipe into the socket, without blocking a kernel thread on a slow peer. */
   async #drain(pipe: number, bytes: number): Promise<void> {
     const { uring } = this.#hub
     const { signal } = this.#abort

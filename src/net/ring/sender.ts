@@ -1,5 +1,5 @@
-// The sending half of a connection: one send in flight at a time, so that nothing overtakes; what is written meanwhile
-// goes with the next one.
+// The sending half of a connection. One send is in flight at a time, which keeps the data in order; what is
+// written meanwhile goes out with the next one.
 
 import {
   addressOf,
@@ -28,35 +28,36 @@ export interface SenderHost {
   readonly fd: number
   /** Something was sent. */
   active(): void
-  /** All was sent, and the peer told so, or about to be by the close. */
+  /** All data was sent, and the peer has been told of the end, or will be by the close. */
   finished(): void
   sendFailed(res: number): void
   taskFailed(error: Error): void
-  /** The kernel has let go of the descriptor. */
+  /** No operation of this half uses the descriptor any more. */
   senderIdle(): void
   /** The peer has ended already: closing the descriptor tells it all that a shutdown would. */
   readonly peerHasEnded: boolean
 }
 
-/** Longer writes are sent from where they are. A copy of so much costs less than to wait for a promise. */
+/** Longer writes are sent in place. Copying this much costs less than waiting for a promise. */
 const LONGEST_COPY = 16384
-/** From here on the pages are pinned rather than copied, where the ring's `zeroCopyPolicy` is 'enabled'. */
+/** From this length on pages are pinned, not copied, where the ring's `zeroCopyPolicy` is 'enabled'. */
 const SHORTEST_ZERO_COPY = 32768
-/** What one sendmsg takes. */
+/** The most that one sendmsg takes. */
 const MOST_PIECES = 64
 const MOST_BYTES = 1 << 20
 
 const NO_PIECES: readonly Piece[] = []
 
 /**
- * So much may go out with the end linked behind it, which takes a send that is whole or fails. Others may be short: a step is
- * a sign of life then, as idle timers need it.
+ * The most that is sent with the shutdown linked behind it. The link needs a send that is complete or fails;
+ * longer ones may be short, so that each part that goes out tells the idle timer that the connection is
+ * alive.
  */
 const LONGEST_LINKED = 65536
 
 const VECTORS_AT = MSGHDR.size
 
-/** How often a send that was interrupted before it took anything is repeated. */
+/** How many times in a row a send that was interrupted before it took anything is repeated. */
 const MAX_REPEATS = 16
 
 const EINTR = -4
@@ -67,10 +68,11 @@ const EINVAL = -22
 const ENOMEM = -12
 const EOPNOTSUPP = -95
 const ENOBUFS = -105
-/** Not this kind of socket; or no more memory may be pinned (RLIMIT_MEMLOCK). */
+/** This kind of socket has no zero-copy sends, or no more memory may be pinned (RLIMIT_MEMLOCK). */
 const NO_ZERO_COPY: ReadonlySet<number> = new Set([EINVAL, ENOMEM, EOPNOTSUPP, ENOBUFS])
 
-// What the prepare functions prepare. They are called within `submitMultishot`, so one of each serves all connections.
+// Arguments of the prepare functions. The driver calls those before `submitMultishot` or `submitOnce`
+// returns, so one set serves all connections.
 let sendFd = -1
 let sendAddress = 0
 let sendLength = 0
@@ -108,7 +110,7 @@ function newWait(): Wait {
     resolve = done
     reject = fail
   })
-  // Who does not look at it hears of the error elsewhere: it is the connection's.
+  // No unhandled rejection: the error is also reported as the connection's.
   promise.catch(nothing)
   return { promise, resolve, reject }
 }
@@ -116,13 +118,13 @@ function newWait(): Wait {
 function nothing(): void {}
 
 export class Sender implements TurnMember {
-  /** Bytes taken. */
+  /** Bytes accepted by `write`, and those sent by tasks. */
   bytes = 0
-  /** Of these, the ones that the kernel has not taken. */
+  /** Of these, the bytes that the kernel has not taken yet. */
   pending = 0
   /** `end` was called. */
   ending = false
-  /** Why some of the data has not gone, if that is so. */
+  /** Why some of the data was not sent, or null. */
   cutOffBy: Error | null = null
   readonly #hub: Hub
   readonly #host: SenderHost
@@ -152,7 +154,7 @@ export class Sender implements TurnMember {
     this.#outgoing = new Outgoing(hub.driver.arena)
   }
 
-  /** The kernel has nothing of this half that needs the descriptor. */
+  /** No operation of this half uses the descriptor. */
   get idle(): boolean {
     return !this.#isBusy && !this.#isShuttingDown
   }
@@ -167,7 +169,7 @@ export class Sender implements TurnMember {
     let last: Piece | null = null
     let others: Promise<void>[] | null = null
     if (Array.isArray(data)) {
-      // All of them are looked at before the first is taken: what was sent of a refused write would be neither here nor there.
+      // All items are checked before the first is taken: a refused write must not send part of its data.
       for (const item of (data as readonly Data[]).map(dataOf)) {
         const piece = this.#add(item)
         if (piece === null) continue
@@ -206,13 +208,13 @@ export class Sender implements TurnMember {
     this.#sendSoon()
   }
 
-  /** What a task has sent. */
+  /** Counts bytes that a task has sent. */
   countTaskBytes(bytes: number): void {
     this.bytes += bytes
     this.#host.active()
   }
 
-  /** Drops what waits, and has the kernel let go. */
+  /** Drops the queue, cancels what is in flight, and rejects all that wait. */
   stop(error: Error): void {
     if (this.#stopError !== null) return
     this.#stopError = error
@@ -252,7 +254,7 @@ export class Sender implements TurnMember {
     this.#hub.atTurnEnd(this)
   }
 
-  /** @returns The piece whose memory must not be changed, or null when all was copied. */
+  /** @returns The piece whose memory the caller must not change yet, or null when it may. */
   #add(data: string | Uint8Array): Piece | null {
     if (typeof data === 'string') {
       if (data === '') return null
@@ -261,7 +263,7 @@ export class Sender implements TurnMember {
         this.bytes += this.#outgoing.copyText(data, most)
         return null
       }
-      // Nobody else has this memory, so nobody waits for it.
+      // This memory is ours alone, so no caller has to wait until it is free.
       return this.#addBytes(Buffer.from(data, 'utf8'), true)
     }
     return this.#addBytes(data, false)
@@ -270,7 +272,7 @@ export class Sender implements TurnMember {
   #addBytes(bytes: Uint8Array, isOurs: boolean): Piece | null {
     const { length } = bytes
     if (length === 0) return null
-    // Shared memory has no address to be had.
+    // Data in a SharedArrayBuffer is copied: its address cannot be taken.
     if (length <= LONGEST_COPY || this.#hub.copies || !(bytes.buffer instanceof ArrayBuffer)) {
       this.#outgoing.copyBytes(bytes)
       this.bytes += length
@@ -287,7 +289,7 @@ export class Sender implements TurnMember {
     this.#flight = pieces
     this.#isBusy = true
     sendFd = this.#host.fd
-    // Behind the last data the end goes along, in the same system call. A peer that has ended is told by the close.
+    // The shutdown is linked behind the last data, in one system call. The close tells a peer that has ended.
     const isLast = this.ending && this.#outgoing.length === 0 && !this.#host.peerHasEnded
     const isLinked = isLast && this.pending <= LONGEST_LINKED && hub.driver.hasRoomFor(2)
     sendLink = isLinked ? IOSQE_IO_LINK : 0
@@ -337,7 +339,7 @@ export class Sender implements TurnMember {
     this.#settle(pieces, res)
   }
 
-  /** Takes in what a send came to, and goes on. */
+  /** Processes the result of a send, then sends what is left. */
   #settle(pieces: Piece[], res: number): void {
     let taken = Math.max(res, 0)
     let index = 0
@@ -383,7 +385,7 @@ export class Sender implements TurnMember {
     }
   }
 
-  /** One piece, whose pages the network reads: it is the writer's again after the notification. */
+  /** Sends one piece, whose pages the network stack reads in place until the notification CQE. */
   #sendZeroCopy(piece: Piece): void {
     const hub = this.#hub
     this.#outgoing.shift()
@@ -408,7 +410,7 @@ export class Sender implements TurnMember {
     if (this.#isBusy) this.#slot = slot
   }
 
-  /** The piece is the writer's again, or its block the arena's, once nothing reads it any more. */
+  /** Once nothing reads the piece any more: frees its block, or settles its writer's promise. */
   #release(piece: Piece): void {
     const { block, resolve, reject, error } = piece
     if (piece.notifications > 0 || (piece.length > 0 && error === null)) return
@@ -445,7 +447,7 @@ export class Sender implements TurnMember {
     }
   }
 
-  /** All data is sent: tells the peer. */
+  /** All data is sent: tells the peer by a shutdown, unless it has ended already. */
   #finish(): void {
     if (this.#host.peerHasEnded) {
       this.#over()
@@ -462,12 +464,12 @@ export class Sender implements TurnMember {
       if (!this.#isBusy) this.#host.senderIdle()
       return
     }
-    // The send in front of it was short or failed: the rest goes first.
+    // The send that it was linked to was short or failed: the rest goes out first.
     if (res === ECANCELED) {
       if (!this.#isBusy) this.#sendNow()
       return
     }
-    // ENOTCONN: the peer has reset the connection meanwhile. The reader hears of that.
+    // ENOTCONN: the peer has reset the connection meanwhile, which the receiver reports.
     if (res < 0 && res !== ENOTCONN) this.#host.sendFailed(res)
     else this.#over()
   }
@@ -493,7 +495,7 @@ function sentPromise(piece: Piece): Promise<void> {
   return promise
 }
 
-/** Each has memory of its own, which may be read after another has failed or gone. */
+/** Waits for every piece, even after one has failed: the memory of the others may still be read. */
 function allSent(others: readonly Promise<void>[], last: Promise<void>): Promise<void> {
   const all = Promise.allSettled([...others, last]).then((results) => {
     for (const result of results) if (result.status === 'rejected') throw result.reason

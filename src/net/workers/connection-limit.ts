@@ -1,10 +1,11 @@
-// `maxConnections` of a server whose threads accept for themselves: each counts its own where all of them see it.
+// Enforces `maxConnections` for a server whose threads accept for themselves: each thread counts its
+// connections in shared memory, and the sum of all counts is compared with the limit.
 
 /** What a thread is told of the limit. */
 export interface ConnectionLimitStart {
   /** One 32-bit count for each thread. */
   readonly memory: SharedArrayBuffer
-  /** The thread's own. */
+  /** Index of the thread's own count. */
   readonly index: number
   readonly maxConnections: number
 }
@@ -21,7 +22,11 @@ export class ConnectionLimit {
     this.#maxConnections = maxConnections
   }
 
-  /** Counts a connection. @returns False when there are too many: two that come at once may both be refused the last place. */
+  /**
+   * Counts a connection.
+   *
+   * @returns False when there are too many. Two that compete for the last place may both be refused.
+   */
   enter(): boolean {
     Atomics.add(this.#counts, this.#index, 1)
     let sum = 0
@@ -36,7 +41,7 @@ export class ConnectionLimit {
     Atomics.sub(this.#counts, this.#index, 1)
   }
 
-  /** The thread is no more, nor are its connections. */
+  /** The thread has ended, and its connections with it. */
   reset(): void {
     Atomics.store(this.#counts, this.#index, 0)
   }

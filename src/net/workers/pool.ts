@@ -1,5 +1,5 @@
-// The threads of a server, seen from the one that listens: starts them, chooses one for each connection, replaces one that
-// died and closes what it left open, ends them.
+// The worker threads of a server, seen from the thread that owns the server: starts them, chooses one for
+// each connection, replaces one that died and closes what it left open, and ends them.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
@@ -20,29 +20,29 @@ import {
   type ThreadStart,
 } from './thread.js'
 
-/** A worker that has died is replaced after so long, so that one that cannot start does not spin. */
+/** Delay before a worker that has died is replaced, so that one that keeps dying does not spin. */
 const REPLACE_MS = 100
 
 interface Thread {
   readonly worker: Worker
   readonly port: MessagePort
   readonly state: SharedState
-  /** Its place among the threads, which the one that replaces it has after it. */
+  /** Its index among the threads; its replacement gets the same. */
   readonly index: number
   readonly limit: ConnectionLimit | null
-  /** Where its ring is sent connections; null when they go through the port, or it accepts for itself. */
+  /** Its ring, to send connections to; null when they go through the port, or it accepts for itself. */
   endpoint: RingEndpoint | null
   isReady: boolean
-  /** It was told to drain, and has. */
+  /** It was told to drain, and has no connection left. */
   isIdle: boolean
   /**
-   * When it is ready or has failed. A thread must not be terminated while it imports this package: koffi then aborts the
-   * process.
+   * Resolves when it is ready or has failed. A thread must not be terminated while it imports this package:
+   * koffi then aborts the process.
    */
   started: Promise<void>
 }
 
-/** For a thread to import what it needs before it is terminated. Its handler may import for ever. */
+/** How long a thread may go on importing before it is terminated. Its handler may import for ever. */
 const START_TIMEOUT_MS = 2000
 
 /** Opens a listening socket for one thread; -1 where connections are handed over. */
@@ -77,7 +77,7 @@ export class WorkerPool implements ConnectionTarget {
     this.#count = workers
     this.#workerData = workerData
     this.#listenFor = listenFor
-    // Where connections are handed over, the one that does it keeps to the limit.
+    // Where connections are handed over, the thread that accepts them enforces the limit.
     this.#maxConnections = uring === null ? maxConnections : undefined
     this.#limitMemory = new SharedArrayBuffer(4 * workers)
   }
@@ -88,7 +88,7 @@ export class WorkerPool implements ConnectionTarget {
     return sum
   }
 
-  /** After `drain`: every thread has let go of everything. */
+  /** After `drain`: no thread has a connection left. */
   get idle(): boolean {
     for (const { isIdle } of this.#threads) if (!isIdle) return false
     return true
@@ -141,7 +141,7 @@ export class WorkerPool implements ConnectionTarget {
   #orderAll(order: 'drain' | 'destroy'): void {
     for (const thread of this.#threads) {
       this.#order(thread, { order })
-      // Its answer is waited for.
+      // Keeps the process alive until the thread answers.
       thread.worker.ref()
     }
   }
@@ -152,9 +152,9 @@ export class WorkerPool implements ConnectionTarget {
 
   #handOver(thread: Thread, endpoint: RingEndpoint, fd: number): void {
     this.#uring!.postMessage(endpoint, { value: fd }).catch(() => {
-      // Before Linux 5.18, and where a ring may not: this one is reached through its port from now on. Should the ring have
-      // failed, the message may have arrived: then the thread takes the first of the two. If it has died, its end closes
-      // the descriptor, or has.
+      // Before Linux 5.18, or where a ring may not send messages: from now on this thread gets connections
+      // through its port. If the ring has failed, the message may have arrived all the same: the thread then
+      // takes the first of the two. If the thread has died, `#onExit` closes the descriptor, or has done so.
       thread.endpoint = null
       if (this.#threads.has(thread)) this.#order(thread, { order: 'take', fd })
     })
@@ -178,7 +178,7 @@ export class WorkerPool implements ConnectionTarget {
     const maxConnections = this.#maxConnections
     const limit = maxConnections === undefined ? null : { memory: this.#limitMemory, index, maxConnections }
     const listenFd = this.#listenFor()
-    // The thread's once it listens: if it ends before, it is closed with what it has left.
+    // The thread owns the socket once it listens. If it ends before that, `#onExit` closes the socket.
     if (listenFd >= 0) state.holds(listenFd)
     const config = JSON.stringify(this.#config)
     const code = `import(${JSON.stringify(THREAD_MODULE)}).then((net) => net.serveConnections(${config}))`

@@ -1,5 +1,6 @@
-// What the listening thread and one of its workers both see: how many connections the worker was given and has closed, and
-// which descriptors it holds. A terminated worker runs no code any more: what it holds is closed by the listening thread.
+// Memory that the listening thread shares with one of its workers: how many connections the worker was given
+// and has closed, and which descriptors it holds. A terminated worker runs no code, so the listening thread
+// closes those.
 
 import { DescriptorTable, MOST_DESCRIPTORS } from '../../runtime/descriptor-table.js'
 
@@ -14,7 +15,7 @@ export class SharedState {
   readonly #counts: Int32Array
   readonly #table: DescriptorTable
 
-  /** @param memory - Of the other thread's; without it, new. */
+  /** @param memory - That of the other thread's object. Default: new memory. */
   constructor(memory = new SharedArrayBuffer(TABLE_AT + MOST_DESCRIPTORS)) {
     this.memory = memory
     this.#counts = new Int32Array(memory, 0, WORDS)
@@ -23,7 +24,7 @@ export class SharedState {
 
   /** Connections open, or on their way to the worker. */
   get connections(): number {
-    // Closed first: a connection that opens and closes in between must not be counted as minus one.
+    // CLOSED is loaded first: a connection that opens and closes between the loads must not count as -1.
     const closed = Atomics.load(this.#counts, CLOSED)
     return (Atomics.load(this.#counts, GIVEN) - closed) | 0
   }
@@ -33,28 +34,32 @@ export class SharedState {
     this.counted()
   }
 
-  /** A connection that the listening thread gives to the worker, which is told of it afterwards. */
+  /** In the listening thread: notes a connection for the worker, before it sends the message. */
   given(fd: number): void {
     this.#table.give(fd)
     this.counted()
   }
 
-  /** The worker was told of it. @returns False when it was before, in another way. */
+  /**
+   * In the worker: takes a connection that it was told of.
+   *
+   * @returns False when it was told twice and has it already.
+   */
   take(fd: number): boolean {
     return this.#table.take(fd)
   }
 
-  /** A descriptor that is no connection, until `closing`. */
+  /** Notes that the worker holds the descriptor, until `closing`. Counts no connection. */
   holds(fd: number): void {
     this.#table.add(fd)
   }
 
-  /** A connection whose descriptor is somebody else's business. */
+  /** Counts a connection without noting its descriptor, which node:net may own. */
   counted(): void {
     Atomics.add(this.#counts, GIVEN, 1)
   }
 
-  /** Just before the descriptor is closed, or becomes somebody else's business. */
+  /** Removes the note: just before the descriptor is closed, or when another owner takes over. */
   closing(fd: number): void {
     this.#table.remove(fd)
   }
@@ -63,7 +68,7 @@ export class SharedState {
     Atomics.add(this.#counts, CLOSED, 1)
   }
 
-  /** What a worker that is no more has left open. */
+  /** The descriptors that the worker holds: when it has ended, those that it left open. */
   descriptors(): number[] {
     return this.#table.all()
   }

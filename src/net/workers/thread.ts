@@ -1,5 +1,5 @@
-// What runs in a worker of a server: it is given connections, or listens itself, and calls the handler that the module
-// exports. The listening thread's side is pool.ts.
+// The code that runs in a worker of a server. It receives connections, or listens itself, and calls the
+// handler that the user's module exports. pool.ts is the other side, in the thread that owns the server.
 
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { defaultUring, Uring } from '../../runtime/index.js'
@@ -13,14 +13,14 @@ import type { CloseOptions, ConnectionHandler, Server, ServerOptions } from '../
 import { ConnectionLimit, type ConnectionLimitStart } from './connection-limit.js'
 import { SharedState } from './shared-state.js'
 
-/** This module, or what it was joined into: what a worker imports to get at `serveConnections`. */
+/** The module that a worker imports for `serveConnections`: this one, or the bundle that it is part of. */
 export const THREAD_MODULE: string = import.meta.url
 
-/** What the code of a worker has from the start. */
+/** Part of the code that a worker is started with. */
 export interface ThreadConfig {
   /** URL of the module with the handler. */
   readonly handler: string
-  /** Those of the options that can be told. */
+  /** The server options that the worker needs. They go to it as JSON. */
   readonly options: ServerOptions
 }
 
@@ -28,21 +28,24 @@ export interface ThreadConfig {
 export interface ThreadStart {
   readonly memory: SharedArrayBuffer
   readonly port: MessagePort
-  /** A listening socket to accept from, which `memory` has as held until it does; or -1: connections are handed over. */
+  /** A socket to listen on, noted in `memory` until the worker does; or -1: connections are handed over. */
   readonly listenFd: number
-  /** For threads that accept for themselves: how many connections all of them may have; null without such a limit. */
+  /** For threads that accept for themselves: the limit of connections for all of them together, or null. */
   readonly limit: ConnectionLimitStart | null
 }
 
 /**
- * What the listening thread asks for afterwards: to take a connection that could not be sent to the ring, to take no more,
- * to destroy what is open.
+ * Later messages to a worker: take a connection that could not be sent to its ring; accept no more; destroy
+ * all connections.
  */
 export type ThreadOrder =
   | { readonly order: 'take'; readonly fd: number }
   | { readonly order: 'drain' | 'destroy' }
 
-/** What the worker tells: where it takes connections, once it does; after an order, that it has none left. */
+/**
+ * Messages from a worker: where to send it connections, once it is ready; after 'drain' or 'destroy', that
+ * none is left.
+ */
 export interface ThreadNews {
   readonly endpoint?: RingEndpoint | null
   readonly isIdle?: boolean
@@ -51,7 +54,7 @@ export interface ThreadNews {
 /** @internal Runs in a worker; see pool.ts. */
 export function serveConnections(config: ThreadConfig): void {
   parentPort!.once('message', (start: ThreadStart) => {
-    // The module has the port for itself from here on; it does not keep the thread alive.
+    // From here on the port is free for the user's module, and does not keep the thread alive.
     serve(config, start).catch((error: unknown) => {
       setImmediate(() => {
         throw error
@@ -90,14 +93,14 @@ async function serve(config: ThreadConfig, start: ThreadStart): Promise<void> {
 
 interface Thread {
   readonly endpoint: RingEndpoint | null
-  /** A connection, where others are handed over. */
+  /** Takes a connection that was handed over. */
   take(fd: number): void
-  /** Takes no more. */
+  /** Accepts no more connections. */
   drain(): void
   destroyAll(): void
 }
 
-/** Connections come as messages, each a descriptor: descriptors are the process's, so a number is all it takes. */
+/** Connections arrive as messages that hold a descriptor number: threads share the process's descriptors. */
 function receiving(
   state: SharedState,
   options: ServerOptions,
@@ -105,16 +108,16 @@ function receiving(
   onClosed: () => void,
 ): Thread {
   const uring = Uring.open()
-  // The listening thread has put them down already.
+  // Without `taken`: the listening thread has noted the descriptors already.
   const ledger = { closing: (fd: number) => state.closing(fd), closed: () => state.closed() }
   const connections = new LocalConnections(hubOf(uring), options, handler, ledger)
   connections.onClosed = onClosed
   let isDestroying = false
   const take = (fd: number): void => {
-    // The ring that sent it failed, and did not know that it had: it comes through the port as well.
+    // The sending ring failed without knowing that the message arrived, and the port was used as well.
     if (!state.take(fd)) return
     connections.take(fd)
-    // It was on its way when the order came.
+    // The connection was on its way when the order to destroy came.
     if (isDestroying) connections.destroyAll()
   }
   void (async () => {
@@ -140,7 +143,7 @@ async function listening(
   if (uring === null) server = nodeBackend.createServer(options, counted(handler, state))
   else server = ringServer(uring, state, options, handler)
   await server.listen({ fd })
-  // The server's from here on.
+  // The server owns the descriptor from here on.
   state.closing(fd)
   const close = (deadline: CloseOptions): void => void server.close(deadline).then(onIdle, nothing)
   return {
@@ -161,7 +164,7 @@ function ringServer(uring: Uring, state: SharedState, options: ServerOptions, ha
   return new RingServer(hub, options, new LocalConnections(hub, options, handler, ledger))
 }
 
-/** The handler, with no more connections than all threads together may have. */
+/** Wraps the handler: destroys connections beyond the limit for all threads together. */
 function limited(handler: AnyHandler, start: ConnectionLimitStart | null): AnyHandler {
   if (start === null) return handler
   const limit = new ConnectionLimit(start)
@@ -176,7 +179,7 @@ function limited(handler: AnyHandler, start: ConnectionLimitStart | null): AnyHa
   return call
 }
 
-/** The handler, with its connections counted. */
+/** Wraps the handler: counts its connections. */
 function counted(handler: AnyHandler, state: SharedState): AnyHandler {
   const call: ConnectionHandler = (socket) => {
     state.counted()

@@ -1,5 +1,5 @@
-// A server whose threads listen for themselves: on sockets of their own that share the port (SO_REUSEPORT), or, without
-// io_uring, on duplicates of one socket.
+// A server whose threads accept for themselves: on sockets of their own that share the port (SO_REUSEPORT),
+// or on duplicates of one socket (without io_uring, for a Unix socket, and for a given `fd`).
 
 import type { AddressInfo } from 'node:net'
 import { F_DUPFD_CLOEXEC } from '../../ring/index.js'
@@ -14,12 +14,12 @@ export class WorkerServer extends ServerLife implements Server {
   readonly backend: Server['backend']
   readonly #pool: WorkerPool
   readonly #sharesPort: boolean
-  /** Keeps the port, or is what is duplicated. */
+  /** Reserves the port, or is the socket that is duplicated for the threads. */
   #fd = -1
   #path: string | null = null
   #openNext: () => number = () => -1
   #whenIdle: (() => void) | null = null
-  /** The threads keep no process alive, so this does while it listens. */
+  /** Keeps the process alive while the server listens: its threads do not. */
   readonly #hold = setInterval(() => {}, 0x7fff_ffff).unref()
   #isReferenced = true
 
@@ -78,7 +78,7 @@ export class WorkerServer extends ServerLife implements Server {
       if (path !== undefined && !path.startsWith('\0')) this.#path = path
     } else {
       const shared = { ...options, reusePort: true }
-      // Bound and not listening: it is given no connections, and port 0 means the same port for every thread.
+      // Bound but not listening: it gets no connections, and fixes the port for all threads for port 0.
       this.#fd = openListener(listenTargets(shared, resolved), false)
       const { address, port } = listeningAddress(this.#fd) as AddressInfo
       const targets = listenTargets({ ...shared, port }, resolved ?? address)
