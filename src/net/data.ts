@@ -6,10 +6,10 @@ import { byteLengthOf } from '../syscalls/memory.js'
 import type { Data } from './socket.js'
 
 /**
- * The text, or the bytes as a Uint8Array. A detached Uint8Array counts as empty.
+ * The text, or the bytes as a Uint8Array.
  *
- * @throws TypeError `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` for other detached memory, and for memory
- *   of a class that overrides `byteLength` or `length` with another value.
+ * @throws TypeError `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_ARG_VALUE` for detached memory, and for memory whose
+ *   `byteLength` or `length` was overridden with more than it has.
  */
 export function dataOf(data: Data): string | Uint8Array {
   if (typeof data === 'string') return data
@@ -20,18 +20,25 @@ export function dataOf(data: Data): string | Uint8Array {
     throw invalidType('data', expected, data)
   }
   if (data instanceof Uint8Array) {
-    // A subclass may have overridden its length.
-    const prototype = Object.getPrototypeOf(data) as unknown
-    if (prototype !== Buffer.prototype && prototype !== Uint8Array.prototype) byteLengthOf(data)
+    // Whether an element is there cannot be overridden, as `length` can. Only an empty view can be detached.
+    const { length } = data
+    if (length === 0) refuseDetached(data)
+    else if (!(length - 1 in data)) byteLengthOf(data)
     return data
   }
   const byteLength = byteLengthOf(data)
   if (byteLength === 0) {
-    // Detached memory has length 0, too: `addressOf` throws then.
-    addressOf(data)
+    refuseDetached(data)
     return ''
   }
   return isView
     ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, byteLength)
     : new Uint8Array(data)
+}
+
+/** Detached memory has length 0, too. */
+function refuseDetached(data: ArrayBuffer | ArrayBufferView): void {
+  // Shared memory has no address, and cannot be detached.
+  const memory = ArrayBuffer.isView(data) ? data.buffer : data
+  if (memory instanceof ArrayBuffer) addressOf(data)
 }

@@ -10,7 +10,6 @@ import {
   checkSignal,
   invalidType,
 } from '../syscalls/argument-errors.js'
-import { byteLengthOf } from '../syscalls/memory.js'
 import { addressesOf } from './address.js'
 import { dataOf } from './data.js'
 import type { Data } from './socket.js'
@@ -118,7 +117,6 @@ export function datagramOf(data: Data | readonly Data[]): Uint8Array<ArrayBuffer
 function bytesOf(data: Data): Uint8Array<ArrayBuffer> {
   const checked = dataOf(data)
   if (typeof checked === 'string') return Buffer.from(checked)
-  byteLengthOf(checked)
   // Data in a SharedArrayBuffer is copied: its address cannot be taken.
   return checked.buffer instanceof ArrayBuffer ? (checked as Uint8Array<ArrayBuffer>) : Buffer.from(checked)
 }

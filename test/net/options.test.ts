@@ -82,7 +82,12 @@ test('the methods of a connection refuse bad arguments and leave it as it was', 
   const { ours, theirs, close } = await pair()
   assert.throws(() => ours.write(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.write(['a', null] as never), { code: 'ERR_INVALID_ARG_TYPE' })
-  const detached = [new DataView(new ArrayBuffer(8)), new Float64Array(8), new ArrayBuffer(8)]
+  const detached = [
+    new DataView(new ArrayBuffer(8)),
+    new Float64Array(8),
+    new ArrayBuffer(8),
+    new Uint8Array(8),
+  ]
   const buffers = detached.map(
     (memory) => (ArrayBuffer.isView(memory) ? memory.buffer : memory) as ArrayBuffer,
   )
@@ -91,7 +96,10 @@ test('the methods of a connection refuse bad arguments and leave it as it was', 
     assert.throws(() => ours.write(['a', memory]), { code: 'ERR_INVALID_ARG_VALUE' })
     assert.throws(() => ours.write(memory), { code: 'ERR_INVALID_ARG_VALUE' })
   }
+  const longer = Object.defineProperty(Buffer.alloc(8), 'length', { value: 4096 })
+  assert.throws(() => ours.write(longer), { code: 'ERR_INVALID_ARG_VALUE' })
   assert.equal([ours.bytesWritten, ours.pendingBytes], [0, 0])
+  assert.is(ours.write(new Uint8Array(new SharedArrayBuffer(0))), true)
   assert.throws(() => ours.setTimeout(-1), { code: 'ERR_OUT_OF_RANGE' })
   assert.throws(() => ours.setTimeout('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.setTimeout(1, 5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
