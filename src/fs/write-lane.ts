@@ -66,7 +66,7 @@ class WriteLane extends Lane<WriteRequest> {
       if (typeof data !== 'string' && data.byteLength !== this.request.dataBytes) throw dataLost()
       this.#data = bytes
       this.#length = bytes.byteLength
-      // Memory shared between threads has no address that can be taken.
+      // Memory that is shared between threads has no address that can be taken.
       if (bytes.byteLength === 0) this.#data = null
       else if (uring.copies || !(bytes.buffer instanceof ArrayBuffer)) {
         this.block = uring.driver.arena.alloc(Math.min(COPIED_BYTES, bytes.byteLength))
