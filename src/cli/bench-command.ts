@@ -1,5 +1,6 @@
-// `uring bench`: a measurement of a few seconds, from the installed package alone: what a ring is worth on this machine,
-// next to Node's own functions, in one run. The project's own bench measures more, and more carefully.
+// `uring bench`: a measurement of a few seconds, with the installed package alone. It shows what a ring is
+// worth on this machine, next to Node's own functions in the same run. The project's own bench measures more,
+// and more carefully.
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
@@ -119,7 +120,10 @@ type Figures = Pick<Row, 'uring' | 'node' | 'ratio'>
 /** Does some work; resolves to how much. */
 type Work = () => Promise<number>
 
-/** Both in turns; at least once, and as often as fits into the time of a round unless `repeats` says how often. */
+/**
+ * Measures both in turns. In each round the work runs `repeats` times; without that, at least once and as
+ * often as fits into ROUND_MS.
+ */
 async function compare(
   signal: AbortSignal,
   uring: Work | null,

@@ -1,4 +1,5 @@
-// What a command of the program is: its options, which its help text and the manual page are held to, and what it does.
+// What a command of the program consists of: what it does, and its options, from which the help text is made
+// and with which the manual page must agree.
 
 import { parseArgs } from 'node:util'
 import { UsageError } from './errors.js'
@@ -77,12 +78,12 @@ const COMMON: Readonly<Record<string, OptionSpec>> = {
   help: { short: 'h', help: 'this text' },
 }
 
-/** Options of the command, those that every command has included. */
+/** The options of the command, including those that every command has. */
 export function optionsOf(command: Command): Readonly<Record<string, OptionSpec>> {
   return { ...command.options, ...COMMON }
 }
 
-/** @throws UsageError, or the error of parseArgs, for what makes no sense. */
+/** @throws UsageError, or the error of parseArgs, for bad arguments. */
 export function parse(command: Command, args: readonly string[]): Given {
   const options = Object.fromEntries(
     Object.entries(optionsOf(command)).map(([name, { short, value, multiple }]) => [

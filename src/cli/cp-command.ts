@@ -68,7 +68,7 @@ interface Pair {
   readonly bytes: number
 }
 
-/** What was done of one pair, for JSON and for the line at the end. */
+/** The outcome of one pair, for JSON and for the line at the end. */
 interface Outcome {
   readonly source: string
   readonly target: string
@@ -152,7 +152,7 @@ function listOf<T extends string>(
   })
 }
 
-/** @throws UsageError; SystemError of a source that is not there. */
+/** Where the sources are copied to. */
 interface Target {
   readonly path: string
   /** A directory, into which sources go. */
@@ -181,7 +181,7 @@ async function pairOf(source: string, { path, isInto }: Target, isRecursive: boo
   const name = basename(source)
   return {
     source,
-    // As `cp` does: what is in `a/..` goes into the target, and not into what that lies in.
+    // As `cp` does: the content of a source `a/..` goes into the target itself, not into its parent.
     target: isInto && name !== '..' ? join(path, name) : path,
     isDirectory: seen.isDirectory(),
     isSymlink,

@@ -183,7 +183,7 @@ async function transfer(
   if (uring !== null) write(`  ${sqpollText(uring.report)}`)
 }
 
-/** What a patch would be done with: opens the basis, and closes it again. */
+/** Prints how a patch would be done. Opens the basis for that, and closes it again. */
 async function explain(
   path: string,
   wishes: {

@@ -3,7 +3,7 @@
 /** The arguments make no sense: exit code 2. */
 export class UsageError extends Error {}
 
-/** Some of what was asked for could not be done; what, has been said line by line. */
+/** Part of the work failed. Each failure has been printed already. */
 export class PartialFailure extends Error {}
 
 /** The line to print for `error`, without a stack. */

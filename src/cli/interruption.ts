@@ -1,10 +1,14 @@
-// SIGINT, SIGTERM and SIGHUP: the command is told to stop, cleans up, and the program ends with the code that shells expect.
+// SIGINT, SIGTERM and SIGHUP: the command is told to stop and cleans up, and the program ends with the exit
+// code that shells expect.
 
 import { constants } from 'node:os'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Listens for the signals that end a program, once somebody wants to hear of them: before, they end it at once. */
+/**
+ * Listens for the signals that end a program, from the first read of `signal` on. Before that, they end it at
+ * once.
+ */
 export class Interruption {
   readonly #controller = new AbortController()
   #isListening = false

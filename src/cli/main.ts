@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `uring` command: finds the command that is meant, runs it, turns a failure into one line and an exit code.
+// The `uring` command: finds the command that is meant, runs it, and turns a failure into one line and an
+// exit code.
 
 import { type Command, helpText, parse } from './command.js'
 import { COMMANDS } from './commands.js'
@@ -54,7 +55,7 @@ async function run(args: readonly string[], interruption: Interruption): Promise
 
 let hasOutputFailed = false
 
-// A reader that has gone (`uring doctor | head -1`) is no failure of ours, and what is being done is done to its end.
+// A reader that has gone (`uring doctor | head -1`) is not our failure: the command runs on to its end.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' || hasOutputFailed) return
   hasOutputFailed = true

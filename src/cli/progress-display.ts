@@ -1,4 +1,4 @@
-// How far a command has come, for a person to watch: a bar on a terminal, nothing elsewhere but the plain line at the end.
+// Shows how far a command has come: a bar on a terminal, nothing elsewhere but the plain line at the end.
 
 import type { SingleBar } from 'cli-progress'
 import { sizeText } from './amounts.js'
@@ -21,7 +21,7 @@ export class ProgressDisplay {
   /** @param wanted - False for `--quiet` and `--json`. Without a terminal nothing is shown either. */
   constructor(label: string, wanted: boolean) {
     if (!wanted || !process.stderr.isTTY) return
-    // Loaded for those alone who look at it.
+    // Loaded only when a bar is shown.
     void import('cli-progress').then(({ default: progress }) => {
       if (this.#ended) return
       const bar = new progress.SingleBar(

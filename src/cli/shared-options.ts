@@ -1,4 +1,4 @@
-// Options that several commands have, said in the same words.
+// Options that several commands share, with the same help text.
 
 import type { IoUringConfig, RingReport } from '../config/index.js'
 import { Uring } from '../runtime/index.js'
@@ -20,8 +20,8 @@ export function sqpollText({ sqpoll }: RingReport): string {
 }
 
 /**
- * A ring for a command that was asked for one of a kind; null where that cannot be had, which `warn` is told, or was not
- * asked for: the shared one serves then.
+ * Opens a ring of its own for a command. @returns Null where there is none to be had: `warn` is told why, and
+ * the command goes on without it.
  */
 export function openRing(config: Partial<IoUringConfig>, warn: (line: string) => void): Uring | null {
   const { available, reason } = Uring.available
@@ -38,7 +38,7 @@ export function openRing(config: Partial<IoUringConfig>, warn: (line: string) =>
   }
 }
 
-/** What of a ring's report goes into JSON. */
+/** The part of a ring's report that goes into JSON. */
 export function ringJson(report: RingReport | null): object | null {
   if (report === null) return null
   const { sqEntries, cqEntries, flagNames, sqpoll } = report

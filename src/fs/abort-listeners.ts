@@ -1,9 +1,9 @@
-// One listener per AbortSignal, however many operations wait for it: Node warns of more than a few, and searches its list
-// of them on every removal.
+// Keeps one listener on each AbortSignal, however many operations wait for it: Node warns about more than a
+// few listeners, and searches its list of them on every removal.
 
 const listeners = new WeakMap<AbortSignal, Set<() => void>>()
 
-/** Has `onAbort` called when the signal fires, until it is taken off. */
+/** Calls `onAbort` when the signal fires, until it is removed. */
 export function addAbortListener(signal: AbortSignal, onAbort: () => void): void {
   let all = listeners.get(signal)
   if (all === undefined) {
@@ -20,6 +20,6 @@ export function removeAbortListener(signal: AbortSignal, onAbort: () => void): v
 }
 
 function tellAll(this: AbortSignal): void {
-  // A copy: those told may leave at once.
+  // A copy, because a callback may remove itself or others.
   for (const onAbort of [...(listeners.get(this) ?? [])]) onAbort()
 }

@@ -1,5 +1,5 @@
-// Which arguments the ring can take as they are. Everything else is handed to Node's own function as it came: that one
-// knows what is wrong with it, in the words of the Node that runs, or takes it after all.
+// Decides which arguments the ring can take as they are. Everything else goes unchanged to Node's own
+// function, which rejects it in the words of the running Node, or accepts it after all.
 
 import { constants } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -53,14 +53,17 @@ const FLAG_STRINGS: ReadonlyMap<unknown, number> = new Map([
 ])
 
 /**
- * PATH_MAX without the NUL. With two paths, the ring finds an empty or overlong second one before it looks at what the first
- * one leads to, the system calls afterwards.
+ * PATH_MAX without the NUL. With two paths, the ring rejects an empty or overlong second path before it
+ * resolves the first one; the system calls check the second path afterwards.
  */
 const MAX_PATH_BYTES = 4095
-/** UTF-8 of any text this long is within that. */
+/** Text of at most this length has at most MAX_PATH_BYTES bytes in UTF-8, whatever its characters. */
 const SHORT_PATH_LENGTH = 1365
 
-/** The path as the kernel gets it, or null. A Buffer is copied: its owner may change it before it is looked at. */
+/**
+ * The path in the form that the kernel gets, or null for Node to judge. A Buffer is copied, because its owner
+ * may change it before the operation begins.
+ */
 export function plainPath(path: unknown): string | Buffer | null {
   if (typeof path === 'string') {
     const bytes = path.length <= SHORT_PATH_LENGTH ? path.length : Buffer.byteLength(path)
@@ -83,7 +86,10 @@ function isPlain(bytes: number): boolean {
   return bytes > 0 && bytes <= MAX_PATH_BYTES
 }
 
-/** Options that Node does not have, and would drop. A hint, such as `direct`, may be dropped. */
+/**
+ * Options of this module that Node would drop in silence. Hints such as `direct` are not listed: they may be
+ * dropped.
+ */
 interface OwnOptions {
   readonly resolve?: unknown
   readonly durable?: unknown
@@ -94,8 +100,9 @@ function hasOwnOptions({ resolve, durable }: OwnOptions): boolean {
 }
 
 /**
- * The options of a whole-file operation as an object, or null for Node to judge: it may give a meaning to one that this
- * module does not know. Not beside options that it would drop.
+ * The options of a whole-file operation as an object, or null when Node must judge them. An option that this
+ * module does not know leads to null, since the running Node may give it a meaning; but not if `resolve` or
+ * `durable` is set too, which Node would drop.
  */
 export function givenOptions<O extends object>(
   options: unknown,
@@ -110,9 +117,9 @@ export function givenOptions<O extends object>(
 }
 
 /**
- * To be called before a call is left to Node: what it was told of paths and of durability must not be dropped in silence.
+ * To be called before an operation is left to Node, which would drop `resolve` and `durable` in silence.
  *
- * @throws TypeError when there is such an option.
+ * @throws TypeError when one of the two is set.
  */
 export function requireNoOwnOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null || !hasOwnOptions(options)) return
@@ -124,7 +131,11 @@ export function requireNoOwnOptions(options: unknown): void {
 
 const UNKEPT = 'cannot be kept by this function'
 
-/** To be called with options of a file that is open already. @throws TypeError when they limit where a path may lead. */
+/**
+ * Checks the options of a call on a file that is open already, whose path is not resolved any more.
+ *
+ * @throws TypeError when `resolve` is set.
+ */
 export function refuseLimit(options: unknown): void {
   if (typeof options !== 'object' || options === null) return
   const { resolve } = options as OwnOptions
@@ -132,7 +143,11 @@ export function refuseLimit(options: unknown): void {
   throw wrongValue('options.resolve', resolve, UNKEPT)
 }
 
-/** To be called with the options of what has none of this module's own. @throws TypeError when one of them is asked for. */
+/**
+ * Checks the options of a function that supports neither `resolve` nor `durable`.
+ *
+ * @throws TypeError when one of the two is set.
+ */
 export function refuseOwnOptions(options: unknown): void {
   refuseLimit(options)
   if (typeof options !== 'object' || options === null) return
@@ -161,16 +176,19 @@ export function fileMode(mode: unknown, ifMissing: number): number | null {
   return bits >>> 0 === bits ? bits : null
 }
 
-/** A mode for Node's own functions, which abort the process for -0 and for 2^31 and more (Node 20): what counts of it. */
+/**
+ * A mode that Node's own functions can be given: they abort the process for -0 and for 2^31 and more (Node
+ * 20). Of such a mode only the permission bits are kept.
+ */
 export function modeForNode<T>(mode: T): T | number {
   const bits = fileMode(mode, 0)
   return bits !== null && (bits > 0x7fff_ffff || Object.is(mode, -0)) ? bits & 0o7777 : mode
 }
 
-/** The encoding, undefined for none, or null. */
+/** The encoding; undefined when none is given, null when it is unknown. */
 export function plainEncoding(encoding: unknown): BufferEncoding | undefined | null {
   if (encoding === undefined || encoding === null || encoding === '') return undefined
-  // The name by far the most common, without the look-up.
+  // The most common name by far is recognised without a look-up.
   if (encoding === 'utf8' || encoding === 'utf-8') return 'utf8'
   if (typeof encoding === 'string' && Buffer.isEncoding(encoding)) return encoding
   return null

@@ -1,5 +1,6 @@
-// One operation of the ring as a promise. Unlike the driver's own, it repeats what asks to be repeated, within a bound,
-// and its error is given a stack that shows who awaited it.
+// Runs one operation of the ring as a promise. Unlike the driver's own promise, it reissues an operation that
+// ended with EINTR or EAGAIN, up to a bound; `tracedCall` also gives the error a stack that shows who awaited
+// it.
 
 import { type Sqe, systemError } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
@@ -13,8 +14,9 @@ const ECANCELED = -125
 export const MAX_REPEATS = 16
 
 /**
- * Whether the operation is to be issued again: nothing has been done, and it may well be done the next time. Not for
- * close: there the kernel has let go of the descriptor whatever it answers, and its number may be another file's by now.
+ * Whether the operation is to be issued again: nothing was done, and the next attempt may well succeed. Not
+ * to be used for close: the kernel has released the descriptor whatever it answers, and its number may be
+ * another file's by now.
  */
 export function asksAgain(res: number): boolean {
   return res === EINTR || res === EAGAIN
@@ -30,13 +32,13 @@ export interface CallDetails<T> {
   readonly finish: (res: number) => T
   readonly path?: string
   readonly dest?: string
-  /** Driver memory that the entry points to; freed at the end. */
+  /** Driver memory that the SQE points to; freed at the end. */
   readonly block?: Block
   /** Kept referenced until the end. */
   readonly memory?: unknown
 }
 
-/** The error for a failed operation; that of a ring that was closed meanwhile is Node's AbortError. */
+/** The error for a failed operation: a SystemError, or an AbortError when the ring was closed meanwhile. */
 export function callError(uring: Uring, res: number, syscall: string, path?: string, dest?: string): Error {
   if (res === ECANCELED && uring.closed) return new AbortError(undefined, 'The ring was closed')
   return systemError(res, syscall, { path, dest })
@@ -72,7 +74,7 @@ export function call<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
   })
 }
 
-/** As `call`, for the slower operations: the error's stack names the async functions that wait, as Node's does. */
+/** As `call`, for the slower operations: the error's stack names the awaiting async functions, as in Node. */
 export async function tracedCall<T>(uring: Uring, details: CallDetails<T>): Promise<T> {
   return await call(uring, details).then(undefined, retrace)
 }

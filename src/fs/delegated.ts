@@ -10,8 +10,8 @@ export const { access, chown, constants, copyFile, lchmod, lchown, lutimes, utim
 type Anything = any
 
 /**
- * Node's own function, but for a limit on where the path may lead (`resolve`), which Node would drop in silence: that is
- * refused.
+ * Node's own function, except that it rejects when an argument sets `resolve` or `durable`, which Node would
+ * drop in silence (TypeError).
  */
 function withoutLimit<F extends (...args: Anything[]) => Promise<unknown>>(call: F): F {
   const checked = async (...args: Anything[]): Promise<unknown> => {
@@ -21,7 +21,7 @@ function withoutLimit<F extends (...args: Anything[]) => Promise<unknown>>(call:
   return checked as F
 }
 
-/** The same of a function that does not return a promise. */
+/** As `withoutLimit`, for a function that returns an async iterable: it throws at once. */
 function iterationWithoutLimit<F extends (...args: Anything[]) => AsyncIterable<unknown>>(call: F): F {
   const checked = (...args: Anything[]): AsyncIterable<unknown> => {
     args.forEach(refuseOwnOptions)
@@ -44,7 +44,10 @@ export async function chmod(path: PathLike, mode: string | number): Promise<void
   return nodeFs.chmod(path, modeForNode(mode))
 }
 
-/** What a Node from 22 on has, and a Node from 24 on: undefined in an older one, as it is there. */
+/**
+ * Functions that only newer Nodes have: `glob` from 22 on, `mkdtempDisposable` from 24 on. Elsewhere they are
+ * undefined here too.
+ */
 interface Newer {
   readonly glob?: (pattern: string | readonly string[], options?: object) => AsyncIterableIterator<string>
   readonly mkdtempDisposable?: (

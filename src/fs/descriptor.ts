@@ -1,4 +1,5 @@
-// An open file: its descriptor, who uses it, when it is closed, and whose turn it is with the file's current position.
+// An open file: its descriptor, the operations that use it, when it is closed, and which operation may use
+// the file's current position.
 
 import fs from 'node:fs'
 import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
@@ -20,7 +21,7 @@ export function closeFd(fd: number): Promise<void> {
   const { driver } = uring
   return new Promise((resolve, reject) => {
     const onCqe = (res: number): void => {
-      // Interrupted, it is closed all the same, as Node sees it too.
+      // An interrupted close has closed the descriptor all the same. Node ignores EINTR too.
       if (res >= 0 || res === EINTR) resolve()
       else if (driver.wasLeftUndone(res)) closeByNode(fd).then(resolve, reject)
       else reject(callError(uring, res, 'close'))
@@ -68,16 +69,16 @@ export class Descriptor {
   #closing: Promise<void> | null = null
   #endClosing: ((closed: Promise<void>) => void) | null = null
   /**
-   * The FileHandle. An operation that holds the descriptor holds the handle by it: were that collected meanwhile, the
-   * file would be closed under the operation.
+   * The FileHandle. This reference keeps it alive while an operation holds the descriptor: if the handle were
+   * collected meanwhile, the file would be closed under the operation.
    */
   readonly owner: object
   readonly #onClosed: () => void
-  /** Writes in progress that take several operations, with no other in between. */
+  /** Writes in progress that consist of several operations, between which no other write may come. */
   writesInParts = 0
   #positionTaken = false
   #positionWaiters: (() => void)[] = []
-  /** Whether the file has a position, once it was asked. */
+  /** Whether the file has a position; null until that was checked. */
   #isSeekable: boolean | null = null
   #hasOffsets: boolean | null = null
   #movesPosition: boolean | null = null
@@ -104,7 +105,7 @@ export class Descriptor {
     this.#users++
   }
 
-  /** One less; the last one out closes the file, if `close` was called. */
+  /** One operation fewer. The last one closes the file, if `close` was called. */
   unref(): void {
     if (--this.#users > 0 || this.fd === -1) return
     const closed = this.#release()
@@ -115,7 +116,8 @@ export class Descriptor {
   /**
    * Closes the file when its operations have ended.
    *
-   * @returns The promise of its end; the same one while it lasts. `began` is false when there was nothing to begin.
+   * @returns The promise of the close; calls while it is in progress get the same one. `began` is false when
+   *   the file was closed, or closing, already.
    */
   close(): { readonly closed: Promise<void>; readonly began: boolean } {
     if (this.fd === -1) return { closed: this.#closing ?? Promise.resolve(), began: false }
@@ -140,8 +142,8 @@ export class Descriptor {
   }
 
   /**
-   * Makes what was written before the call durable. Calls that come while another is on its way share the next one: it
-   * begins after their writes, so it covers them.
+   * Makes everything that was written before the call durable. Calls that come while a sync is in progress
+   * share the next one: it begins after their writes, so it covers them.
    */
   sync(syscall: 'fsync' | 'fdatasync'): Promise<void> {
     const group = this.#syncs[syscall]
@@ -155,7 +157,7 @@ export class Descriptor {
     before: Promise<void> | null,
   ): Promise<void> {
     this.ref()
-    // Writes that end together are made durable together: those who wait for them have their say first.
+    // Callers whose writes end in the same turn can all ask for a sync before this one begins, and share it.
     if (before === null) await new Promise<void>((resolve) => process.nextTick(resolve))
     else await before.catch(() => {})
     const running = syncFd(this.fd, syscall)
@@ -170,26 +172,27 @@ export class Descriptor {
   }
 
   /**
-   * Takes the file's current position, which one operation at a time may use: the ring does not hold it during an
-   * operation as read(2) and write(2) do, so two at once would read or write the same place.
+   * Takes the file's current position, which only one operation at a time may use. read(2) and write(2) lock
+   * the position during the call; the ring does not, so two operations at once would read or write the same
+   * place.
    *
-   * @param turn - Called later, when the answer is false.
-   * @returns Whether to go ahead now. Then, as after `turn`, `releasePosition` must follow.
+   * @param turn - Called when the position is free, if the result is false.
+   * @returns Whether to go ahead now. `releasePosition` must follow, as it must after `turn`.
    */
   takePosition(turn: () => void): boolean {
     if (!this.#positionTaken) {
       this.#positionTaken = true
       return true
     }
-    // What has no position must not wait: a write to a terminal is not to wait for a read from it.
+    // A file without a position must not wait: a write to a terminal would wait for a read from it.
     if (!this.#hasPosition()) return true
     this.#positionWaiters.push(turn)
     return false
   }
 
   /**
-   * Whether what is written at the end of a file opened for appending, which needs no position, has to take it all the same:
-   * behind a write in parts, and behind those that wait for that.
+   * Whether an append must take the position too, although it does not use it: so that it neither comes
+   * between the parts of a write in progress nor overtakes the writes that wait for that one.
    */
   get appendsWait(): boolean {
     return this.writesInParts > 0 || this.#positionWaiters.length > 0
@@ -202,9 +205,9 @@ export class Descriptor {
   }
 
   /**
-   * Whether an operation of the ring at the current position moves it. It does not if the operation ends later and not
-   * in a thread of the kernel: with O_DIRECT (seen on 6.18), and on file systems without a page cache of their own.
-   * Null when that is not known yet of the file.
+   * Whether a ring operation at the current position moves it. It does not when the operation completes later
+   * without a kernel worker thread: with O_DIRECT (seen on 6.18), and on file systems without a page cache of
+   * their own. Null while this is not known for the file.
    */
   get movesPosition(): boolean | null {
     if (this.#movesPosition !== null) return this.#movesPosition
@@ -213,13 +216,15 @@ export class Descriptor {
     return this.#movesPosition
   }
 
-  /** Whether operations may name a place in it. The ring takes one for a pipe, and reads or writes wherever that stands. */
+  /**
+   * Whether operations on the file may name an offset. The ring accepts an offset for a pipe, and ignores it.
+   */
   get hasOffsets(): boolean {
     this.#hasOffsets ??= lseek(this.fd, 0, SEEK_CUR) !== ESPIPE
     return this.#hasOffsets
   }
 
-  /** Notes what was seen. */
+  /** Records what the first transfer has shown. */
   set movesPosition(moves: boolean) {
     this.#movesPosition = moves
   }
@@ -229,7 +234,7 @@ export class Descriptor {
     return this.#isSeekable
   }
 
-  /** The position for as long as `work` takes. */
+  /** Holds the position while `work` runs. */
   async withPosition<T>(work: () => Promise<T>): Promise<T> {
     await new Promise<void>((resolve) => {
       if (this.takePosition(resolve)) resolve()

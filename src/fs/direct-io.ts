@@ -1,5 +1,6 @@
-// Files past the page cache. O_DIRECT wants memory, offsets and lengths that are multiples of the disk's blocks: the
-// data goes through page-aligned memory of the driver, so the caller need not know.
+// Whole files read and written past the page cache. O_DIRECT requires memory, offsets and lengths that are
+// multiples of the disk's block size: the data goes through page-aligned memory of the driver, so that the
+// caller need not care.
 
 import { constants } from 'node:fs'
 import {
@@ -25,7 +26,9 @@ import { regularSize, STATX_BYTES, STATX_MASK } from './stats.js'
 import type { Durability } from './write-lane.js'
 
 const { O_APPEND, O_CREAT, O_DIRECT = 0, O_EXCL } = constants
-/** One transfer. Blocks of this size are page-aligned and kept by the driver for the next. */
+/**
+ * Bytes of one transfer. Driver blocks of this size are page-aligned, and the driver keeps them for reuse.
+ */
 const CHUNK_BYTES = 262_144
 /** Transfers in flight. */
 const DEPTH = 4
@@ -45,12 +48,13 @@ interface DirectRequest {
   readonly signal: AbortSignal | undefined
 }
 
-/** Opens with O_DIRECT; without it where the file system has none (EINVAL). */
+/** Opens the file with O_DIRECT, or without where the file system does not support it (EINVAL). */
 async function openDirect(request: DirectRequest): Promise<{ fd: number; direct: boolean }> {
   const { uring, path, flags, mode, resolveBits } = request
   const wanted = (flags & O_APPEND) === 0
   if (wanted && (flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) {
-    // A file system without it makes the file before it says so, and the second attempt would find it there.
+    // A file system without O_DIRECT creates the file before it refuses, and a second attempt would find it
+    // there. So O_DIRECT is set after the open.
     const fd = await openOnRing(uring, path, flags, mode, resolveBits)
     return { fd, direct: fcntl(fd, F_SETFL, flags | O_DIRECT) >= 0 }
   }
@@ -145,7 +149,8 @@ async function readSized(
       next += CHUNK_BYTES
       const part = whole.subarray(offset, Math.min(offset + CHUNK_BYTES, size))
       let count = await readChunk(uring, fd, part, offset)
-      // A direct read is short at the end of a file only, and no other may begin where it ended.
+      // A direct read is short only at the end of the file, and no other could begin at that unaligned
+      // offset.
       for (let more = count; !direct && more > 0 && count < part.length; count += more) {
         more = await readChunk(uring, fd, part.subarray(count), offset + count)
       }
@@ -155,7 +160,7 @@ async function readSized(
   }
   const worker = (): Promise<void> =>
     work().catch((error) => {
-      // The others begin nothing more, and the file is closed when they have ended.
+      // The other workers begin nothing more; the file is closed when they have ended.
       next = size
       throw error
     })
@@ -164,7 +169,7 @@ async function readSized(
   return end === size ? whole : whole.subarray(0, end)
 }
 
-/** What has no size, or says that it is 0: a block device, /proc. */
+/** Reads a file that has no size, or reports 0: a block device, a file of /proc. */
 async function readUnsized(
   uring: Uring,
   fd: number,
@@ -178,13 +183,13 @@ async function readUnsized(
     const count = await readChunk(uring, fd, part, total)
     parts.push(part.subarray(0, count))
     total += count
-    // A direct read is short at the end of a file only, and no other may begin where it ended.
+    // A direct read is short only at the end of the file, and no other could begin at that unaligned offset.
     if (count === 0 || (direct && count < part.length)) return Buffer.concat(parts, total)
     if (total > MAX_FILE_BYTES) throw fileTooLarge(total)
   }
 }
 
-/** Writes a whole file. With O_APPEND, whose end is seldom aligned, the page cache is used. */
+/** Writes a whole file. With O_APPEND it uses the page cache, because the end of a file is seldom aligned. */
 export function writeDirectly(
   request: DirectRequest & {
     readonly data: FileData
@@ -256,7 +261,7 @@ class AlignedWriter {
     }
   }
 
-  /** Writes what is left. The last piece, of no whole blocks, goes through the page cache. */
+  /** Writes what is left. The last piece, shorter than a block, goes through the page cache. */
   async finish(): Promise<void> {
     await this.#flush(this.#filled - (this.#filled % UNIT_BYTES))
     if (this.#filled === 0) return

@@ -40,7 +40,7 @@ import { bigStatsOf, STATX_BYTES, STATX_MASK, statsOf } from './stats.js'
 import { inDescriptor, type Position, transfer, transferVectors } from './transfer.js'
 import { type WriteRequest, writeLanes } from './write-lane.js'
 
-/** Data for writeFile and appendFile: a whole, or pieces one after the other. */
+/** Data for writeFile and appendFile: one string or view, or an iterable of pieces. */
 export type FileData =
   | string
   | ArrayBufferView
@@ -51,7 +51,10 @@ export type FileData =
 export interface HandleReadOptions {
   readonly encoding?: BufferEncoding | null | undefined
   readonly signal?: AbortSignal | undefined
-  /** Read into this memory, of which the result is a view. Node knows it from 24 on, and an older one ignores it. */
+  /**
+   * Memory to read into; the result is a view of it. In Node from 24 on; with an older Node it is ignored
+   * here too.
+   */
   readonly buffer?: ReadTarget | undefined
 }
 
@@ -81,10 +84,10 @@ export interface WriteOptions {
 const MAX_BIG_POSITION = 2n ** 63n - 1n
 const DEFAULT_READ_BYTES = 16_384
 const MAX_INT32 = 0x7fff_ffff
-/** What one Buffer is allowed to hold here, as in Node. */
+/** The most that readFile puts into one Buffer, as in Node. */
 const MAX_FILE_BYTES = MAX_INT32
 
-/** @internal What readFile and writeFile must be able to do with a handle of their own. */
+/** @internal The key of a handle's Descriptor. */
 export const descriptorOf = Symbol('descriptor')
 
 let warnedOfCollection = false
@@ -106,7 +109,8 @@ const forgotten = new FinalizationRegistry<number>((fd) => {
 /**
  * An open file, as `open` returns it. It emits 'close' once, when `close` is first called.
  *
- * Close every handle: one that is garbage-collected is closed with a warning, at a time nobody knows.
+ * Close every handle. One that is garbage-collected is closed too, but with a warning and at an unpredictable
+ * time.
  */
 export class FileHandle extends EventEmitter {
   /** @internal */
@@ -149,8 +153,8 @@ export class FileHandle extends EventEmitter {
   }
 
   /**
-   * Reads into `buffer`, by default as much as it holds, from the current position or from `position`. A read may be
-   * short; 0 bytes are the end of the file.
+   * Reads into `buffer`, by default as much as it holds, from the current position or from `position`. A read
+   * may be short; 0 bytes mean the end of the file.
    *
    * @see read(2), pread(2)
    */
@@ -317,7 +321,8 @@ export class FileHandle extends EventEmitter {
           uring,
           path: '',
           fd: descriptor.fd,
-          // Whether the ring moves it is not known yet: the place is named, and set behind what was read.
+          // While it is not known whether the ring moves the position, the reads name their offsets, and the
+          // position is set behind what was read at the end.
           position: movesPosition === null ? (positionOf(descriptor.fd) ?? -1) : -1,
           flags: 0,
           mode: 0,
@@ -411,14 +416,14 @@ export class FileHandle extends EventEmitter {
     return this.#opened('fdatasync').sync('fdatasync')
   }
 
-  /** Changes the permissions. By way of Node: io_uring cannot. @see fchmod(2) */
+  /** Changes the permissions, through Node: io_uring has no such operation. @see fchmod(2) */
   async chmod(mode: number | string): Promise<void> {
     const descriptor = this.#opened('fchmod')
     const bits = modeForNode(mode)
     return inDescriptor<void>(descriptor, (done) => fs.fchmod(descriptor.fd, bits, (error) => done(error)))
   }
 
-  /** Changes the owner. By way of Node: io_uring cannot. @see fchown(2) */
+  /** Changes the owner, through Node: io_uring has no such operation. @see fchown(2) */
   async chown(uid: number, gid: number): Promise<void> {
     const descriptor = this.#opened('fchown')
     return inDescriptor<void>(descriptor, (done) => {
@@ -426,7 +431,9 @@ export class FileHandle extends EventEmitter {
     })
   }
 
-  /** Sets the times of last access and change. By way of Node: io_uring cannot. @see futimens(2) */
+  /**
+   * Sets the times of last access and change, through Node: io_uring has no such operation. @see futimens(2)
+   */
   async utimes(atime: string | number | Date, mtime: string | number | Date): Promise<void> {
     const descriptor = this.#opened('futimes')
     return inDescriptor<void>(descriptor, (done) => {
@@ -449,7 +456,9 @@ export class FileHandle extends EventEmitter {
     return createInterface({ input: this.createReadStream(options), crlfDelay: Number.POSITIVE_INFINITY })
   }
 
-  /** The file's content as a web stream. One at a time, and the handle serves nothing else meanwhile. */
+  /**
+   * The file's content as a web stream. A handle gives only one: a second call throws `ERR_INVALID_STATE`.
+   */
   readableWebStream(options: WebStreamOptions = {}): ReadableStream {
     const descriptor = this[descriptorOf]
     if (descriptor.fd === -1) throw wrongState('The FileHandle is closed')
@@ -542,7 +551,9 @@ export class FileHandle extends EventEmitter {
   }
 }
 
-/** One transfer of a whole-file operation without a ring, and of data that comes in pieces. */
+/**
+ * Bytes of one transfer, in whole-file operations without a ring and in writes of data that comes in pieces.
+ */
 const PIECE_BYTES = 524_288
 
 function writeText(
@@ -555,12 +566,12 @@ function writeText(
   if (encoding === 'hex' && data.length % 2 !== 0) {
     throw wrongValue('encoding', encoding, `is invalid for data of length ${data.length}`)
   }
-  // An encoding that is none is UTF-8, as Node has it.
+  // An unknown encoding counts as UTF-8, as in Node.
   const bytes = Buffer.from(data, plainEncoding(encoding) ?? 'utf8')
   return transfer('write', descriptor, bytes, 0, bytes.length, loosePosition(position), data)
 }
 
-/** Rejects with what Node says of a mode that is none. */
+/** Rejects with Node's own error for an invalid mode. */
 async function judgeMode(mode: unknown): Promise<void> {
   const opened = await openByNode('/dev/null', 'r', mode as number)
   await opened.close()
@@ -590,7 +601,7 @@ function readPosition(position: unknown, length: number): Position {
   throw wrongType('position', 'of type bigint or integer', position)
 }
 
-/** The other calls take anything that is no position for the current one. */
+/** Unlike `read`, the other calls take anything that is not a valid position as the current one. */
 function loosePosition(position: unknown): Position {
   if (typeof position === 'number') return Number.isSafeInteger(position) && position >= 0 ? position : -1
   if (typeof position === 'bigint') return position >= 0n && position <= MAX_BIG_POSITION ? position : -1
@@ -631,7 +642,7 @@ interface GivenOptions {
 
 const NONE: GivenOptions = {}
 
-/** What every function of Node makes of its options: a string is an encoding. */
+/** Checks options as every function of Node does: a string is an encoding. */
 function checkedOptions(options: unknown): GivenOptions {
   if (options === undefined || options === null || typeof options === 'function') return NONE
   const given: GivenOptions = typeof options === 'string' ? { encoding: options } : options
@@ -651,7 +662,7 @@ function checkedOptions(options: unknown): GivenOptions {
 
 function readEncoding(encoding: unknown): BufferEncoding | undefined {
   const plain = plainEncoding(encoding)
-  // 'buffer' has passed until here; the decoder's own error is the one that Node gives.
+  // 'buffer' passes the earlier check. The decoder throws the error that Node gives for it.
   if (plain === null) new StringDecoder(encoding as BufferEncoding)
   return plain ?? undefined
 }

@@ -34,7 +34,7 @@ export interface HandleWriteStreamOptions {
   readonly signal?: AbortSignal | null | undefined
 }
 
-/** What of a FileHandle a stream uses. */
+/** The part of a FileHandle that a stream uses. */
 interface StreamedHandle {
   readonly fd: number
   read(
@@ -61,7 +61,7 @@ type Callback = (error: unknown, count?: number, data?: unknown) => void
 const WEB_CHUNK_BYTES = 16_384
 const BUFFER_CHUNK_BYTES = 65_536
 
-/** What `fs` calls on behalf of a stream whose `fs` option this is. */
+/** The `fs` option of a stream: the functions that the stream calls instead of those of node:fs. */
 function operationsOn(handle: StreamedHandle, release: () => void): object {
   return {
     open(): never {
@@ -144,7 +144,7 @@ export function writeStream(
 export interface WebStreamOptions {
   /** `'bytes'` for a byte stream, which Node 24 always makes. */
   readonly type?: 'bytes' | undefined
-  /** Close the handle at the end. Default false. Node 24 knows it; here every Node does. */
+  /** Close the handle at the end. Default false. Node has it from 24 on; here it works with every Node. */
   readonly autoClose?: boolean | undefined
 }
 
@@ -163,7 +163,7 @@ export function webStream(
   return bytes ? new ReadableStream(source.ofBytes()) : new ReadableStream(source.ofBuffers())
 }
 
-/** What a web stream over a handle draws from. It keeps the file open until it is over. */
+/** The source of a web stream over a handle. It keeps the file open until the stream ends. */
 class WebSource {
   readonly #handle: StreamedHandle
   readonly #descriptor: Descriptor
@@ -180,7 +180,7 @@ class WebSource {
     handle.once('close', () => {
       if (this.#over) return
       this.#end()
-      // Who has called close() hears of its error.
+      // The caller of close() gets its error.
       this.#finish().catch(() => {})
     })
   }
@@ -201,7 +201,7 @@ class WebSource {
           controller.close()
           await this.#finish()
         }
-        // A stream that has ended meanwhile takes no more data, but has a read to answer.
+        // A stream that has ended meanwhile takes no more data, but its pending read must still be answered.
         request.respond(ended ? 0 : bytesRead)
       },
       cancel: () => this.#finish(),

@@ -1,5 +1,5 @@
-// Memory for large files, in huge pages: filling half a million ordinary pages takes longer than copying the data into
-// them does.
+// Memory for large files, backed by huge pages: faulting in half a million ordinary pages takes longer than
+// copying the data into them.
 
 import { addressOf } from '../ring/index.js'
 import { madvise } from '../syscalls/libc.js'
@@ -8,14 +8,14 @@ import { madvise } from '../syscalls/libc.js'
 const MADV_HUGEPAGE = 14
 const HUGE_PAGE_BYTES = 2 ** 21
 /**
- * From here on malloc(3) of glibc maps each block by itself, so that the advice ends with the block; it moves its limit
- * up to this number.
+ * From this size on, glibc's malloc(3) maps each block by itself, so that the advice ends with the block. Its
+ * threshold is dynamic, and never rises above this size.
  */
 const LEAST_BYTES = 2 ** 25
 
 /**
- * A Buffer whose content is undefined. Where the kernel lets programs choose, a large one is made of huge pages: reading
- * 512 MiB from the page cache into it then takes a sixth of the time (bench suite `fs`).
+ * A Buffer whose content is undefined. Where the kernel lets programs choose, a large one is made of huge
+ * pages: reading 512 MiB from the page cache into it then takes a sixth of the time (bench suite `fs`).
  */
 export function allocateLarge(bytes: number): Buffer {
   const buffer = Buffer.allocUnsafeSlow(bytes)

@@ -1,5 +1,5 @@
-// Whole-file operations without a ring, a bounded number at a time: each holds a descriptor, and thousands at once, which
-// a ring's lanes serve in order, would end in EMFILE here.
+// Limits how many whole-file operations run at once without a ring. Each holds a descriptor: thousands at
+// once would end in EMFILE, where a ring's lanes serve them in order.
 
 import { AbortError } from '../runtime/index.js'
 import { addAbortListener, removeAbortListener } from './abort-listeners.js'
@@ -8,13 +8,14 @@ import { addAbortListener, removeAbortListener } from './abort-listeners.js'
 const MOST = 256
 
 let running = 0
-// In the order of their coming; an abort takes one out of the middle.
+// In order of arrival; an abort removes one from the middle.
 const waiting = new Set<() => void>()
 
 /**
  * Runs `work` when its turn has come: at once, unless many others are running.
  *
- * Rejects with AbortError when the signal is aborted before; from then on the signal is the affair of `work`.
+ * Rejects with AbortError when the signal is aborted before that. Once `work` has begun, it watches the
+ * signal itself.
  */
 export async function inTurns<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   if (running < MOST) running++
@@ -22,7 +23,7 @@ export async function inTurns<T>(signal: AbortSignal | undefined, work: () => Pr
   try {
     return await work()
   } finally {
-    // The turn is handed over, so that nobody who comes now overtakes those who wait.
+    // The turn is passed on directly, so that no newcomer overtakes those who wait.
     const [next] = waiting
     if (next === undefined) running--
     else next()

@@ -1,8 +1,9 @@
-// Lanes for whole-file operations: open, transfer, close, each step issued from the completion of the one before, with
-// one promise for all of them. A lane serves one request after the other, so its callbacks are made once.
+// Lanes carry out whole-file operations: open, transfer, close. Each step is issued from the completion of
+// the one before, and one promise covers them all. A lane serves one request after another, so its callbacks
+// are created once.
 //
-// There are a few hundred lanes at most; further requests wait in order. So ten thousand readFile calls in one turn
-// neither exhaust the descriptors of the process nor hold ten thousand buffers.
+// There are a few hundred lanes at most; further requests wait in order. So ten thousand readFile calls in
+// one turn neither exhaust the descriptors of the process nor hold ten thousand buffers.
 
 import fs from 'node:fs'
 import {
@@ -32,7 +33,7 @@ const ECANCELED = -125
 /** A whole-file operation that was asked for. */
 export interface LaneRequest {
   readonly uring: Uring
-  /** Not looked at where `fd` is given. */
+  /** Ignored where `fd` is given. */
   readonly path: string | Buffer
   /** An open descriptor, which stays open; or -1. */
   readonly fd: number
@@ -61,7 +62,7 @@ export abstract class Lane<R extends LaneRequest> {
   #slot: Slot | null = null
   #repeats = 0
   #aborted = false
-  /** Opening must not be tried in place: see `#onOpened`. */
+  /** The open must go to a kernel worker thread at once: see `#onOpened`. */
   #openAsync = false
   /** What the step in progress must keep referenced, besides `block`. */
   protected memory: unknown = null
@@ -111,15 +112,18 @@ export abstract class Lane<R extends LaneRequest> {
     this.issue(this.#prepareOpen, this.#onOpened, 'open')
   }
 
-  /** The request's signal was aborted. What is in flight is cancelled as far as it can be, the rest left undone. */
+  /**
+   * The request's signal was aborted. The step in flight is cancelled if possible, and of the others only the
+   * close is still issued.
+   */
   abort(): void {
-    // Not the close: the descriptor would stay open, and its error is told.
+    // A close is never cancelled: the descriptor would stay open. Its error is still reported.
     if (this.#step === this.#prepareClose) return
     this.#aborted = true
     if (this.#slot !== null) this.request.uring.driver.cancel(this.#slot)
   }
 
-  /** Issues the next step. `onResult` gets its `res`, once it is no request for a repetition. */
+  /** Issues the next step. `onResult` gets its final `res`, after any repetitions for EINTR and EAGAIN. */
   protected issue(step: (sqe: Sqe) => void, onResult: (res: number) => void, syscall: string): void {
     this.#step = step
     this.#onResult = onResult
@@ -140,7 +144,8 @@ export abstract class Lane<R extends LaneRequest> {
 
   /** The ring takes no more operations, so the file is closed without it. */
   #abandon(error: unknown): void {
-    // Where the close alone is left to do, the operation has come to its end: data that was written is no failure.
+    // When only the close is left, the outcome of the operation is known: data that was written is no
+    // failure.
     if (this.#step !== this.#prepareClose) {
       this.#failed = true
       this.#error = error
@@ -150,8 +155,7 @@ export abstract class Lane<R extends LaneRequest> {
       closeQuietly(this.fd)
     }
     this.fd = -1
-    // Later, for a request that waits for this lane comes to the same end, and thousands would do so one inside the
-    // other.
+    // In a microtask: the next waiting request fails the same way, and thousands of them would recurse.
     queueMicrotask(() => this.#end())
   }
 
@@ -210,8 +214,9 @@ export abstract class Lane<R extends LaneRequest> {
   }
 
   /**
-   * Where a transfer begins that follows `bytes` others; -1 at the current position. Not that of a file opened here: the ring
-   * does not move it when a transfer ends later, as direct ones do.
+   * The offset of the transfer after `bytes` bytes; -1 for the current position. A file that was opened here
+   * is never used at its current position: the ring does not move that when a transfer completes later, as
+   * direct ones do.
    */
   protected offsetAt(bytes: number): number {
     const { fd, position } = this.request
@@ -219,7 +224,7 @@ export abstract class Lane<R extends LaneRequest> {
     return position < 0 ? -1 : position + bytes
   }
 
-  /** The transfer from or to a given descriptor has ended, however it did. */
+  /** Called when the transfer from or to a given descriptor has ended, successfully or not. */
   protected leave(): void {}
 
   protected freeBlock(): void {
@@ -268,7 +273,7 @@ export abstract class Lane<R extends LaneRequest> {
   readonly #onClosed = (res: number): void => {
     if (this.request.uring.driver.wasLeftUndone(res)) closeQuietly(this.fd)
     this.fd = -1
-    // The kernel has let go of the descriptor whatever else it answers. An interruption is no error to Node either.
+    // The kernel has released the descriptor whatever it answers. Node does not report EINTR either.
     if (res < 0 && res !== ECANCELED && res !== EINTR && !this.#aborted) {
       const error = systemError(res, 'close')
       this.#error = this.#failed ? withCloseError(this.#error, error) : error
@@ -326,7 +331,7 @@ export class LanePool<R extends LaneRequest> {
    * done, however fast the disk is.
    */
   startWithSignal(request: R, signal: AbortSignal): void {
-    // One that has fired already tells no listener.
+    // A signal that has fired already calls no more listeners.
     if (signal.aborted) {
       request.reject(new AbortError(signal.reason))
       return
@@ -354,7 +359,7 @@ export class LanePool<R extends LaneRequest> {
     request = watched
     addAbortListener(signal, onAbort)
     setImmediate(() => {
-      // Also where a listener that came first has kept the event from ours.
+      // Checked again, because an earlier listener may have stopped the event before ours.
       if (signal.aborted) this.#drop(request)
       else this.start(request)
     })

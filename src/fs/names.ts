@@ -1,4 +1,5 @@
-// What changes or asks about the names of files: one operation of the ring each, or Node's own function.
+// Functions on files by name, such as rename, unlink and stat. Most are one operation of the ring; Node's own
+// functions do what the ring cannot.
 
 import type { BigIntStats, Stats } from 'node:fs'
 import nodeFs from 'node:fs/promises'
@@ -29,7 +30,7 @@ export interface StatOptions {
 
 /** Options of `mkdir`. */
 export interface MkdirOptions {
-  /** Make missing parents too, and take a directory that is there already for a success. */
+  /** Make missing parents too, and succeed if the directory is there already. */
   readonly recursive?: boolean | undefined
   /** Permissions, before the umask. Default: 0o777. */
   readonly mode?: number | string | null | undefined
@@ -37,7 +38,7 @@ export interface MkdirOptions {
 
 /** Options of `rm`. */
 export interface RmOptions {
-  /** What is not there is no error. */
+  /** Do not fail when there is nothing to remove. */
   readonly force?: boolean | undefined
   /** Remove a directory with all that is in it. */
   readonly recursive?: boolean | undefined
@@ -133,7 +134,9 @@ export async function link(existingPath: PathLike, newPath: PathLike): Promise<v
   })
 }
 
-/** Makes a symbolic link at `path` that says `target`. `type` means something on Windows only. @see symlinkat(2) */
+/**
+ * Makes a symbolic link at `path` that points to `target`. `type` matters on Windows only. @see symlinkat(2)
+ */
 export async function symlink(
   target: PathLike,
   path: PathLike,
@@ -174,8 +177,8 @@ export async function rm(path: PathLike, options?: RmOptions): Promise<void> {
   try {
     await onPath(uring, 'unlink', plain, (sqe, address) => prepUnlinkat(sqe, AT_FDCWD, address, 0))
   } catch {
-    // A directory, nothing at all, or something that may not be removed: Node's own function does the rest, and has
-    // the right words for it.
+    // It is a directory, nothing at all, or something that may not be removed. Node's own function deals with
+    // these, and has the right error.
     return nodeFs.rm(path, options)
   }
 }
@@ -220,7 +223,8 @@ export async function mkdir(
   } catch (error) {
     const { code } = error as { code?: string }
     if (code === 'EEXIST' && (await isDirectory(plain))) return undefined
-    // Parents are missing, or something is in the way: Node knows which to make and what to say.
+    // Parents are missing, or something is in the way. Node's own function makes the parents, or has the
+    // right error.
     return node()
   }
   return pathText(plain)
@@ -272,7 +276,7 @@ function describe(
   flags: number,
 ): Promise<Stats | BigIntStats> | null {
   refuseOwnOptions(options)
-  // Node reads a property of it, and has an error without a code.
+  // Node would read a property of null, and fail with an error without a code.
   if (options === null) throw wrongType('options', 'of type object', options)
   const plain = plainPath(path)
   const uring = ringFor('stat')
@@ -290,7 +294,10 @@ function describe(
   })
 }
 
-/** Newer Nodes know further options (`signal`, `throwIfNoEntry`), which they see to themselves. */
+/**
+ * Whether the ring can serve the options. Further ones of newer Nodes (`signal`, `throwIfNoEntry`) are left
+ * to Node.
+ */
 function isPlainStat(options: unknown): options is StatOptions | undefined {
   if (options === undefined) return true
   if (typeof options !== 'object' || Array.isArray(options)) return false

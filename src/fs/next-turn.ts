@@ -1,4 +1,5 @@
-// An abort in the turn of the call wins, however fast the disk is: work that has a signal begins in the next turn.
+// Delays work that has a signal to the next turn of the event loop, so that an abort in the turn of the call
+// wins however fast the disk is.
 
 import { AbortError } from '../runtime/index.js'
 

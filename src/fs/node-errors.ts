@@ -7,7 +7,7 @@ function coded<E extends Error>(error: E, code: string): E & { code: string } {
   // The first line of the stack names the code, as in Node's own errors; `name` stays what the class says.
   Object.defineProperty(error, 'name', { value: `${error.name} [${code}]`, configurable: true })
   Error.captureStackTrace(error, coded)
-  // The text is made when it is first asked for.
+  // The stack's text is made when it is first read: while `name` has the code in it.
   void error.stack
   delete (error as { name?: string }).name
   return Object.assign(error, { code })

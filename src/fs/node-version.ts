@@ -1,20 +1,24 @@
-// What the running Node does that another does not. The results of this module are those of the Node that it runs in.
+// Differences between versions of Node that this module follows: its results are those of the Node that it
+// runs in.
 
 const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
 
-/** `FileHandle.read` refuses what is no position, instead of taking it for the current one. */
+/** `FileHandle.read` rejects an invalid position instead of reading at the current one. */
 export const STRICT_POSITIONS = NODE_MAJOR >= 21
 
-/** A web stream over a handle is one of bytes, whatever its `type`; in an older Node one of ArrayBuffers by default. */
+/**
+ * A web stream over a handle is always a byte stream. In an older Node it yields ArrayBuffers unless `type`
+ * is set.
+ */
 export const ALWAYS_BYTES = NODE_MAJOR >= 24
 
-/** `readFile` takes memory to read into. */
+/** `FileHandle.readFile` takes a `buffer` to read into. */
 export const READS_INTO_MEMORY = NODE_MAJOR >= 24
 
-/** The error of a readFile that could not read names the file, as one that could not open it does. */
+/** When readFile fails to read, its error names the file, as that of a failed open does. */
 export const READ_ERRORS_NAME_PATH = NODE_MAJOR >= 26
 
-/** `FileHandle.read` makes a 32-bit integer of any length, instead of refusing what is none. */
+/** `FileHandle.read` converts any length to a 32-bit integer, instead of rejecting what is not an integer. */
 export const TRUNCATES_LENGTH = NODE_MAJOR >= 26
 
 /** `FileHandle.writeFile` checks a `mode` that it does not use. */

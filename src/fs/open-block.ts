@@ -1,5 +1,5 @@
-// What an open on the ring points to, in one block of the driver's memory: the struct open_how of openat2(2), then the
-// path.
+// The driver memory that the SQE of an open points to: one block with the struct open_how of openat2(2),
+// followed by the path.
 
 import { constants } from 'node:fs'
 import type { Block } from '../runtime/arena.js'
@@ -14,7 +14,7 @@ const { O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
 /** O_CREAT, and what O_TMPFILE has beside O_DIRECTORY. */
 const MAKES_FILE = O_CREAT | 0o20000000
 
-/** @returns The block, to be freed by its taker. */
+/** @returns The block, which the caller must free. */
 export function openBlock(
   uring: Uring,
   path: string | Buffer,
@@ -38,9 +38,9 @@ export function openBlock(
 }
 
 /**
- * Whether ENXIO may only mean that the kernel did not wait. It first tries an open in place, as if O_NONBLOCK had been
- * asked for, and takes what that says of a FIFO without a reader for an answer (seen on 6.18). Flags that make or cut a
- * file are never tried in place.
+ * Whether ENXIO may only mean that the kernel did not wait. It first tries the open inline, as if O_NONBLOCK
+ * had been given, and returns the ENXIO that this yields for a FIFO without a reader (seen on 6.18). Opens
+ * that create or truncate a file are never tried inline.
  */
 export function opensWithoutWaiting(flags: number): boolean {
   return (flags & (O_CREAT | O_TRUNC | O_NONBLOCK)) === 0 && (flags & O_ACCMODE) === O_WRONLY

@@ -47,7 +47,7 @@ export async function open(
   mode?: number | string | null,
   extras?: OpenExtras,
 ): Promise<FileHandle> {
-  // A limit that was given as it is, and not as an option.
+  // A limit was passed directly instead of as `{ resolve }`.
   if (extras !== undefined && extras !== null && (typeof extras !== 'object' || Array.isArray(extras))) {
     throw wrongType('extras', 'of type object', extras)
   }
@@ -65,9 +65,9 @@ export async function open(
     if (known) throw systemError(ENOSYS, 'openat2', { path: pathText(plain) })
     requireNoOwnOptions(extras)
   }
-  // `fs.open` would take it for its callback.
+  // `fs.open` would take a function for its callback; this call rejects it.
   if (typeof mode === 'function') await nodeFs.open(path, flags as string, mode)
-  // Node aborts the process for -0, of which `bits` are 0.
+  // Node aborts the process for flags of -0; `bits` are 0 then.
   const flagsForNode = typeof flags === 'number' ? (bits ?? flags) : (flags ?? undefined)
   const fd = await new Promise<number>((settle, fail) => {
     fs.open(path, flagsForNode as string, modeForNode(mode), (error, opened) => {
@@ -105,7 +105,7 @@ export async function openOnRing(
   try {
     return await attempt(false)
   } catch (error) {
-    // Only a FIFO without a reader, or a device without a driver, is asked twice.
+    // Only a FIFO without a reader, or a device without a driver, is opened twice.
     if (!opensWithoutWaiting(flags) || (error as { errno?: number }).errno !== ENXIO) throw error
     return attempt(true)
   }

@@ -26,7 +26,7 @@ export interface ReadFileOptions {
   /** A string such as `'r+'`, or `O_*` bits. Default: `'r'`. */
   readonly flag?: string | number | undefined
   readonly signal?: AbortSignal | undefined
-  /** Past the page cache (O_DIRECT), where the file system can; a hint otherwise. Not in Node. */
+  /** Read past the page cache (O_DIRECT) where the file system supports it; a hint. Not in Node. */
   readonly direct?: boolean | undefined
   /** How far the path may lead; see `OpenExtras`. Not in Node. */
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
@@ -69,7 +69,7 @@ export function readFile(path: unknown, options?: unknown): Promise<string | Buf
 /**
  * As `readFile`.
  *
- * @param slab - What the memory of a small file's data is cut from.
+ * @param slab - Memory from which the data of small files is cut; null gives each its own.
  */
 export function readWhole(path: unknown, options: unknown, slab: Slab | null): Promise<string | Buffer> {
   const given = givenOptions(options, KNOWN_OPTIONS, NONE)
@@ -110,7 +110,7 @@ function start(
   const uring = ringFor('readFile')
   if (uring === null || (bits !== 0 && ringFor('openResolving') === null)) {
     if (bits !== 0) return refuse(path, flags, bits)
-    // Without a ring there is no memory that O_DIRECT can be given, so `direct` stays a hint.
+    // Without a ring there is no aligned memory for O_DIRECT, so the hint is dropped.
     const plainly = { encoding, flag: flags, signal } as { encoding: BufferEncoding }
     return inTurns(signal, () => nodeFs.readFile(path, plainly))
   }
@@ -136,7 +136,7 @@ function start(
   return promise
 }
 
-/** `open` has the error for a limit on paths that cannot be kept. */
+/** Rejects with the error that `open` has for a `resolve` which cannot be enforced here. */
 async function refuse(path: string | Buffer, flags: number, resolve: number): Promise<never> {
   const handle = await open(path, flags, 0o666, { resolve })
   await handle.close()

@@ -9,7 +9,7 @@ import { Slab } from './slab.js'
 
 /** Options of `readFiles`. */
 export interface ReadFilesOptions {
-  /** Files read at a time, and how many may wait for the consumer: 1 to 1024. Default: 64. */
+  /** How many files are read ahead of the consumer, whether in flight or complete: 1 to 1024. Default: 64. */
   readonly concurrency?: number | undefined
   readonly encoding?: BufferEncoding | null | undefined
   /** Aborts the files in flight; the iteration then throws AbortError. */
@@ -35,18 +35,18 @@ interface Pending<P> {
 }
 
 /**
- * Reads files in the order of `paths`, as many at a time as `concurrency` says: their opens, reads and closes go to the
- * kernel together. Not in Node.
+ * Reads files in the order of `paths`, as many at a time as `concurrency` says: their opens, reads and closes
+ * go to the kernel together. Not in Node.
  *
  * ```js
  * for await (const { path, data } of readFiles(paths, { encoding: 'utf8' })) console.log(path, data.length)
  * ```
  *
- * The data of small files share memory, as that of `Buffer.allocUnsafe` does: `data.buffer` holds other files, too, and one
- * that is kept keeps up to 64 KiB. Copy what you keep for long.
+ * Small files share memory, as Buffers of `Buffer.allocUnsafe` do: `data.buffer` holds other files too, and
+ * one result that is kept keeps up to 64 KiB alive. Copy what you keep for long.
  *
- * The first file that cannot be read ends the iteration with its error. Leaving the loop early leaves the files that
- * were read ahead.
+ * The first file that cannot be read ends the iteration with its error. Leaving the loop early discards the
+ * files that were read ahead.
  *
  * @param paths - An array, or anything that yields paths, also asynchronously, such as `glob` does.
  * @throws TypeError, RangeError for bad options, at once.
@@ -74,7 +74,7 @@ export function readFiles<P extends PathLike>(
     throw wrongType('paths', 'an iterable or async iterable of paths', paths)
   }
   const slab = new Slab()
-  // Once for all files: an array of names may be changed meanwhile.
+  // Converted once for all files, because the caller may change an array of names meanwhile.
   const wishes = { encoding, signal, ...(resolve !== undefined && { resolve: resolveBits(resolve) }) }
   const read = (path: P): Promise<string | Buffer> => readWhole(path, wishes, slab)
   return Symbol.asyncIterator in paths
@@ -82,14 +82,15 @@ export function readFiles<P extends PathLike>(
     : readAhead(paths, concurrency, read)
 }
 
-/** For paths that are there already. */
+/** For paths from a synchronous iterable. */
 async function* readAhead<P extends PathLike>(
   paths: Iterable<P>,
   concurrency: number,
   read: (path: P) => Promise<string | Buffer>,
 ): AsyncGenerator<ReadFileResult<P, string | Buffer>, void, undefined> {
   const source = paths[Symbol.iterator]()
-  // New reads begin when half of those before are consumed, all at once: one by one, each would be a system call.
+  // New reads begin together, once half of the earlier ones are consumed: one by one, each would be a system
+  // call.
   const least = concurrency >> 1
   let ahead: Pending<P>[] = []
   let isOver = false
@@ -112,7 +113,7 @@ async function* readAhead<P extends PathLike>(
   }
 }
 
-/** For paths that come one after the other, perhaps in answer to what was read. */
+/** For paths from an asynchronous iterable, which may depend on what was read. */
 async function* readAsTheyCome<P extends PathLike>(
   paths: AsyncIterable<P>,
   concurrency: number,
@@ -123,8 +124,9 @@ async function* readAsTheyCome<P extends PathLike>(
   const ahead: Pending<P>[] = []
   const next = new Latch<IteratorResult<P>>()
   let isOver = false
-  // Whichever is first: the next path, the data of the file whose turn it is, an abort. Each wakes the loop, which looks. (A
-  // race of promises would hang one more reaction on those that last, with every file.)
+  // The loop waits for whichever is first: the next path, the data of the file whose turn it is, or an abort.
+  // Each wakes it, and it checks them all. (A race of promises would add one more reaction to the long-lived
+  // ones with every file.)
   let wake = ignore
   const woken = (): void => wake()
   if (signal !== undefined) addAbortListener(signal, woken)
@@ -134,7 +136,7 @@ async function* readAsTheyCome<P extends PathLike>(
         next.wait(Promise.resolve(source.next()), woken)
       const head = ahead[0]
       if (next.isSettled) {
-        // One that has failed is over as well.
+        // If take() throws, the source has failed, and is over as well.
         isOver = true
         const { done, value } = next.take()
         isOver = done === true
@@ -151,13 +153,14 @@ async function* readAsTheyCome<P extends PathLike>(
     }
   } finally {
     if (signal !== undefined) removeAbortListener(signal, woken)
-    // Where the source is at work on a path, perhaps for ever, it hears of the end after that.
+    // If the source is still at work on a path, perhaps for ever, its return() comes after that and is not
+    // awaited.
     if (!next.isIdle) source.return?.().catch(ignore)
     else if (!isOver) await source.return?.()
   }
 }
 
-/** What comes of one promise, to be looked at. */
+/** The outcome of one promise, which can be checked without awaiting it. */
 class Latch<T> {
   #state: 'idle' | 'waiting' | 'settled' = 'idle'
   #value: T | null = null
@@ -206,7 +209,7 @@ function pendingRead<P extends PathLike>(
     pending.isSettled = true
     onSettled()
   }
-  // Whether it failed is asked when its turn has come.
+  // A failure is reported when the file's turn has come.
   data.then(settled, settled)
   return pending
 }

@@ -1,12 +1,15 @@
-// readFile into memory of the caller, which Node knows from 24 on.
+// readFile into the caller's memory, which Node supports from 24 on.
 
 import type { Stats } from 'node:fs'
 import { fileTooLarge, wrongType, wrongValue } from './node-errors.js'
 
-/** Memory for the content of a file, or what makes it when the size is known (0: it is not). */
+/**
+ * Memory for the content of a file, or a function that returns it for the size of the file (0 when that is
+ * unknown).
+ */
 export type ReadTarget = ArrayBufferView | ((size: number) => ArrayBufferView)
 
-/** What of a FileHandle it takes. */
+/** The part of a FileHandle that is needed. */
 interface Readable {
   stat(): Promise<Stats>
   read(buffer: Uint8Array, offset: number, length: number): Promise<{ readonly bytesRead: number }>
@@ -50,7 +53,7 @@ export async function readInto(
     total += bytesRead
     if (bytesRead === 0 || total === size) break
   }
-  // Memory that a file of unknown size has filled may be too small for it.
+  // The memory is full, and the size was unknown: try to read one more byte.
   if (size === 0 && total === memory.length) {
     check()
     const { bytesRead } = await file.read(Buffer.allocUnsafeSlow(1), 0, 1)

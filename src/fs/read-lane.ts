@@ -1,6 +1,7 @@
-// readFile on the ring. A small file costs open, read, a second read that finds the end, and close: its size is never
-// asked for, since statx always takes a trip to a kernel thread, and would not be known for /proc, pipes and ttys.
-// A file that fills the first block is asked for its size and read into memory of that size.
+// readFile on the ring. A small file costs open, read, a second read that finds the end, and close. Its size
+// is never asked for: statx always goes through a kernel worker thread, and /proc, pipes and ttys have no
+// size to report. A file that fills the second, larger block is asked for its size and read into memory of
+// that size.
 
 import { AT_EMPTY_PATH, addressOf, prepRead, prepStatx, type Sqe } from '../ring/index.js'
 import { lseek } from '../syscalls/libc.js'
@@ -17,13 +18,16 @@ const SEEK_SET = 0
 const FIRST_BYTES = 16_384
 /** Reads of a file without a known size. */
 const UNSIZED_BYTES = 65_536
-/** The second read: beyond that, a size is worth its price. */
+/** The block for the second read. A file that fills it is asked for its size. */
 const SECOND_BYTES = 131_072
-/** Reads of a file of known size. What is cached is copied in place, so other work has to wait for one of these. */
+/**
+ * Reads of a file of known size. Cached data is copied inline, on the JavaScript thread, so other work has to
+ * wait for one of these.
+ */
 const CHUNK_BYTES = 1_048_576
 /** The same through the driver's memory. */
 const COPIED_BYTES = 262_144
-/** What one Buffer is allowed to hold here, as in Node. */
+/** The most that readFile puts into one Buffer, as in Node. */
 const MAX_FILE_BYTES = 2 ** 31 - 1
 
 export interface ReadRequest extends LaneRequest {
@@ -75,7 +79,10 @@ class ReadLane extends Lane<ReadRequest> {
     }
   }
 
-  /** A file that is too large is called so by Node even if it cannot be read: there, size comes first. */
+  /**
+   * Fails the request. Node checks the size before it reads, so the error of a file that is too large is
+   * always that: when the first read fails, the size is asked for.
+   */
   #onBlockError(res: number): void {
     const namesPath = READ_ERRORS_NAME_PATH && this.#total === 0 && this.request.fd < 0
     const error = this.stepError(res, 'read', namesPath ? pathText(this.request.path) : undefined)
@@ -93,7 +100,7 @@ class ReadLane extends Lane<ReadRequest> {
     this.issue(this.#prepareStatx, judge, 'fstat')
   }
 
-  /** The end of a file all of which is in the block and in the parts. */
+  /** The end of the file: all of it is in the block and in the parts. */
   #finish(): void {
     const { encoding, slab } = this.request
     const { bytes } = this.block!
@@ -168,7 +175,7 @@ class ReadLane extends Lane<ReadRequest> {
       return
     }
     if (size <= this.#total) {
-      // No regular file, or one that says nothing of its size, or one that ends just here.
+      // Not a regular file, or one that reports no size, or one that ends exactly here.
       this.#useBlock(UNSIZED_BYTES)
       this.issue(this.#prepareBlock, this.#onBlock, 'read')
       return
@@ -212,7 +219,7 @@ class ReadLane extends Lane<ReadRequest> {
       this.issue(this.#prepareRest, this.#onRest, 'read')
       return
     }
-    // A file that has shrunk meanwhile ends early; what it has grown by is left to the next reader.
+    // A file that has shrunk meanwhile ends early. What it has grown by is not read.
     const { encoding } = this.request
     const whole = this.#total === target.length ? target : target.subarray(0, this.#total)
     this.#drop()

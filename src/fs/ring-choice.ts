@@ -29,8 +29,8 @@ export const NEEDS = {
 
 export type Need = keyof typeof NEEDS
 
-// undefined: to be asked for again. What is known holds until the microtasks of this moment have run: a look at the
-// environment, which `defaultUring` takes, costs more than a small read.
+// undefined: `defaultUring` is to be asked again. Its answer is kept until the pending microtasks have run,
+// because it looks at the environment, which costs more than a small read.
 let known: Uring | null | undefined
 const settled = Promise.resolve()
 const forget = (): void => {

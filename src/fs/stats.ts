@@ -24,7 +24,7 @@ const MTIME = 112
 const RDEV = 128
 const DEV = 136
 
-/** As Stats has them. */
+/** In the order of Stats. */
 const TIMES: readonly number[] = [ATIME, MTIME, CTIME, BTIME]
 
 const S_IFMT = 0o170000
@@ -35,7 +35,10 @@ const S_IFREG = 0o100000
 const sample = sampleOf(false)
 const statsPrototype = Object.getPrototypeOf(sample) as object
 const bigStatsPrototype = Object.getPrototypeOf(sampleOf(true)) as object
-/** In Node 26 the nanoseconds of each second, of the four times in their order, for accessors of the prototype. */
+/**
+ * Symbols of the members in which Node 26 keeps the sub-second nanoseconds of the four times, in that order;
+ * accessors of the prototype read them.
+ */
 const partialNanoseconds = Object.getOwnPropertySymbols(sample)
 /** From Node 22 on the four dates are made by accessors of the prototype when they are first read. */
 const datesAreLazy = 'atime' in statsPrototype
@@ -122,7 +125,7 @@ export function bigStatsOf(area: DataView): BigIntStats {
   return new (BigStatsRecord as unknown as new (area: DataView) => BigIntStats)(area)
 }
 
-/** Bytes of a regular file, or -1 for anything else: what that says of its size is no promise. */
+/** Bytes of a regular file; -1 for anything else, whose reported size cannot be relied on. */
 export function regularSize(area: DataView): number {
   return (area.getUint16(MODE, true) & S_IFMT) === S_IFREG ? uint64(area, SIZE) : -1
 }
@@ -131,7 +134,7 @@ function uint64(area: DataView, at: number): number {
   return area.getUint32(at, true) + area.getUint32(at + 4, true) * 0x1_0000_0000
 }
 
-/** A dev_t as the C library makes it of its two halves. */
+/** The dev_t that the C library makes of the major and minor number. */
 function device(area: DataView, at: number): number {
   const major = area.getUint32(at, true)
   const minor = area.getUint32(at + 4, true)

@@ -29,14 +29,14 @@ export interface WriteFileOptions {
   readonly mode?: number | string | undefined
   /** A string such as `'wx'`, or `O_*` bits. Default: `'w'`, in appendFile `'a'`. */
   readonly flag?: string | number | undefined
-  /** Have data and metadata on the disk before the promise resolves (fsync(2)). Node knows it from 21 on. */
+  /** Have data and metadata on the disk before the promise resolves (fsync(2)). In Node from 21 on. */
   readonly flush?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /**
    * Have the data on the disk before the promise resolves (fdatasync(2)). Not in Node.
    */
   readonly durable?: boolean | undefined
-  /** Past the page cache (O_DIRECT), where the file system can; a hint otherwise. Not in Node. */
+  /** Write past the page cache (O_DIRECT) where the file system supports it; a hint. Not in Node. */
   readonly direct?: boolean | undefined
   /** How far the path may lead; see `OpenExtras`. Not in Node. */
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
@@ -139,7 +139,7 @@ function start(
     const dataBytes = ArrayBuffer.isView(data) ? data.byteLength : -1
     const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability, dataBytes }
     if (uring !== null && direct) return writeDirectly({ ...steps, uring, data })
-    // Pieces may come from whoever writes another file for them, who must not wait for this one.
+    // Pieces may depend on another write of this module, which must not have to wait for this one.
     return isPieces(data) ? inSteps(steps, data) : inTurns(signal, () => inSteps(steps, data))
   }
   const promise = new Promise<never>(takeResolvers)

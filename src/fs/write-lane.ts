@@ -1,8 +1,8 @@
-// writeFile and appendFile on the ring, for data that is there as a whole: open, write, make durable if asked, close.
+// writeFile and appendFile on the ring, for data that is complete: open, write, make durable if asked, close.
 //
-// The sync is not linked to the write, though the two would then go in one system call: a kernel thread that waits for
-// a sync holds up the writes behind it, and fewer of them share a commit of the file system's journal (measured with 64
-// writers on ext4: 90 us an append linked, 68 us in two steps).
+// The sync is not linked to the write, though the two would then go in one system call: a kernel thread that
+// waits for a sync holds up the writes behind it, and fewer of them share a commit of the file system's
+// journal (measured with 64 writers on ext4: 90 us an append linked, 68 us in two steps).
 
 import {
   addressOf,
@@ -16,7 +16,10 @@ import { MAX_REPEATS } from './call.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { dataLost } from './node-errors.js'
 
-/** One write. Where the file system copies in place, other work has to wait for it. */
+/**
+ * Bytes of one write. Where the file system copies inline, on the JavaScript thread, other work has to wait
+ * for it.
+ */
 const CHUNK_BYTES = 1_048_576
 /** The same through the driver's memory. */
 const COPIED_BYTES = 262_144
@@ -42,7 +45,7 @@ class WriteLane extends Lane<WriteRequest> {
   #address = 0
   #length = 0
   #written = 0
-  /** Writes in a row that have written nothing. */
+  /** Consecutive writes that have written nothing. */
   #idleWrites = 0
   /** Bytes of the write in progress. */
   #asked = 0
@@ -63,7 +66,7 @@ class WriteLane extends Lane<WriteRequest> {
       if (typeof data !== 'string' && data.byteLength !== this.request.dataBytes) throw dataLost()
       this.#data = bytes
       this.#length = bytes.byteLength
-      // Memory that threads share has no address that could be had.
+      // Memory that is shared between threads has no address that can be taken.
       if (bytes.byteLength === 0) this.#data = null
       else if (uring.copies || !(bytes.buffer instanceof ArrayBuffer)) {
         this.block = uring.driver.arena.alloc(Math.min(COPIED_BYTES, bytes.byteLength))

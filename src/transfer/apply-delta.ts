@@ -1,4 +1,4 @@
-// Applies a delta in the form of tokens: bytes of its own, and references to blocks or ranges of a basis.
+// Applies a delta that comes as tokens: literal bytes, and references to blocks or ranges of a basis.
 
 import type { PathLike } from '../runtime/index.js'
 import { checkInteger, checkMembers, invalidType, invalidValue } from '../syscalls/argument-errors.js'
@@ -47,13 +47,13 @@ export interface ApplyDeltaResult extends WrittenOutput, DeltaCounts {
 const MAX_BLOCK_BYTES = 2 ** 31 - 1
 
 /**
- * Builds `output` from the tokens, beside it, and renames it into place when it is complete. What a token refers to must
- * lie in the basis as it was when it was opened; the basis is left open.
+ * Builds the output from the tokens in a temporary file beside `output`, and renames that into place when it
+ * is complete. Tokens may refer only to the basis as it was when it was opened. The basis stays open.
  *
- * Rejects, with the old output as it was, with TransferError `ERR_BASIS_RANGE` for a reference without a basis or past
- * its end (the message says which block), `ERR_BASIS_CHANGED` when the basis shrank or was written to meanwhile,
- * `ERR_TARGET_IS_SOURCE`, `ERR_DIGEST_MISMATCH`, `ERR_OUTPUT_TOO_LARGE`; with what `tokens` throws; AbortError;
- * SystemError: ENOSPC, EISDIR, EACCES, …
+ * Rejects, with the old output as it was, with TransferError `ERR_BASIS_RANGE` for a reference without a
+ * basis or past its end (the message says which block), `ERR_BASIS_CHANGED` when the basis shrank or was
+ * written to meanwhile, `ERR_TARGET_IS_SOURCE`, `ERR_DIGEST_MISMATCH`, `ERR_OUTPUT_TOO_LARGE`; with what
+ * `tokens` throws; AbortError; SystemError: ENOSPC, EISDIR, EACCES, …
  *
  * @param basis - From `openBasis`; null for a delta without references.
  * @throws (rejects) TypeError, RangeError for bad options and tokens.
@@ -101,7 +101,7 @@ class TokenReader {
   #matchedBytes = 0
   #literalTokens = 0
   #blockTokens = 0
-  /** References that are not passed on yet. */
+  /** The range of joined references that is not passed on yet. */
   #offset = 0
   #length = 0
 
@@ -181,7 +181,7 @@ class TokenReader {
     return waiting
   }
 
-  /** The range of blocks. */
+  /** The range of the basis that these blocks cover. */
   #blocks(index: number, count: number): readonly [offset: number, length: number] {
     checkInteger('token.index', index, 0, Number.MAX_SAFE_INTEGER)
     checkInteger('token.count', count, 1, Number.MAX_SAFE_INTEGER)

@@ -10,7 +10,7 @@ import { TransferError } from './transfer-errors.js'
 export class BasisFile {
   readonly path: string
   readonly fd: Fd
-  /** Bytes when it was opened: what comes later does not belong to it. */
+  /** Bytes when it was opened. What is appended later does not belong to the basis. */
   readonly size: number
   readonly dev: bigint
   readonly ino: bigint
@@ -56,15 +56,16 @@ export class BasisFile {
     })
   }
 
-  /** The error for a file that has ended earlier than it did. */
+  /** The error for a file that ends earlier than when it was opened. */
   shrunk(offset: number): TransferError {
     const text = `The basis shrank while it was read: of its ${this.size} bytes those from ${offset} on are gone`
     return new TransferError('ERR_BASIS_CHANGED', text, { path: this.path, offset })
   }
 
   /**
-   * Throws when the file has shrunk or was written to since it was opened: the last page of a mapping that was cut reads
-   * as zeros, and what was rewritten in the middle is neither old nor new.
+   * Throws when the file has shrunk or was written to since it was opened. Reads do not show this: the last
+   * page of a truncated mapping reads as zeros, and a file that was rewritten in the middle is neither old
+   * nor new.
    */
   async checkUnchanged(): Promise<void> {
     const { size, mtimeNs } = await this.#handle.stat({ bigint: true })

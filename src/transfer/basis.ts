@@ -1,4 +1,5 @@
-// The file that a delta refers to, and which of two readers reads it: one through a buffer, one that maps it.
+// Opens a basis, the file that a delta refers to, with one of two readers: one reads through a buffer, the
+// other maps the file.
 
 import type { PathLike } from '../runtime/index.js'
 import { checkMembers, invalidType, invalidValue } from '../syscalls/argument-errors.js'
@@ -18,9 +19,9 @@ export type TransferWriter = 'ring' | 'standard'
 
 /** Why a reader was chosen. */
 export type BasisReason =
-  /** By name. */
+  /** The strategy names it. */
   | 'asked-for'
-  /** A ring writes: its buffers must be on the heap, whatever was asked for. */
+  /** A ring writes, and its data must be on the heap, whatever was asked for. */
   | 'ring-writer'
   /** 1 MiB or larger. */
   | 'large-file'
@@ -30,13 +31,13 @@ export type BasisReason =
   /** The kernel would not map it: `errno` and `code` tell why. */
   | 'mapping-refused'
 
-/** What reader a basis has, and why. */
+/** Which reader a basis has, and why. */
 export interface BasisReport {
   readonly kind: 'buffered' | 'mapped'
   readonly reason: BasisReason
   readonly strategy: BasisStrategy
   readonly writer: TransferWriter
-  /** Bytes when it was opened, which is what counts. */
+  /** Bytes when it was opened. Later changes of the size are not followed. */
   readonly size: number
   readonly errno?: number
   readonly code?: string
@@ -85,10 +86,11 @@ export function selectReader(
 }
 
 /**
- * Opens a basis. A writer that is a ring forces the buffered reader; for another one files from 1 MiB up are mapped.
- * A file that cannot be mapped is read through a buffer, and `report` says so.
+ * Opens a basis. The writer 'ring' forces the buffered reader; with 'standard', 'auto' maps files from 1 MiB
+ * up. A file that cannot be mapped is read through a buffer, and `report` says so.
  *
- * @throws TypeError for bad options; SystemError `open`: ENOENT, EACCES, EISDIR; EINVAL for what is no regular file.
+ * @throws TypeError for bad options; SystemError `open`: ENOENT, EACCES, EISDIR; EINVAL for what is no
+ *   regular file.
  */
 export async function openBasis(path: PathLike, options: BasisOptions = {}): Promise<Basis> {
   checkMembers('options', options, ['strategy', 'writer'])

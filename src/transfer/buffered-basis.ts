@@ -1,4 +1,5 @@
-// A basis that is read through one window on the heap: what the file does meanwhile is an error at worst.
+// A basis that is read through one window on the heap. A change of the file meanwhile is an error at worst,
+// never a SIGBUS.
 
 import { checkInteger, invalidState } from '../syscalls/argument-errors.js'
 import type { BasisReport } from './basis.js'
@@ -7,7 +8,7 @@ import { type DataPath, readFully, standardPath } from './data-path.js'
 
 /** Bytes of the window. */
 export const WINDOW_BYTES = 262144
-/** What the start of the window is a multiple of. */
+/** The start of the window is a multiple of this. */
 export const WINDOW_ALIGNMENT = 1024
 
 /** A basis read through a buffer. Made by `openBasis`. */
@@ -68,7 +69,7 @@ export class BufferedBasis {
     this.#data = data
   }
 
-  /** @internal Copies out of the window. @returns Whether it was there: otherwise it is to be read. */
+  /** @internal Copies out of the window. @returns False when the range is not there, and must be read. */
   copyNow(target: Uint8Array, offset: number): boolean {
     if (!this.#holds(offset, target.byteLength)) return false
     const at = offset - this.#start
@@ -76,7 +77,9 @@ export class BufferedBasis {
     return true
   }
 
-  /** @internal Reads past the window: for ranges that would replace all of it. Several may be under way. */
+  /**
+   * @internal Reads without the window, for ranges that would replace all of it. Several may be in flight.
+   */
   async readInto(target: Uint8Array<ArrayBuffer>, offset: number): Promise<void> {
     this.file.checkRange(offset, target.byteLength)
     const count = await readFully(this.#data, this.file.fd, target, offset)
@@ -106,7 +109,7 @@ export class BufferedBasis {
     return offset >= this.#start && offset + length <= this.#start + this.#length
   }
 
-  /** Moves the window so that it begins with the range, and keeps what it had of that already. */
+  /** Moves the window so that it begins at the range, aligned. Data that is in the window already is kept. */
   async #move(offset: number, length: number): Promise<void> {
     if (this.#busy) throw invalidState('Another read of the basis is under way')
     if (this.closed) throw invalidState('The basis is closed')
@@ -118,7 +121,7 @@ export class BufferedBasis {
       memory.copyWithin(0, start - this.#start, this.#length)
       kept = oldEnd - start
     }
-    // Nothing is in the window for sure until the read is over.
+    // The window counts as empty until the read has ended.
     this.#length = 0
     this.#busy = true
     try {

@@ -1,5 +1,6 @@
-// What a copy takes over beside the data: owner, extended attributes, permissions, times. io_uring has operations for
-// none of these; the calls are made in place, on files whose inodes are in memory.
+// Copies what a file has beside its data: owner, extended attributes, permissions, times. io_uring has no
+// operations for these, except to get and to set extended attributes. The system calls are made
+// synchronously, on files whose inodes are in memory.
 
 import fs from 'node:fs'
 import { systemError } from '../ring/index.js'
@@ -19,7 +20,7 @@ export interface Preserve {
   readonly owner?: boolean | undefined
   /** Extended attributes, ACLs among them. Default false. */
   readonly xattrs?: boolean | undefined
-  /** In a tree: names of one file become names of one file. Default false. */
+  /** In a tree: hard links to one file become hard links to one copy. Default false. */
   readonly links?: boolean | undefined
 }
 
@@ -31,7 +32,7 @@ const NAMES = Object.keys(DEFAULTS) as (keyof Preserve)[]
 
 const EPERM = -1
 const PERMISSION_BITS = 0o7777
-/** Set-user-ID and set-group-ID: they mean something else once a file is another's. */
+/** Set-user-ID and set-group-ID: they mean something else once the file belongs to somebody else. */
 const SET_ID_BITS = 0o6000
 const TIMESPEC_BYTES = 16
 
@@ -50,7 +51,7 @@ export function preservedBy(given: boolean | Preserve | undefined): Preserved {
   return result as Preserved
 }
 
-/** The permission bits that a copy of a file, or directory, of `stat` is to have at last. */
+/** The permission bits that the copy of a file or directory with this `stat` has in the end. */
 export function modeOf(stat: FileStat, preserved: Preserved): number {
   const mode = stat.mode & PERMISSION_BITS
   if (!(mode & SET_ID_BITS)) return mode
@@ -59,7 +60,7 @@ export function modeOf(stat: FileStat, preserved: Preserved): number {
 }
 
 export interface AttributeWork {
-  /** Paths, a character a byte. */
+  /** Paths as latin1 text: one character for each byte. */
   readonly source: string
   readonly target: string
   /** The source's. */
@@ -73,7 +74,7 @@ export interface AttributeWork {
 }
 
 /**
- * Gives the target what is to be taken over.
+ * Sets on the target those attributes that are to be preserved.
  *
  * @throws SystemError `chown`, `setxattr`, `chmod`, `utime`, with the target's path.
  */
@@ -89,11 +90,13 @@ export function applyAttributes(work: AttributeWork): void {
   const check = (result: number, syscall: string): void => {
     if (result < 0) throw systemError(result, syscall, { path: Buffer.from(target, 'latin1').toString() })
   }
-  // A change of the owner takes away capabilities and set-id bits, one of the permissions those of an ACL: this order.
+  // The order matters: chown clears capabilities and set-id bits, and chmod changes the permissions in an
+  // ACL.
   let bits = mode
   if (owner) {
     const result = lchown(path, stat.uid, stat.gid)
-    // Only root gives files away; a copy that is one's own is what everybody else gets, and its set-id bits would be one's own.
+    // Only root can give files away. Anybody else gets a copy of their own, whose set-id bits would grant
+    // their own rights.
     if (result !== EPERM) check(result, 'chown')
     else if (bits !== null) bits &= ~SET_ID_BITS
   }
@@ -111,7 +114,10 @@ function timesOf(stat: FileStat): Uint8Array {
   return new Uint8Array(times.buffer)
 }
 
-/** Where there is no C library to call, which is not on Linux: as well as Node can. */
+/**
+ * Without a C library to call, that is, not on Linux: as much as Node can, which leaves out extended
+ * attributes.
+ */
 function applyByNode({ target, stat, preserved, mode, isSymlink }: AttributeWork): void {
   const path = Buffer.from(target, 'latin1')
   let bits = mode

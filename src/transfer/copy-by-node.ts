@@ -1,4 +1,5 @@
-// Copies through memory by node:fs, on the threads of libuv's pool: where there is neither a ring nor help of the kernel.
+// Copies a file through memory by node:fs, on the threads of libuv's pool: where there is no ring, and the
+// kernel does not copy by itself.
 
 import type { CopyJob } from './copy-job.js'
 import { readFully, standardPath, writeAll } from './data-path.js'
@@ -35,7 +36,7 @@ export async function copyByNode(job: CopyJob): Promise<void> {
   }
 }
 
-/** An error of a descriptor does not say whose it is. */
+/** Adds the path to an error of a call on a descriptor, which names no file. */
 async function naming<T>(path: string, call: Promise<T>): Promise<T> {
   try {
     return await call

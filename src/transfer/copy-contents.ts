@@ -56,7 +56,8 @@ export async function copyContents(
     job.throwIfAborted()
     const isOnly = options.methods.length === 1
     if (method === 'reflink') {
-      // Nothing to share, or what does not lie on a disk; O_DIRECT asks for the data to be read.
+      // An unsized file is empty or does not lie on a disk, so it has no blocks to share. O_DIRECT asks for
+      // the data to be read.
       if ((job.isUnsized || options.direct !== false) && !isOnly) continue
       if (!isOnly && !session.mayReflink(source, target)) continue
       if ((await cloneOffThread(job.target, job.source)) >= 0) {
@@ -79,7 +80,7 @@ export async function copyContents(
         last = session.ringReason
         continue
       }
-      // The page cache takes what was written by another method; a direct write would be put under it.
+      // Not after another method: its data is in the page cache, and direct writes would go beneath that.
       const isDirect = options.direct !== false && !job.isUnsized && job.copiedBytes === 0
       const directSource = isDirect && setDirect(job.source, true)
       const directTarget = isDirect && options.direct === true && setDirect(job.target, true)
@@ -104,7 +105,7 @@ export async function copyContents(
   throw new CopyError('ERR_COPY_METHOD', `No allowed method can copy this file here${why}`, job.sourcePath)
 }
 
-/** Also by its content: files of /proc say that they are empty. */
+/** Whether the file is empty. Its content decides, because files of /proc report a size of 0. */
 function isEmpty(fd: number): boolean {
   return fs.readSync(fd, new Uint8Array(1), 0, 1, 0) === 0
 }
@@ -113,7 +114,10 @@ function names(job: CopyJob): { path: string; dest: string } {
   return { path: job.sourcePath, dest: job.targetPath }
 }
 
-/** A hole at the end is not written, and the last direct write may have gone too far. */
+/**
+ * Sets the size of the target: a hole at the end is not written, and the last direct write may have gone too
+ * far.
+ */
 async function sizeTarget(
   job: CopyJob,
   truncate: (length: number) => Promise<unknown>,
@@ -125,8 +129,8 @@ async function sizeTarget(
 }
 
 /**
- * Has the blocks of the target allocated beforehand: direct writes that extend a file take turns, others do not. A full
- * disk is found out before anything is written.
+ * Allocates the blocks of the target beforehand: direct writes that extend a file take turns, others do not.
+ * This also shows that a disk is full before anything is written.
  */
 async function reserve(job: CopyJob, fallocate: (length: number) => Promise<unknown>): Promise<void> {
   if (job.cursor.findsHoles) return

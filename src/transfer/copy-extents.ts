@@ -1,4 +1,4 @@
-// Where the data of a file is: what is left of it to copy, handed out in pieces, holes left out.
+// Finds the data of a file between its holes, and hands out in pieces what is left to copy.
 
 import type { Fd } from '../ring/index.js'
 import { lseek } from '../syscalls/libc.js'
@@ -24,9 +24,9 @@ export class DataCursor {
   readonly #unit: number
   #findsHoles: boolean
   #returned: Extent[] = []
-  /** What has been handed out ends here. */
+  /** The end of what has been handed out. */
   #at = 0
-  /** The data found last ends here. */
+  /** The end of the data that was found last. */
   #dataEnd = 0
   #dataBytes = 0
 
@@ -42,7 +42,7 @@ export class DataCursor {
     return this.#findsHoles
   }
 
-  /** Bytes found to be data so far; in the end, all that are. */
+  /** Bytes found to be data so far; at the end, all the data of the file. */
   get dataBytes(): number {
     return this.#dataBytes
   }

@@ -45,17 +45,18 @@ export interface CopyFileResult {
   /** The hash by which the copy was verified, in hexadecimal; null when it was not to be. */
   readonly hash: string | null
   readonly milliseconds: number
-  /** How the ring came to be; null when none took part. */
+  /** How the ring was set up; null when none took part. */
   readonly ring: RingReport | null
 }
 
 /**
- * Copies a file: by sharing its blocks where the file system can, else by the kernel, else through a ring, else by
- * node:fs. The data is built beside the target under another name, which becomes the target's when all of it is there:
- * whatever ends the copy before leaves the old target as it was. A symlink that is the target is followed.
+ * Copies a file: by sharing its blocks where the file system can, else by the kernel, else through a ring,
+ * else by node:fs. The data goes into a temporary file beside the target, which is renamed when it is
+ * complete: whatever ends the copy earlier leaves the old target as it was. A target that is a symlink is
+ * followed.
  *
- * @returns How it was done. Rejects with SystemError (ENOENT, EACCES, EISDIR, ENOSPC, EEXIST, EROFS, …) with `path`;
- *   CopyError; `ERR_TARGET_IS_SOURCE` when both are one file; AbortError. Linux 5.6 for a ring.
+ * @returns How it was done. Rejects with SystemError (ENOENT, EACCES, EISDIR, ENOSPC, EEXIST, EROFS, …) with
+ *   `path`; CopyError; `ERR_TARGET_IS_SOURCE` when both are one file; AbortError. Linux 5.6 for a ring.
  * @throws TypeError, RangeError for bad arguments.
  * @see ioctl_ficlone(2), copy_file_range(2)
  */
@@ -132,7 +133,7 @@ async function copyWith(
       await output.commit(standardPath, settings.durable, settings.overwrite)
       return done
     } finally {
-      // Nothing after a commit.
+      // Does nothing after a commit.
       await output.discard()
     }
   } finally {
@@ -140,7 +141,7 @@ async function copyWith(
   }
 }
 
-/** Without waiting for the other end of a FIFO, which is refused afterwards. */
+/** Opens the source without waiting for the other end of a FIFO, which is refused afterwards. */
 function openSource(path: string): Promise<FileHandle> {
   return open(path, O_RDONLY | O_NONBLOCK)
 }
@@ -174,7 +175,7 @@ async function fill(
   const contents = await copyContents(job, stat, statFd(output.fd), settings, session, truncate)
   let hash: string | null = null
   if (verify !== null) {
-    // The output was opened for writing alone.
+    // The output was opened for writing only.
     const readable = await open(output.temporary, O_RDONLY)
     try {
       const files = { source: source.fd, target: readable.fd, path: output.target }
@@ -184,7 +185,8 @@ async function fill(
     }
   }
   const target = output.temporaryLatin1
-  // The output has its permissions; those that a change of owner takes away are given once more.
+  // The output has its permissions already. They are set again only after a change of owner, which clears
+  // some.
   const mode = preserved.owner && preserved.mode ? modeOf(stat, preserved) : null
   applyAttributes({ source: source.latin1, target, stat, preserved, mode, followsSource: true })
   job.throwIfAborted()

@@ -1,4 +1,4 @@
-// One file's data on its way: what every method of copying it is given, and how far it has come.
+// The copy of one file's data: what every method of copying is given, and how far the copy has come.
 
 import type { Fd } from '../ring/index.js'
 import { AbortError } from '../runtime/index.js'
@@ -14,7 +14,7 @@ export type CopyMethod = 'reflink' | 'copy-file-range' | 'ring' | 'node'
 /** Every method, in the order in which they are tried. */
 export const COPY_METHODS: readonly CopyMethod[] = ['reflink', 'copy-file-range', 'ring', 'node']
 
-/** The unit in which O_DIRECT is done, which every logical block size in use divides. */
+/** The unit of O_DIRECT transfers: a multiple of every logical block size in use. */
 export const DIRECT_UNIT_BYTES = 4096
 
 const PAGE_BYTES = 4096
@@ -31,7 +31,7 @@ export interface CopyJobOptions {
 export class CopyJob {
   readonly source: Fd
   readonly target: Fd
-  /** In errors. */
+  /** For errors. */
   readonly sourcePath: string
   readonly targetPath: string
   /** Bytes of the source when it was opened; 0 where it does not say. What it grows by is left out. */
@@ -52,7 +52,7 @@ export class CopyJob {
     this.target = target.fd
     this.sourcePath = source.path
     this.targetPath = target.path
-    // Files of /sys are of one page, they say, and take no place.
+    // Files of /sys report a size of one page, but have no blocks allocated.
     const isPretence = source.allocated === 0 && source.size <= PAGE_BYTES
     this.size = isPretence ? 0 : source.size
     this.signal = options.signal
@@ -61,12 +61,15 @@ export class CopyJob {
     this.cursor = new DataCursor(source.fd, this.size, { holes, unit: DIRECT_UNIT_BYTES })
   }
 
-  /** Files of /proc and the like do not say how long they are, and any file may have grown from nothing: read and see. */
+  /**
+   * Whether the file must be read to find its end: files of /proc and the like report a size of 0, and an
+   * empty file may have grown since.
+   */
   get isUnsized(): boolean {
     return this.size === 0
   }
 
-  /** That piece is in the target. */
+  /** A piece has reached the target. */
   moved(extent: Extent): void {
     this.copiedBytes += extent.length
     this.#onBytes?.(extent.length)
@@ -76,7 +79,7 @@ export class CopyJob {
     if (this.signal?.aborted) throw new AbortError(this.signal.reason)
   }
 
-  /** The source has ended before its size. */
+  /** The error for a source that ends before its size. */
   cutShort(at: number): CopyError {
     return new CopyError(
       'ERR_COPY_SOURCE_CHANGED',

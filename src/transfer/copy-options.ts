@@ -1,4 +1,4 @@
-// What copies of files and of trees are told alike, checked.
+// The options that copies of files and of trees have in common, and their checks.
 
 import type { PathLike } from '../runtime/index.js'
 import {
@@ -19,8 +19,8 @@ import { pathOf } from './output-file.js'
 /** How to copy. */
 export interface CopyOptions extends ProgressOptions {
   /**
-   * The methods that may be tried, in order. Default: `'reflink'`, `'copy-file-range'`, `'ring'`, `'node'`. With one
-   * alone its failure is the copy's, where others would take its place.
+   * The methods that may be tried, in order. Default: `'reflink'`, `'copy-file-range'`, `'ring'`, `'node'`.
+   * If there is only one, its failure ends the copy; otherwise the next one takes its place.
    */
   readonly methods?: readonly CopyMethod[] | undefined
   /**
@@ -38,13 +38,19 @@ export interface CopyOptions extends ProgressOptions {
   readonly overwrite?: boolean | undefined
   /** Have everything on the disk before the copy takes its place (fsync). Default false. */
   readonly durable?: boolean | undefined
-  /** Bytes of each buffer of the ring's, a multiple of 4096 up to 64 MiB. Default 65536, with `direct: true` 262144. */
+  /**
+   * Bytes of each buffer that the ring copies through, a multiple of 4096 up to 64 MiB. Default 65536, with
+   * `direct: true` 262144.
+   */
   readonly bufferSize?: number | undefined
   /** Buffers, and so operations in flight, for each file that goes through the ring: 1 to 256. Default 16. */
   readonly depth?: number | undefined
-  /** Ask for a kernel thread that submits (SQPOLL). A refusal gives a regular ring; the result says so. Default false. */
+  /**
+   * Ask for a kernel thread that submits (SQPOLL). A refusal gives a regular ring; the result says so.
+   * Default false.
+   */
   readonly sqpoll?: boolean | undefined
-  /** Ends the copy: what is in flight comes to its end, what is unfinished is removed. */
+  /** Ends the copy: operations in flight complete, and what is unfinished is removed. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -64,7 +70,7 @@ export const COPY_OPTION_NAMES = [
   'progressIntervalMs',
 ] as const
 
-/** Options with nothing left open. */
+/** The options, with every default filled in. */
 export interface CopySettings extends ContentOptions, SessionOptions {
   readonly sparse: boolean
   readonly preserved: Preserved
@@ -75,14 +81,14 @@ export interface CopySettings extends ContentOptions, SessionOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** The page cache takes much longer for larger writes, in large folios; see output-assembler.ts. */
+/** Larger writes get large folios in the page cache, which takes much longer; see output-assembler.ts. */
 const BUFFER_BYTES = 65_536
 const DIRECT_BUFFER_BYTES = 262_144
 const MAX_BUFFER_BYTES = 2 ** 26
 const DEPTH = 16
 const MAX_DEPTH = 256
 
-/** @throws TypeError, RangeError for what makes no sense. */
+/** @throws TypeError, RangeError for bad options. */
 export function copySettings(options: CopyOptions): CopySettings {
   const { depth = DEPTH, signal } = options
   const { bufferSize = options.direct === true ? DIRECT_BUFFER_BYTES : BUFFER_BYTES } = options
@@ -119,7 +125,10 @@ function checkedMethods(methods: readonly CopyMethod[] | undefined): readonly Co
   return methods
 }
 
-/** A path as text, and the same with one character a byte. @throws TypeError for a path that is no text. */
+/**
+ * A path as text, and as latin1 text: one character for each byte. @throws TypeError for a path that is not
+ * UTF-8.
+ */
 export function textPath(name: string, path: PathLike): { readonly text: string; readonly latin1: string } {
   if (typeof path !== 'string' && !(path instanceof Uint8Array) && !(path instanceof URL)) {
     throw invalidType(name, 'of type string or an instance of Buffer or URL', path)

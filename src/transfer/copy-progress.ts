@@ -1,4 +1,4 @@
-// How far a copy has come, told now and then.
+// Reports from time to time how far a copy has come.
 
 import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
 
@@ -15,7 +15,7 @@ export interface CopyProgress {
 }
 
 export interface ProgressOptions {
-  /** Called now and then, and at the end. What it throws ends the copy. */
+  /** Called from time to time, and at the end. What it throws ends the copy. */
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined
   /** Milliseconds between two calls, at least. Default 100. */
   readonly progressIntervalMs?: number | undefined
@@ -23,7 +23,7 @@ export interface ProgressOptions {
 
 const INTERVAL_MS = 100
 
-/** Counts, and tells of them no more often than is wanted. */
+/** Keeps the counts, and reports them no more often than the interval allows. */
 export class ProgressMeter {
   bytes = 0
   totalBytes = 0
@@ -46,7 +46,7 @@ export class ProgressMeter {
     this.tick()
   }
 
-  /** Something has changed. */
+  /** Something has changed: reports it if the interval has passed. */
   tick(): void {
     if (this.#report === undefined) return
     const now = performance.now()
@@ -55,7 +55,7 @@ export class ProgressMeter {
     this.end()
   }
 
-  /** Tells of the end, whenever that is. */
+  /** Reports at once, whatever the interval. */
   end(): void {
     const { bytes, totalBytes, entries, totalEntries } = this
     this.#report?.({ bytes, totalBytes, entries, totalEntries })

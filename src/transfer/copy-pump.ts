@@ -1,6 +1,6 @@
-// The ring's own way to copy a file: registered buffers, each of which is filled from the source and emptied into the
-// target, over and over, all of them at once. Reads from the page cache complete on the JavaScript thread while writes
-// run on the kernel's; with O_DIRECT neither takes a processor.
+// Copies a file through a ring and its registered buffers. Each buffer is filled from the source and written
+// to the target, again and again, all of them concurrently. Reads from the page cache complete on the
+// JavaScript thread while writes run on the kernel's; with O_DIRECT neither takes a processor.
 
 import {
   IOSQE_ASYNC,
@@ -45,7 +45,7 @@ export interface PumpCounts {
 /**
  * Copies what the job has left. When it resolves or rejects, nothing is in flight.
  *
- * With `directTarget` the last write is filled up to a whole block: the caller cuts the target to its size.
+ * With `directTarget` the last write is padded to a whole block: the caller cuts the target to its size.
  *
  * @throws SystemError `read`, `write`; CopyError `ERR_COPY_SOURCE_CHANGED`; AbortError.
  */
@@ -118,7 +118,7 @@ class Pump {
   issued(isWrite: boolean): void {
     if (isWrite) this.#writes++
     else this.#reads++
-    // One of them is `run` itself.
+    // `#inFlight` counts `run` itself as well.
     this.#peakInFlight = Math.max(this.#peakInFlight, this.#inFlight++)
   }
 
@@ -139,7 +139,7 @@ class Pump {
   }
 }
 
-/** One buffer's way through the copy. Its callbacks are made once. */
+/** One buffer, and the piece of the file that it carries. The callbacks are created once. */
 class Lane {
   readonly #pump: Pump
   readonly #buffer: PumpMemory['buffers'][number]
@@ -207,7 +207,7 @@ class Lane {
     } catch (error) {
       this.#pump.fail(error)
     }
-    // Last: what the piece goes on with is counted by now.
+    // Last: the lane's next operation has been counted by now.
     this.#pump.left()
   }
 
@@ -220,7 +220,7 @@ class Lane {
         const path = this.#isWriting ? job.targetPath : job.sourcePath
         throw systemError(res, this.#isWriting ? 'write' : 'read', { path })
       }
-      // The kernel could not do it in passing; on a thread of its own it can wait.
+      // The kernel could not do it inline; on a worker thread it can wait.
       this.#isAsync = true
       this.#issue()
       return
@@ -243,7 +243,7 @@ class Lane {
       if (res === 0) return
       this.#length = res
     } else if (this.#done < this.#length) {
-      // A direct read ends in mid-block at the end of the file only, and no other could begin there.
+      // A direct read ends within a block only at the end of the file, and no other could begin there.
       const isAtEnd = res === 0 || (options.directSource && this.#done % DIRECT_UNIT_BYTES !== 0)
       if (isAtEnd) throw job.cutShort(this.#offset + this.#done)
       this.#issue()

@@ -9,7 +9,7 @@ import type { CopyJob } from './copy-job.js'
 
 /** One call: long enough to cost nothing, short enough to be stopped within some hundredths of a second. */
 const PIECE_BYTES = 1 << 26
-/** What is tried on this thread to learn why a piece failed on the other. */
+/** Bytes that are tried on this thread to learn why a piece failed on the other. */
 const PROBE_BYTES = 4096
 
 const { EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, ETXTBSY, EBADF, EINTR, EAGAIN } = constants.errno
@@ -19,11 +19,12 @@ const NOT_HERE: readonly number[] = [EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, E
 /**
  * Copies what the job has left, as far as the kernel does it.
  *
- * @returns False when it does not, or says that there is nothing (files of /proc): what is left is for another method.
+ * @returns False when the kernel refuses, or copies nothing (files of /proc): another method must copy the
+ *   rest.
  * @throws SystemError `copy_file_range`; AbortError between two pieces.
  */
 export async function copyByRange(job: CopyJob): Promise<boolean> {
-  // Where the kernel reads from and writes to, which it moves on; held until the call has returned.
+  // The two offsets, which the kernel advances. They must stay in memory until the call has returned.
   const offsets = new BigInt64Array(2)
   const [from, to] = [addressOf(offsets), addressOf(offsets) + 8]
   for (let piece = job.cursor.take(PIECE_BYTES); piece !== null; piece = job.cursor.take(PIECE_BYTES)) {

@@ -1,5 +1,5 @@
-// What the copies of one call share: a ring of their own, opened when the first needs it, and what has been learnt of the
-// file systems on the way.
+// What the copies of one call share: a ring of their own, opened on first use, and which pairs of file
+// systems have refused a reflink.
 
 import { forLargeFiles, probe, type RingReport } from '../config/index.js'
 import { IORING_FEAT_CQE_SKIP } from '../ring/index.js'
@@ -13,7 +13,7 @@ export interface SessionOptions {
   readonly sqpoll: boolean
 }
 
-/** What a copy does on a ring; a kernel without one of these has none for copies. */
+/** The operations that copies need. If the kernel lacks one of them, copies have no ring. */
 const OPCODES = [
   'IORING_OP_OPENAT',
   'IORING_OP_READ_FIXED',
@@ -49,7 +49,7 @@ export class CopySession {
     return this.#reason
   }
 
-  /** How the ring came to be; null when none was needed or could be had. */
+  /** How the ring was set up; null when none was needed or available. */
   get ringReport(): RingReport | null {
     return this.#uring?.report ?? null
   }
@@ -67,7 +67,8 @@ export class CopySession {
 
   /** Whether a reflink between these two has not failed yet. */
   mayReflink(source: FileStat, target: FileStat): boolean {
-    // Another file system can be told without a try, but not so that network file systems are right as well.
+    // Another file system could be recognised without a try, but not in a way that is right for network file
+    // systems too.
     return !this.#withoutReflink.has(`${deviceOf(source)} ${deviceOf(target)}`)
   }
 
@@ -76,8 +77,9 @@ export class CopySession {
   }
 
   /**
-   * Opens a second ring, for chains that the kernel's own threads work off. Their operations on registered files lock the
-   * ring they are on; on the first they would wait for every batch that is submitted there, and it for them.
+   * Opens a second ring, for chains that run on kernel worker threads. Their operations on registered files
+   * lock their ring: on the first one they would wait for every batch that is submitted there, and the
+   * submissions for them.
    *
    * @throws What `Uring.open` throws.
    */
@@ -87,7 +89,7 @@ export class CopySession {
   }
 
   async close(): Promise<void> {
-    // The chains write what lies in the other's memory.
+    // The chains of this ring write from memory of the other one.
     await this.#maker?.close()
     await this.#uring?.close()
   }

@@ -1,5 +1,5 @@
-// A new tree is built beside its target under another name, and gets its own when it is complete: one rename for all of
-// it. What is abandoned is removed, also when the process exits in mid-work.
+// Builds a new tree under a temporary name beside its target. When it is complete, one rename puts it in
+// place. An abandoned tree is removed, also when the process exits in mid-work.
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
@@ -13,7 +13,7 @@ const MAX_NAME_BYTES = 200
 /** Nobody else looks into a tree that is being built. */
 const PRIVATE = 0o700
 
-/** A name, a character a byte, beside `latin1` that nothing else has. */
+/** A name beside `latin1` that nothing else has. Both are latin1 text: one character for each byte. */
 export function temporaryBeside(latin1: string): string {
   const slash = latin1.lastIndexOf('/') + 1
   const name = latin1.slice(slash, slash + MAX_NAME_BYTES)
@@ -22,7 +22,7 @@ export function temporaryBeside(latin1: string): string {
 
 /** @internal */
 export class StagedTree {
-  /** Paths, a character a byte. */
+  /** Paths as latin1 text: one character for each byte. */
   readonly target: string
   readonly temporary: string
 
@@ -64,7 +64,7 @@ export class StagedTree {
 }
 
 async function removeTree(path: Buffer): Promise<void> {
-  // rm(2) of a tree takes text alone as a path in Node 20.
+  // In Node 20 a recursive rm takes only a string as the path.
   const text = path.toString()
   if (!Buffer.from(text).equals(path)) return removeByBytes(path)
   try {
@@ -74,7 +74,10 @@ async function removeTree(path: Buffer): Promise<void> {
   }
 }
 
-/** Directory by directory, each made writable first: names that are no text, and permissions that forbid it. */
+/**
+ * Removes a tree directory by directory, each made writable first: for names that are not UTF-8, and
+ * permissions that forbid the removal.
+ */
 async function removeByBytes(path: Buffer): Promise<void> {
   await chmod(path, PRIVATE)
   const entries = await readdir(path, { withFileTypes: true, encoding: 'latin1' as BufferEncoding })

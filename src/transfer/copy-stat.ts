@@ -1,5 +1,5 @@
-// What a copy has to know of a file. Asked of an open descriptor: the file cannot become another one then, and its inode
-// is in memory, so the answer does not wait for a disk.
+// The attributes of a file that a copy needs. Where possible, an open descriptor is asked: it always stands
+// for the same file, and its inode is in memory, so that the answer does not wait for a disk.
 
 import fs from 'node:fs'
 import { AT_EMPTY_PATH, addressOf, type Fd, STATX_BASIC_STATS, systemError } from '../ring/index.js'
@@ -24,7 +24,7 @@ export interface FileStat {
   /** Of the file system. */
   readonly deviceMajor: number
   readonly deviceMinor: number
-  /** Two halves: together they need not be a number that JavaScript can tell from its neighbours. */
+  /** The inode number in two halves: its 64 bits need not fit into a JavaScript number. */
   readonly inodeHigh: number
   readonly inodeLow: number
   /** What a device file stands for, as mknod(2) takes it. */
@@ -47,17 +47,17 @@ export function isSymlink({ mode }: FileStat): boolean {
   return (mode & S_IFMT) === S_IFLNK
 }
 
-/** Of the file system: the same for all its files. */
+/** Identifies the file system: the same for all its files. */
 export function deviceOf({ deviceMajor, deviceMinor }: FileStat): string {
   return `${deviceMajor}:${deviceMinor}`
 }
 
-/** Of the file: the same for all its names. */
+/** Identifies the file: the same for all its names. */
 export function identityOf(stat: FileStat): string {
   return `${deviceOf(stat)}:${stat.inodeHigh}:${stat.inodeLow}`
 }
 
-/** The area that calls on this thread fill in turn: each is read before the next is made. */
+/** The buffer that calls on this thread fill in turn: each result is read before the next call. */
 const area = new DataView(new ArrayBuffer(STATX_BYTES))
 const emptyPath = new Uint8Array(new ArrayBuffer(8))
 
@@ -85,7 +85,7 @@ export function statFd(fd: Fd): FileStat {
   }
 }
 
-/** The same of a path, on a thread of libuv's pool. @param follow - Of what a symlink points to. */
+/** As `statFd`, for a path, on a thread of libuv's pool. @param follow - Whether a symlink is followed. */
 export async function statPath(path: string | Buffer, follow: boolean): Promise<FileStat> {
   const stats = follow
     ? await fs.promises.stat(path, { bigint: true })

@@ -1,5 +1,5 @@
-// The careful way to copy an entry of a tree, one step after the other: files that are large, sparse, linked or to be
-// verified, symlinks, FIFOs, sockets and devices, and whatever the fast way could not do.
+// The careful way to copy one entry of a tree, step by step: files that are large, sparse, hard-linked or to
+// be verified, symlinks, FIFOs, sockets and devices, and whatever the fast way could not copy.
 
 import fs from 'node:fs'
 import { link, open, readlink, rename, symlink, unlink } from 'node:fs/promises'
@@ -26,7 +26,7 @@ export function sourceFlags(dereference: boolean): number {
   return O_RDONLY | O_NONBLOCK | (dereference ? 0 : O_NOFOLLOW)
 }
 
-/** The first name of each file that has several, and whether its copy came to be. */
+/** For each file with several names: the target of the first one, and whether that copy was made. */
 export class LinkTable {
   readonly #first = new Map<string, { readonly target: string; readonly placed: Promise<boolean> }>()
 
@@ -45,8 +45,8 @@ export class LinkTable {
 }
 
 /**
- * Makes an entry of the target by `make`, which is given the path to make it at: that of the entry itself in a directory
- * that is ours alone, else one beside it, which then takes the entry's place.
+ * Makes an entry of the target with `make`, which gets the path to create: the final one within a new tree
+ * that nobody else sees, otherwise a temporary one beside it, which is then renamed.
  *
  * @returns False when something is there that is not to be replaced.
  * @throws SystemError EISDIR for a directory in the way, EACCES for a file that may not be written.
@@ -61,7 +61,8 @@ async function place(
     try {
       await make(target, true)
     } catch (error) {
-      // Half a file must not stay. What is in the way (two names that are one to the file system) is not ours.
+      // Half a file must not stay. After EEXIST the file in the way is not ours: two names may be one to the
+      // file system.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await unlink(bytesOf(target)).catch(() => {})
       throw error
     }
@@ -89,14 +90,17 @@ async function place(
   return true
 }
 
-/** A rename needs no leave of the file that it replaces, but whoever made it read-only meant it. */
+/**
+ * A rename needs no permission on the file that it replaces, but a read-only file is not meant to be
+ * replaced.
+ */
 async function checkWritable(target: string): Promise<void> {
   await fs.promises.access(bytesOf(target), W_OK).catch((error: NodeJS.ErrnoException) => {
     throw systemError(error.errno ?? EACCES, 'open', { path: textOf(target) })
   })
 }
 
-/** Sets what a finished file is to take over. @param path - Where the target is at the moment. */
+/** Sets the attributes of a finished file. @param path - Where the target is at the moment. */
 export function finishFile(
   work: TreeWork,
   entry: Entry,
@@ -106,7 +110,7 @@ export function finishFile(
 ): void {
   const { preserved, dereference } = work.settings
   const wanted = preserved.mode ? modeOf(stat, preserved) : stat.mode & PERMISSIONS & ~work.umask
-  // What an open with these permissions has made; an owner that is set takes away some of them.
+  // The permissions that the open has given. A change of owner clears some of them.
   const made = stat.mode & PERMISSIONS & ~work.umask
   const isRight =
     wanted === made && !isPrivate && !entry.folder.hasAcl && !preserved.owner && !preserved.xattrs
@@ -207,7 +211,7 @@ export async function copyFileEntry(work: TreeWork, links: LinkTable, entry: Ent
   }
 }
 
-/** Something else has the name by now. */
+/** The error for a name that something else has by now. */
 export function notTheFile(entry: Entry): CopyError {
   const path = textOf(sourceOf(entry))
   return new CopyError('ERR_COPY_SOURCE_CHANGED', 'The source is another kind of file by now', path)

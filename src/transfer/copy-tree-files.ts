@@ -1,9 +1,9 @@
-// Files of a tree that wait to be copied, and how many are at a time. Those who copy fetch; directories are read no faster
-// than that.
+// The queue of a tree's files that wait to be copied, and a bound on how many parts run at a time. Copiers
+// fetch from the queue; while it is full, no more directories are read.
 
 import type { Entry, Folder, TreeWork } from './copy-tree-work.js'
 
-/** Directories whose files wait, beyond which no more are read. */
+/** While the files of this many directories wait, no more directories are read. */
 const MAX_BATCHES = 8
 
 interface Batch {
@@ -18,7 +18,7 @@ export class FileQueue {
   readonly #batches: Batch[] = []
   #turn = 0
   #wake: (() => void)[] = []
-  /** Told when there are files to fetch. */
+  /** Called when there are files to fetch. */
   onFiles: () => void = () => {}
 
   constructor(work: TreeWork) {
@@ -46,8 +46,8 @@ export class FileQueue {
   }
 
   /**
-   * The next file, for which `TreeWork.ended` is to be called; null when there is none at the moment. Directories take
-   * turns: those who make files in one directory wait for each other.
+   * The next file, for which `TreeWork.ended` is to be called; null when there is none at the moment.
+   * Directories take turns, because creations in one directory wait for each other.
    */
   next(): Entry | null {
     const batches = this.#batches

@@ -6,12 +6,12 @@ import { invalidType, invalidValue } from '../syscalls/argument-errors.js'
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'device'
 
 /**
- * What picks entries of a tree, by their path relative to its root (`lib/index.js`):
+ * Selects entries of a tree by their path relative to its root (`lib/index.js`):
  *
- * - a glob. `*` and `?` stand for characters other than `/`, `**` for any number of directories, `[a-z]` and `[!a-z]` for
- *   one character, `{a,b}` for either; `\` takes the meaning from the next. Without a `/` in it, it is matched with the
- *   name alone, at any depth; a `/` at its end limits it to directories.
- * - a RegExp, matched with the path;
+ * - a glob. `*` and `?` stand for characters other than `/`, `**` for any number of directories, `[a-z]` and
+ *   `[!a-z]` for one character, `{a,b}` for either; `\` makes the next character literal. A glob without `/`
+ *   is matched against the name alone, at any depth; a `/` at its end limits it to directories.
+ * - a RegExp, matched against the path;
  * - a function.
  */
 export type EntryFilter = string | RegExp | ((path: string, kind: EntryKind) => boolean)
@@ -22,12 +22,13 @@ type Matcher = (path: string, kind: EntryKind) => boolean
 export interface EntryChoice {
   /** False for what is left out; of a directory, with all that is in it. */
   admits(path: string, kind: EntryKind): boolean
-  /** Directories are made when something in them is copied, not before. */
+  /** With `include`: a directory is made only when something in it is copied. */
   readonly picksFiles: boolean
 }
 
 /**
- * @param include - Without it everything is copied; with it, of all that is no directory, what one of them picks.
+ * @param include - Without it everything is copied; with it, of all but directories, what one of the filters
+ *   picks.
  * @param exclude - What one of them picks is left out, whatever `include` says.
  */
 export function entryChoice(
@@ -52,7 +53,7 @@ function matchers(name: string, given: EntryFilter | readonly EntryFilter[] | un
   return list.map((filter: EntryFilter) => {
     if (typeof filter === 'function') return (path, kind) => Boolean(filter(path, kind))
     if (filter instanceof RegExp) {
-      // A global one would go on where it stopped at the last path.
+      // A global or sticky one would go on where its last match ended.
       const pattern = new RegExp(filter.source, filter.flags.replace(/[gy]/g, ''))
       return (path) => pattern.test(path)
     }

@@ -1,7 +1,7 @@
-// The fast way to copy the small files of a tree, many at a time, on two rings. A file is opened and read on the first; then
-// one chain on the second makes its copy, writes, closes and, where the directory is not ours alone, renames it: the kernel
-// runs that whole chain on a thread of its own, and answers once. The copy's descriptor is a registered one, which costs the
-// process nothing.
+// The fast way to copy the small files of a tree, many at a time, on two rings. A file is opened and read on
+// the first. Then one chain on the second creates its copy, writes it and, where others see the directory,
+// renames it: the kernel runs the whole chain on one of its worker threads, and posts one CQE. The copy's
+// descriptor is a registered one, which takes none of the process's; the next copy in the slot closes it.
 
 import { constants } from 'node:fs'
 import { unlink } from 'node:fs/promises'
@@ -52,7 +52,10 @@ const TEMPORARY_BYTES = 22
 const SLASH = 0x2f
 /** Operations of a chain: open, write, rename. */
 export const MOST_STEPS = 3
-/** What a lane copies itself: larger files go the careful way, by the kernel or with buffers of their own. */
+/**
+ * The largest file that a lane copies itself. Larger ones go the careful way, by the kernel or with buffers
+ * of their own.
+ */
 export const SMALL_BYTES = 65536
 
 /** Everything that the lanes of one copy share. */
@@ -64,23 +67,23 @@ export interface LaneShare {
   readonly gate: Gate
 }
 
-/** What a lane tells. */
+/** What a lane reports to. */
 export interface LaneHost {
-  /** It has done with its file, and is to be told to `begin` another or to `rest`. */
+  /** The lane has finished its file, and must be told to `begin` another or to `rest`. */
   done(lane: Lane): void
-  /** It rests. */
+  /** The lane is idle now. */
   idle(lane: Lane): void
 }
 
 export interface LaneMeans {
   readonly reader: Driver
-  /** Has what makes the copies, and their files. */
+  /** Runs the chains that make the copies, and has the registered files. */
   readonly maker: Driver
-  /** Of the maker's registered files. */
+  /** The lane's slot among the maker's registered files. */
   readonly slot: number
-  /** Source, target, and the target's name until it is complete. */
+  /** The paths of the source, of the target, and of the temporary file that becomes the target. */
   readonly paths: Block
-  /** What is read, in memory of the reader's. */
+  /** What was read, in memory of the reader. */
   readonly buffer: Block
 }
 
@@ -97,19 +100,19 @@ export class Lane {
   readonly #paths: Block
   readonly #buffer: Block
   readonly #openFlags: number
-  /** What is asked for leaves small files to the lanes. */
+  /** The options allow small files to be copied by lanes. */
   readonly #isForLanes: boolean
   #entry = NO_ENTRY
   #stat = NO_STAT
   #fd = -1
   #length = 0
   #repeats = 0
-  /** The copy is made under another name, which is at its own place among the paths. */
+  /** The copy is made under a temporary name, the third of the paths. */
   #isBeside = false
   #temporary = ''
-  /** A chain that broke may have left a file under that name. */
+  /** A broken chain may have left a file under that name. */
   #hasLeftover = false
-  /** The slot may have a file: the copy before, which the next one closes by taking its place. */
+  /** The slot may still hold the copy before, which the next one closes by taking its place. */
   #hasFile = false
   #onFreed: () => void = () => {}
   #isRetry = false
@@ -134,7 +137,7 @@ export class Lane {
     this.#hasLeftover = false
     this.#isBeside = false
     const { folder, name } = entry
-    // What a name replaces is looked at first; and what may be longer than a path can be is left to fail there.
+    // The careful way looks at what a file is to replace. Paths that may be too long fail there.
     const isInTheWay = folder.existing?.has(name) ?? false
     if (isInTheWay || !this.#storePaths(entry)) {
       this.#careful(false)
@@ -160,7 +163,7 @@ export class Lane {
     return true
   }
 
-  /** Not put together first: that would be two more strings for each file. */
+  /** Folder and name are not joined first: that would be two more strings for each file. */
   #storePath(at: number, folder: string, name: string): void {
     const { bytes } = this.#paths
     let end = at + bytes.write(folder, at, 'latin1')
@@ -217,7 +220,7 @@ export class Lane {
   }
 
   readonly #prepareRead = (sqe: Sqe): void => {
-    // As much as there is room for: a file of /proc says that it has nothing in it.
+    // Asks for as much as there is room for: a file of /proc reports a size of 0.
     prepRead(sqe, this.#fd, this.#buffer.address, SMALL_BYTES, 0)
     if (this.#repeats > 0) sqe.addFlags(IOSQE_ASYNC)
   }
@@ -227,7 +230,7 @@ export class Lane {
       this.#submit(this.#prepareRead, this.#onRead, 'read')
       return
     }
-    // Whatever else it is, the careful way finds out.
+    // An error, or another length than expected: the careful way finds out why.
     if (res !== this.#stat.size) {
       this.#careful(false)
       return
@@ -257,11 +260,15 @@ export class Lane {
     else prepRenameat(sqe, AT_FDCWD, made, AT_FDCWD, target, RENAME_NOREPLACE)
   }
 
-  /** What the last step gives when all is done; else what failed: an errno, or the bytes of a write that came too short. */
+  /**
+   * `res` is that of the last step when all is done; otherwise that of the step that failed: an errno, or the
+   * bytes of a short write.
+   */
   readonly #onWritten = (res: number): void => {
     if (res !== (this.#isBeside ? 0 : this.#length)) {
       this.#hasLeftover = this.#isBeside
-      // What had the name before stays: two names of the source may be one in the target, which knows no case.
+      // After EEXIST the file in the way stays: two names of the source may be one in a case-insensitive
+      // target.
       this.#careful(res !== EEXIST)
       return
     }
@@ -270,7 +277,7 @@ export class Lane {
     try {
       finishFile(work, entry, this.#stat, targetOf(entry))
     } catch (error) {
-      // Nothing had its name before.
+      // Nothing had this name before, so only our copy is removed.
       unlink(bytesOf(targetOf(entry)))
         .catch(() => {})
         .then(() => this.#failed(error))
@@ -287,14 +294,14 @@ export class Lane {
     prepCloseDirect(sqe, this.#slot)
   }
 
-  /** The copy is over only when nothing is open any more. */
+  /** Counts the slot's file as work: the copy of the tree ends only when none is open any more. */
   #keepFile(): void {
     if (this.#hasFile) return
     this.#hasFile = true
     this.#share.work.begun()
   }
 
-  /** Closes the copy before: nothing is to take its place soon. */
+  /** Closes the copy before, because no other will take its place soon. */
   #free(onFreed: () => void): void {
     this.#hasFile = false
     this.#onFreed = onFreed
@@ -314,7 +321,7 @@ export class Lane {
   /**
    * Leaves the file to the careful way, which finds out what is wrong with it if something is.
    *
-   * @param isRetry - What has the copy's name, if anything, is what a broken chain has left.
+   * @param isRetry - A file under the copy's name, if there is one, was left by a broken chain.
    */
   #careful(isRetry: boolean): void {
     this.#isRetry = isRetry
@@ -344,7 +351,7 @@ export class Lane {
     return (res === EAGAIN || res === EINTR) && this.#repeats++ < MAX_REPEATS
   }
 
-  /** No entry is to blame. */
+  /** A failure of the ring, for which no entry is to blame, stops the copy. */
   #ringFailed(error: unknown): void {
     this.#share.work.stop(error)
     this.#end()
@@ -356,7 +363,7 @@ export class Lane {
   }
 
   #end(): void {
-    // Of a file that was only read: nothing is lost that could be told.
+    // The file was only read: an error of its close would lose nothing.
     if (this.#fd >= 0) closeNoted(this.#fd)
     this.#fd = -1
     this.#stat = NO_STAT

@@ -1,4 +1,5 @@
-// The lanes of one copy of a tree: how many there are, what they have for memory and files, which of them are idle.
+// The lanes of one copy of a tree: how many there are, their memory and registered files, and which of them
+// are idle.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { isAtLeast, probe } from '../config/index.js'
@@ -8,16 +9,16 @@ import type { Uring } from '../runtime/index.js'
 import { Lane, type LaneHost, type LaneShare, MOST_STEPS, PATH_BYTES, SMALL_BYTES } from './copy-tree-lane.js'
 import { workerBound } from './copy-tree-workers.js'
 
-/** Two ticks of the slowest clock that kernels are built with. */
+/** Two ticks of the slowest timer that kernels are built with. */
 const RELEASE_MS = 20
 
-/** Into so many parts the lanes are divided by what they wait for: one begins while the kernel has the others. */
+/** The lanes begin files in this many batches: one batch begins while the kernel works on the others. */
 const BATCHES = 4
 
 /** All lanes of a copy. */
 export class Lanes implements LaneHost {
   readonly #idle: Lane[]
-  /** Have done with their file. */
+  /** Lanes that have finished their file. */
   readonly #done: Lane[] = []
   readonly #batch: number
   readonly #share: LaneShare
@@ -52,7 +53,10 @@ export class Lanes implements LaneHost {
     }
   }
 
-  /** @internal Lanes begin some at a time: one system call for each would take longer than what it asks for. */
+  /**
+   * @internal Lanes begin files in batches: a system call for each would take longer than the work that it
+   *   asks for.
+   */
   done(lane: Lane): void {
     const done = this.#done
     done.push(lane)
@@ -77,13 +81,13 @@ export class Lanes implements LaneHost {
   idle(lane: Lane): void {
     this.#busy--
     this.#idle.push(lane)
-    // Those that are done wait for nobody else.
+    // No other lane is busy, so nothing else will complete the batch.
     if (this.#done.length > 0 && this.#done.length === this.#busy) this.#goOn()
   }
 
   /**
-   * To be called once, when all lanes are idle for good and before the rings are closed. Afterwards nothing has a copy open
-   * for writing, so that it can be run (ETXTBSY).
+   * To be called once, when all lanes are idle for good and before the rings are closed. Afterwards no copy
+   * is open for writing any more, so that it can be executed (no ETXTBSY).
    */
   async end(): Promise<void> {
     workerBound.end(this.#setWorkers)
@@ -92,8 +96,8 @@ export class Lanes implements LaneHost {
     } catch (error) {
       log(`the files of a copy are given up with its ring: ${(error as Error).message}`)
     }
-    // Registered files that were closed are let go by a thread of the kernel there: the call above waits for that thread, and
-    // the file is closed at its next tick.
+    // There, a kernel thread releases registered files that were closed: the call above waits for that
+    // thread, and the file is closed at its next tick.
     const { kernelVersion } = probe()
     if (kernelVersion !== null && !isAtLeast(kernelVersion, '6.4')) await delay(RELEASE_MS)
   }

@@ -1,4 +1,5 @@
-// Reads the directories of a tree, a few at a time, makes those of the target, and hands out what is in them.
+// Walks a tree: reads a few of its directories at a time, makes those of the target, and hands out the
+// entries.
 
 import type { Dirent } from 'node:fs'
 import { lstat, mkdir, readdir } from 'node:fs/promises'
@@ -19,9 +20,12 @@ import {
 } from './copy-tree-work.js'
 import { hasDefaultAcl } from './copy-xattrs.js'
 
-/** Directories that are read at a time: more do not make four threads faster. */
+/** Directories that are read at a time. More are not faster on the four threads of libuv's pool. */
 const WALKERS = 4
-/** Until everything in a directory is there, nobody else need write in it, and its own permissions may forbid it to us. */
+/**
+ * The mode of a directory that is being filled: nobody else need write in it, and its own permissions may
+ * forbid it to us.
+ */
 const PRIVATE = 0o700
 
 /** @internal */
@@ -29,7 +33,7 @@ export class TreeWalk {
   readonly #work: TreeWork
   readonly #files: FileQueue
   readonly #gate: Gate
-  /** Directories to be read; the last found comes first, so that there are few. */
+  /** Directories to be read. The one found last is read first, which keeps the list short. */
   readonly #found: Folder[] = []
   #walkers = 0
 
@@ -80,7 +84,7 @@ export class TreeWalk {
       const entry: Entry = { folder, name: dirent.name }
       const kind = kindOf(dirent)
       if (kind === null || (kind === 'symlink' && work.settings.dereference)) {
-        // Known only once it is looked at.
+        // Only a stat shows what it is.
         parts.push(() => this.#resolve(entry))
       } else this.#dispatch(entry, kind, files, parts)
     }
@@ -192,7 +196,7 @@ function isArchive({ settings: { preserved } }: TreeWork): boolean {
 async function makeDirectory(folder: Folder): Promise<boolean> {
   const { parent } = folder
   const path = bytesOf(folder.target)
-  // In one that is new, nothing has the name.
+  // In a new parent nothing has the name yet.
   if (parent === null || parent.existing === null) {
     await mkdir(path, { mode: PRIVATE })
     folder.hasAcl = parent?.hasAcl ?? false
@@ -207,13 +211,14 @@ async function makeDirectory(folder: Folder): Promise<boolean> {
     if (!(await lstat(path)).isDirectory()) throw error
     isNew = false
   }
-  // Also in a new one files are made whole: what it lies in is there for all to see.
+  // Even in a new directory files are renamed when they are complete, because others see the directory around
+  // it.
   folder.existing = new Set(isNew ? [] : await namesIn(folder.target))
   folder.hasAcl = hasDefaultAcl(folder.target)
   return isNew
 }
 
-/** The names in a directory, a character a byte. */
+/** The names in a directory, as latin1 text: one character for each byte. */
 export async function namesIn(latin1: string): Promise<string[]> {
   return readdir(bytesOf(latin1), { encoding: 'latin1' as BufferEncoding })
 }
@@ -223,8 +228,8 @@ async function entriesOf(latin1: string): Promise<Pick<Dirent, 'name' | keyof Ki
   try {
     return await readdir(path, { withFileTypes: true, encoding: 'latin1' as BufferEncoding })
   } catch (error) {
-    // Where the file system does not tell kinds along with names, Node asks for them one by one, and cannot put together
-    // a path of bytes and a name of text.
+    // Where the file system does not report kinds along with names, Node asks for them one by one, and cannot
+    // join a path of bytes with a name of text.
     if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_ARG_TYPE') throw error
   }
   const entries = []
@@ -258,7 +263,7 @@ const S_IFIFO = 0o010000
 const S_IFSOCK = 0o140000
 const S_IFMT = 0o170000
 
-/** What a file is, of its attributes. */
+/** The kind of a file, from its attributes. */
 export function kindOfStat(stat: FileStat): EntryKind {
   if (isRegular(stat)) return 'file'
   if (isDirectory(stat)) return 'directory'

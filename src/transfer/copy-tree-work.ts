@@ -1,5 +1,5 @@
-// The state of one copy of a tree: what was found, what is in progress, what has been counted, what went wrong. It knows
-// when all is done, and who is to stop when something failed.
+// The state of one copy of a tree: what was found, what is in progress, what has been counted, what went
+// wrong. It knows when everything is done, and tells the others to stop when something has failed.
 
 import { AbortError } from '../runtime/index.js'
 import type { CopyMethod } from './copy-job.js'
@@ -9,7 +9,9 @@ import type { CopySession } from './copy-session.js'
 import type { FileStat } from './copy-stat.js'
 import type { EntryChoice, EntryKind } from './copy-tree-filter.js'
 
-/** A directory in the tree. Paths have one character a byte, and no `/` at their end. */
+/**
+ * A directory in the tree. Paths are latin1 text (one character for each byte), without a `/` at their end.
+ */
 export interface Folder {
   readonly source: string
   readonly target: string
@@ -17,9 +19,11 @@ export interface Folder {
   readonly relative: string
   readonly stat: FileStat
   readonly parent: Folder | null
-  /** Names that the target has already; null when it was made here, and has none but ours. */
+  /** Names that the target has already; null within a new tree, which nobody else sees. */
   existing: ReadonlySet<string> | null
-  /** Permissions of new files do not follow from the umask: the directory has an ACL for them. */
+  /**
+   * The directory has a default ACL, from which new files take their permissions instead of from the umask.
+   */
   hasAcl: boolean
   /** Set when the target is there, or is being made. */
   made: Promise<void> | null
@@ -28,7 +32,7 @@ export interface Folder {
 /** One entry of a directory. */
 export interface Entry {
   readonly folder: Folder
-  /** A character a byte. */
+  /** As latin1 text: one character for each byte. */
   readonly name: string
 }
 
@@ -71,7 +75,9 @@ export class TreeWork {
     methods: { reflink: 0, 'copy-file-range': 0, ring: 0, node: 0 },
   }
   readonly errors: Error[] = []
-  /** Made directories, those of which before those in them; their attributes are set when nothing is written any more. */
+  /**
+   * Directories whose attributes are set when nothing is written any more, parents before what is in them.
+   */
   readonly folders: Folder[] = []
   /** Identity of the target's root; null while nothing is made. */
   target: string | null = null
@@ -117,7 +123,7 @@ export class TreeWork {
     if (this.#failure !== null) throw this.#failure.error
   }
 
-  /** Something was begun that `ended` will be said of. */
+  /** Something has begun, for which `ended` will be called. */
   begun(): void {
     this.#pending++
   }
@@ -184,7 +190,7 @@ export class TreeWork {
   }
 }
 
-/** What a path of bytes reads like. */
+/** The UTF-8 text of a path in latin1. */
 export function textOf(latin1: string): string {
   // Names are ASCII as a rule, which reads the same.
   for (let at = 0; at < latin1.length; at++) {

@@ -1,20 +1,30 @@
-// How many of the kernel's threads make the files of a tree at once. One that makes files in memory is never idle: more of
-// them only take the processors from each other and from the thread that submits. One that waits for a disk or a network
-// leaves them to others. So there are few at first, and more once files take long.
+// Bounds the kernel worker threads that make the files of a tree. A worker that makes files in memory is
+// never idle: more of them only take the processors from each other and from the thread that submits. A
+// worker that waits for a disk or a network leaves its processor to others. So there are few at first, and
+// more once files take long.
 
 import { availableParallelism } from 'node:os'
 
 const MOST_AT_FIRST = 8
 const MOST = 32
-/** A file takes a thread some 15 us in the page cache; one that a disk or a network is asked for, 500 and more. */
+/**
+ * A file takes a worker some 15 us in the page cache, and 500 us or more when it waits for a disk or a
+ * network.
+ */
 const SLOW_MILLISECONDS = 0.25
-/** Files for each thread between two judgements: enough that one turn of somebody else's on a processor weighs little. */
+/**
+ * Files for each worker between two decisions: enough that a time slice of another program on a processor
+ * weighs little.
+ */
 const FILES_EACH = 32
 
 /** Sets the bound on threads; 0 leaves it. @returns The bound before; 0 where it cannot be set. */
 export type SetBound = (bound: number) => number
 
-/** @internal The bound, which is one for all rings of a thread: during copies it follows them, afterwards it is as before. */
+/**
+ * @internal The bound on workers, which all rings of a thread share. Copies change it while they run;
+ *   afterwards it is as before.
+ */
 export class WorkerBound {
   readonly #atFirst: number
   readonly #now: () => number
@@ -39,7 +49,7 @@ export class WorkerBound {
     this.rest()
   }
 
-  /** The threads lack files: how long one takes cannot be told from how many there are. */
+  /** The workers lack files, so that their number says nothing about how long one takes: counts from here. */
   rest(): void {
     this.#files = 0
     this.#since = this.#now()
@@ -65,5 +75,5 @@ export class WorkerBound {
   }
 }
 
-/** Of this thread. One processor is left to those who submit. */
+/** The bound of this thread. One processor is left to those who submit. */
 export const workerBound = new WorkerBound(availableParallelism() - 1, () => performance.now())

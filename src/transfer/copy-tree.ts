@@ -33,8 +33,8 @@ export interface CopyTreeOptions extends CopyOptions {
   /** Copy what symlinks point to, instead of them. One that leads back to where it lies is an error. Default false. */
   readonly dereference?: boolean | undefined
   /**
-   * `'throw'` (the default): the first entry that cannot be copied ends the copy. `'collect'`: the others are copied, and
-   * the result has the errors. A full disk ends the copy either way.
+   * `'throw'` (the default): the first entry that cannot be copied ends the copy. `'collect'`: the others are
+   * copied, and the result has the errors. A full disk ends the copy either way.
    */
   readonly errors?: 'throw' | 'collect' | undefined
   /** Only find out what there is to copy. Default false. */
@@ -67,7 +67,7 @@ export interface CopyTreeResult {
   /** What could not be copied, with `errors: 'collect'`. */
   readonly errors: readonly Error[]
   readonly milliseconds: number
-  /** How the ring came to be; null when there is none, or none was needed. */
+  /** How the ring was set up; null when there is none, or none was needed. */
   readonly ring: RingReport | null
 }
 
@@ -83,7 +83,10 @@ const TREE_OPTION_NAMES = [
 ] as const
 
 const FILES_IN_FLIGHT = 64
-/** Why a second ring cannot be had where there is one: memory, descriptors, or leave that was taken in the meantime. */
+/**
+ * Why there can be no second ring where there is a first: memory, descriptors, or a permission that was
+ * withdrawn.
+ */
 const WITHOUT_LANES = new Set([
   'ENOMEM',
   'EMFILE',
@@ -99,10 +102,11 @@ const CAREFUL = 8
 const FOLDERS_IN_A_TURN = 256
 
 /**
- * Copies a directory. A target that is there already takes the tree in: what is in both is replaced, file by file.
+ * Copies a directory. An existing target is merged with the tree: what is in both is replaced, file by file.
  *
- * @returns What was copied. Rejects with SystemError with `path`; CopyError; AbortError. A new target is not there then,
- *   an old one has files of the source whole or as they were. Linux 5.17 for many files at once on the ring.
+ * @returns What was copied. Rejects with SystemError with `path`; CopyError; AbortError. Then a new target
+ *   does not exist, and each file of an existing one is either a complete copy or as it was. Linux 5.17 for
+ *   many files at once on the ring.
  * @throws TypeError, RangeError for bad arguments.
  */
 export async function copyTree(
@@ -205,7 +209,7 @@ async function copyRoot(work: TreeWork, source: string, stat: FileStat, target: 
     await copyInto(work, root)
     await staged.commit()
   } finally {
-    // Nothing after a commit.
+    // Does nothing after a commit.
     await staged.discard()
   }
 }
@@ -286,7 +290,9 @@ function loops(work: TreeWork, queue: FileQueue, links: LinkTable): () => void {
   }
 }
 
-/** Sets the attributes of directories, those within others first: what is made in one changes its times. */
+/**
+ * Sets the attributes of directories, inner ones first: whatever is made in a directory changes its times.
+ */
 async function finishFolders(work: TreeWork): Promise<void> {
   const { preserved } = work.settings
   let inTurn = 0

@@ -1,4 +1,5 @@
-// Whether a copy reads like its source: both are read once more, the copy from its disk where that can be had, and hashed.
+// Verifies a copy: reads the source and the copy again, the copy from its disk where possible, and compares
+// their hashes.
 
 import { createHash, getHashes } from 'node:crypto'
 import { invalidValue } from '../syscalls/argument-errors.js'
@@ -33,7 +34,7 @@ export async function verifyCopy(
   const { ring } = session
   const path = ring === null ? standardPath : ringPath(ring)
   await path.fsync(files.target)
-  // What is on the disk by now need not stay in memory, so that what is on the disk is read.
+  // The copy is on the disk now. Dropping it from the page cache has it read from there.
   if (ring !== null) await ring.fadvise(files.target, 0, 0, POSIX_FADV_DONTNEED).catch(() => {})
   // Both come to their end before anything is thrown: the descriptors are closed then.
   const outcomes = await Promise.allSettled([
@@ -67,7 +68,7 @@ async function hashFile(
     throwIfAborted()
     offset += count
     reading = path.read(fd, other, offset)
-    // Should hashing throw, nobody is left to hear of this read.
+    // If hashing throws, nobody awaits this read: its rejection must not go unhandled.
     reading.catch(() => {})
     hash.update(current.subarray(0, count))
     const swapped = current

@@ -13,14 +13,14 @@ const PERMISSION_BITS = 0o7777
 const OWNER_WRITES = 0o200
 const NOTHING = new Uint8Array(0)
 
-/** Attributes of this kind belong to the user, and are never left out in silence. */
+/** Attributes with this prefix belong to the user, and are never left out in silence. */
 const USER = 'user.'
 
 /**
- * Copies every attribute that may be copied. Those of the system that the target's file system or the caller's rights do
- * not allow stay behind, as with `cp -a`.
+ * Copies the extended attributes. Those of the system that the target's file system or the caller's rights do
+ * not allow are left out, as by `cp -a`.
  *
- * @param source - Paths, a character a byte.
+ * @param source - Path of the source as latin1 text, one character for each byte. So is `target`.
  * @param follows - The source may be named by a symlink, which is followed. The target's never is.
  * @throws SystemError `listxattr`, `getxattr` or `setxattr`.
  */
@@ -42,7 +42,7 @@ export function copyXattrs(source: string, target: string, follows: boolean): vo
       throw failure(value, 'getxattr', source)
     }
     let result = lsetxattr(to, key, value)
-    // Those of the user need permission to write, which a read-only copy gives nobody any more.
+    // A user attribute needs permission to write, which a read-only copy does not give any more.
     if (result === EACCES) result = whileWritable(to, () => lsetxattr(to, key, value))
     if (result >= 0) continue
     if ((result === EPERM || result === EOPNOTSUPP) && !name.startsWith(USER)) continue

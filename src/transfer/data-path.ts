@@ -7,7 +7,7 @@ import type { Uring } from '../runtime/index.js'
 import { kernelCopy } from '../syscalls/kernel-copy.js'
 import { madviseOffThread, pwriteOffThread } from '../syscalls/libc.js'
 
-/** Reads and writes at positions. Counts may be short; none is an error. */
+/** Reads and writes at positions. A short count is not an error. */
 export interface DataPath {
   readonly backend: 'io_uring' | 'node:fs'
   /**
@@ -68,7 +68,7 @@ export async function writeAll(
 ): Promise<void> {
   for (let done = 0; done < data.byteLength; ) {
     const count = await path.write(fd, done === 0 ? data : data.subarray(done), position + done)
-    // No file answers so; a loop would never end.
+    // No file should answer 0. Without this check the loop would never end.
     if (count === 0) throw systemError(-5, 'write', { hint: 'the kernel wrote nothing' })
     done += count
   }
@@ -95,7 +95,7 @@ const EFAULT = -14
 const PROBE_BYTES = 65536
 
 /**
- * Writes from memory that must not be loaded from here: a mapping of a file. The pages are fetched on a thread of
+ * Writes from a mapping of a file, which JavaScript must not load from. The pages are fetched on a thread of
  * libuv's pool.
  *
  * @returns The bytes written, which may be fewer.
@@ -113,7 +113,8 @@ export async function writeFromMapping(
   await madviseOffThread(start, address + length - start, MADV_POPULATE_READ)
   const count = await pwriteOffThread(fd, address, length, position)
   if (count > 0) return count
-  // Why, nobody can tell: the errno stayed on that thread. A copy that the kernel makes and a write of that do.
+  // The errno is not known here: it stayed on that thread. A copy that the kernel makes, and a write of that,
+  // show why.
   const bytes = Buffer.allocUnsafeSlow(Math.min(length, PROBE_BYTES))
   const copied = kernelCopy(address, addressOf(bytes), bytes.byteLength)
   if (copied <= 0) throw systemError(EFAULT, 'write')

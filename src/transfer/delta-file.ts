@@ -25,11 +25,11 @@ export type DeltaOptions = OutputWishes
 export interface DeltaResult extends WrittenOutput, DeltaCounts {}
 
 /**
- * Writes what changes the basis of `signature` into `newFile`, for `patchFile` and rdiff. All of the signature is held in
- * memory: some 50 bytes for each block.
+ * Writes what changes the basis of `signature` into `newFile`, for `patchFile` and rdiff. All of the
+ * signature is held in memory: some 50 bytes for each block.
  *
- * Rejects with TransferError `ERR_DELTA_FORMAT` for a broken signature, `ERR_BASIS_CHANGED` when a file shrank meanwhile,
- * `ERR_TARGET_IS_SOURCE`; SystemError; AbortError.
+ * Rejects with TransferError `ERR_DELTA_FORMAT` for a broken signature, `ERR_BASIS_CHANGED` when a file
+ * shrank meanwhile, `ERR_TARGET_IS_SOURCE`; SystemError; AbortError.
  *
  * @throws (rejects) TypeError, RangeError for bad options.
  */

@@ -1,5 +1,6 @@
-// A basis that is mapped into memory. JavaScript never loads from it: a file that is cut short under a load is SIGBUS,
-// which ends the process. Its addresses go to the kernel alone, which answers with a short count or EFAULT.
+// A basis that is mapped into memory. JavaScript never loads from it: if the file is cut short, a load raises
+// SIGBUS, which ends the process. Its addresses go to the kernel alone, which answers with a short count or
+// EFAULT.
 
 import { MAX_PINNED_WINDOW_BYTES, type PinOutcome, pinWindow } from '../config/index.js'
 import { type Address, addressOf, MappedRegion } from '../ring/index.js'
@@ -11,7 +12,7 @@ import type { BasisFile } from './basis-file.js'
 const PROT_READ = 1
 const MAP_SHARED = 1
 const MADV_DONTNEED = 4
-/** After that many bytes the pages are taken out of this process again; they stay in the page cache. */
+/** After this many bytes the pages are unmapped from this process again; they stay in the page cache. */
 const RELEASE_BYTES = 16 << 20
 
 /** A basis whose memory the kernel reads. Made by `openBasis`. */
@@ -44,7 +45,8 @@ export class MappedBasis {
   }
 
   /**
-   * Where `length` bytes at `offset` are, for an operation of the kernel's. Do not make a view of that memory.
+   * The address of `length` bytes at `offset`, for an operation of the kernel. Do not make a view of that
+   * memory.
    *
    * @throws TransferError `ERR_BASIS_RANGE` for a range past the end; Error `ERR_INVALID_STATE` when closed.
    */
@@ -76,7 +78,7 @@ export class MappedBasis {
     return bytes
   }
 
-  /** @internal There is nothing to be read by: the mapping is. */
+  /** @internal Does nothing: a mapping needs no data path. */
   readBy(): void {}
 
   /** @internal The kernel copies at once. */
@@ -103,8 +105,9 @@ export class MappedBasis {
   }
 
   /**
-   * Throws TransferError `ERR_BASIS_CHANGED` when the file has shrunk or was written to since it was opened. A page that
-   * was cut in its middle is zeros from there on, without any error: only this tells.
+   * Throws TransferError `ERR_BASIS_CHANGED` when the file has shrunk or was written to since it was opened.
+   * If the file was cut within a page, the rest of that page reads as zeros without any error: only this
+   * check shows it.
    */
   verify(): Promise<void> {
     return this.file.checkUnchanged()

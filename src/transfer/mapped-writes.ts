@@ -6,13 +6,13 @@ import type { Uring } from '../runtime/index.js'
 import { writeFromMapping } from './data-path.js'
 import type { MappedWrite } from './output-assembler.js'
 
-/** @internal Page faults are that thread's. */
+/** @internal The page faults happen on a thread of the pool. */
 export const writeByPool: MappedWrite = (basis, offset, fd, position, length) =>
   writeFromMapping(fd, basis.addressAt(offset, length), length, position)
 
 /**
- * @internal Through a ring that may be SQPOLL's: the pages are in memory until the CQE. Where they cannot be pinned the
- * batch goes without the ring.
+ * @internal Writes through a ring that may use SQPOLL. The pages stay pinned until the CQE. Where they cannot
+ *   be pinned, the pool writes the range.
  */
 export function pinnedWriter(uring: Uring): MappedWrite {
   return async (basis, offset, fd, position, length) => {

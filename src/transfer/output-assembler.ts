@@ -1,5 +1,5 @@
-// Puts an output together from literal bytes and ranges of a basis, in order, with several writes in flight. Where a
-// piece of the output goes is known when it is asked for, so pieces may be written in any order.
+// Puts an output together from literal bytes and ranges of a basis, in order, with several writes in flight.
+// The position of a piece is known when it is begun, so pieces may be written in any order.
 
 import type { Hash } from 'node:crypto'
 import type { Fd } from '../ring/index.js'
@@ -13,15 +13,16 @@ import { writeSparse } from './sparse-write.js'
 import { TransferError } from './transfer-errors.js'
 
 /**
- * Bytes of one piece. Not more: a file system with large folios (ext4 from 6.16 on) gets them for larger writes, and takes
- * three to nine times as long for a file in fresh memory (measured: 1 GiB in 0.3 s by 64 KiB, 0.9 to 2.7 s by 256 KiB).
+ * Bytes of one piece. Not more: a file system with large folios (ext4 from 6.16 on) uses them for larger
+ * writes, and then takes three to nine times as long for a file in fresh memory (measured: 1 GiB in 0.3 s by
+ * 64 KiB, 0.9 to 2.7 s by 256 KiB).
  */
 const PIECE_BYTES = 65536
 /** Ranges of this length are read straight into their piece, past the window of the basis. */
 const DIRECT_READ_BYTES = 65536
 /** Ranges of this length are copied inside the kernel, or written from the mapping. */
 const WHOLE_RANGE_BYTES = 262144
-/** What one write from a mapping is given. */
+/** Bytes of one write from a mapping. */
 const MAPPED_WRITE_BYTES = 1 << 20
 
 /** Writes a part of a mapped basis. Resolves to how much, which may be less. */
@@ -76,7 +77,7 @@ export class OutputAssembler {
   #written = 0
   #failure: { readonly error: unknown } | null = null
   #wake: () => void = nothing
-  /** The piece before has been hashed. */
+  /** Resolves when the piece before has been hashed. */
   #hashed: Promise<void> = Promise.resolve()
 
   constructor(options: AssemblerOptions) {
@@ -166,7 +167,7 @@ export class OutputAssembler {
     }
   }
 
-  /** Fills the next bytes of the piece. Waits only for the window: what is large is awaited with the piece. */
+  /** Reads the next bytes of the piece. Waits only for the window: large reads are awaited with the piece. */
   async #readPart(piece: Piece, offset: number, length: number): Promise<void> {
     const basis = this.#options.basis!
     const target = piece.bytes.subarray(piece.used, piece.used + length)
@@ -176,7 +177,7 @@ export class OutputAssembler {
       return
     }
     const reading = basis.readInto(target, offset)
-    // Looked at when the piece is complete; until then its failure is nobody's.
+    // Awaited when the piece is complete; until then a rejection must not go unhandled.
     reading.catch(nothing)
     piece.reads.push(reading)
   }
@@ -193,7 +194,7 @@ export class OutputAssembler {
           .run('alone', () => sharing.copy(from, to, count))
           .then(async (copied) => {
             this.#report(copied)
-            // The kernel would not, or could not go on: the ordinary way tells why, or does it.
+            // The kernel refused, or stopped early: the ordinary way shows why, or does the rest.
             if (copied < count) await this.#copyRange(from + copied, to + copied, count - copied)
           }),
       )
@@ -260,7 +261,7 @@ export class OutputAssembler {
     if (piece.used === PIECE_BYTES) this.#dispatch()
   }
 
-  /** Sends the piece on its way. */
+  /** Starts the work on the piece, which ends with its write. */
   #dispatch(): void {
     const piece = this.#piece
     if (piece === null) return

@@ -39,7 +39,7 @@ const EEXIST = -17
 const ELOOP = -40
 /** Symlinks that the kernel follows in a path. */
 const MAX_LINKS = 40
-/** What link(2) says of a file system that has none: vfat, some in user space. */
+/** Errors of link(2) on file systems without hard links: vfat, some in user space. */
 const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
 
 /** A path as text. */
@@ -52,11 +52,11 @@ export function pathOf(path: PathLike): string {
 
 /** @internal */
 export class OutputFile {
-  /** What the output is to be called. */
+  /** The path that the output gets at the end. */
   readonly target: string
-  /** What it is called until then. */
+  /** Its path until then. */
   readonly temporary: string
-  /** The same, a character a byte. */
+  /** The temporary path as latin1 text: one character for each byte. */
   readonly temporaryLatin1: string
   readonly fd: number
   readonly #handle: fs.promises.FileHandle
@@ -140,7 +140,8 @@ export class OutputFile {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EEXIST') throw taken()
       if (!NO_LINKS.has(code)) throw error
-      // What takes the name right now would be replaced: there is no other way.
+      // A file that takes the name right now would be replaced: without links there is no way to prevent
+      // that.
       if ((await lstat(this.target).catch(() => null)) !== null) throw taken()
       await rename(this.temporary, this.target)
       return
@@ -163,7 +164,7 @@ export class OutputFile {
   }
 }
 
-/** Has an error of a system call that names no file say which one it was. */
+/** Adds the path to an error of a system call that names no file. */
 export function named(error: unknown, path: string): unknown {
   if (!(error instanceof Error)) return error
   const { syscall, path: known } = error as NodeJS.ErrnoException
@@ -172,7 +173,7 @@ export function named(error: unknown, path: string): unknown {
   return Object.assign(error, { path })
 }
 
-/** Where a file of that path would be made: what symlinks lead to, also where that is not there. */
+/** Where a file of that path would be created: symlinks are followed, even to what does not exist. */
 async function resolvedTarget(path: string): Promise<string> {
   let name = path
   for (let links = 0; links <= MAX_LINKS; links++) {
@@ -195,7 +196,8 @@ async function checkTarget(target: string, old: fs.BigIntStats, sources: readonl
     if (old.dev !== BigInt(dev) || old.ino !== BigInt(ino)) continue
     throw new TransferError('ERR_TARGET_IS_SOURCE', `The output is the ${role} itself`, { path: target })
   }
-  // A rename needs no leave of the file that it replaces, but whoever made it read-only meant it.
+  // A rename needs no permission on the file that it replaces, but a read-only file is not meant to be
+  // replaced.
   await access(target, fs.constants.W_OK)
 }
 

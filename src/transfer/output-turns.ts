@@ -1,8 +1,9 @@
-// Who may write to the output now. A file's inode takes one writer at a time: of several threads of libuv's pool all but
-// one would stand there waiting, and the rest of the process has no others. A ring's writes to one file queue up in the
-// kernel without a thread for each, so they may be in flight together, but not beside a copy that the kernel makes.
+// Decides which write to the output may run now. A file's inode admits one writer at a time: of several
+// writes on libuv's pool, all but one would block their threads, and the rest of the process has no others. A
+// ring's writes to one file queue up in the kernel without a thread for each, so they may be in flight
+// together, but not beside a copy that the kernel makes.
 
-/** A write, of which several may be under way, or something that wants to be alone. */
+/** 'shared': a write, several of which may be in flight. 'alone': work that must be the only one. */
 export type TurnKind = 'shared' | 'alone'
 
 interface Waiter {

@@ -33,7 +33,7 @@ export interface PatchOptions extends ApplyWishes {
   readonly basis?: BasisStrategy | undefined
   /** What writes. Default: 'standard' for the basis 'mmap' and where there is no ring, else 'ring'. */
   readonly writer?: TransferWriter | undefined
-  /** Asked of a ring of its own, such as `{ sqpoll: true }`. Default: the thread's shared ring serves. */
+  /** Settings of a ring of its own, such as `{ sqpoll: true }`. Default: the thread's shared ring serves. */
   readonly config?: Partial<IoUringConfig> | undefined
 }
 
@@ -42,20 +42,20 @@ export interface PatchResult extends WrittenOutput, DeltaCounts {
   readonly basis: BasisReport
   /** What was decided and why. */
   readonly plan: TransferPlan
-  /** How the ring came to be; null where node:fs did the work. */
+  /** How the ring was set up; null where node:fs did the work. */
   readonly ring: RingReport | null
 }
 
 /**
- * Builds `output` from `basis` and the delta, beside it, and renames it into place when it is complete. Memory is
- * bounded, whatever the sizes. `delta` may be a pipe.
+ * Builds the output in a temporary file beside `output`, and renames that into place when it is complete.
+ * Memory is bounded, whatever the sizes. `delta` may be a pipe.
  *
- * Stricter than rdiff in one respect: what follows the end command of a delta is an error. A delta has no checksum of its
- * own; give `hash` and `expectedDigest` where it comes from far away.
+ * Stricter than rdiff in one respect: what follows the end command of a delta is an error. A delta has no
+ * checksum of its own; give `hash` and `expectedDigest` where it comes from far away.
  *
- * Rejects, with the old output as it was, with TransferError `ERR_DELTA_FORMAT` for a broken delta (the message says
- * where), `ERR_BASIS_RANGE` for a copy of what the basis does not have, `ERR_BASIS_CHANGED` when a file changed
- * meanwhile, and as `applyDelta`.
+ * Rejects, with the old output as it was, with TransferError `ERR_DELTA_FORMAT` for a broken delta (the
+ * message says where), `ERR_BASIS_RANGE` for a copy of what the basis does not have, `ERR_BASIS_CHANGED` when
+ * a file changed meanwhile, and as `applyDelta`.
  *
  * @throws (rejects) TypeError, RangeError for bad options.
  */

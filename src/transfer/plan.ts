@@ -22,7 +22,7 @@ export interface PlanOptions {
   readonly basis?: Basis | readonly Basis[] | null | undefined
   /** What writes. Default: what the basis was opened for, else 'ring'. */
   readonly writer?: TransferWriter | undefined
-  /** What is asked of the ring beside `forLargeFiles()`. A `mmapBasisActive` of true stays. */
+  /** Settings of the ring, in addition to `forLargeFiles()`. A `mmapBasisActive` of true is kept. */
   readonly config?: Partial<IoUringConfig> | undefined
 }
 
@@ -34,9 +34,12 @@ export interface TransferPlan {
   readonly mmapBasisActive: boolean
   /** For `buildRing` or `Uring.open`. */
   readonly config: Readonly<IoUringConfig>
-  /** What becomes of operations on mapped memory on the plan's ring. */
+  /** How the plan's ring treats operations on mapped memory. */
   readonly mappedBuffers: MappedBufferPolicy
-  /** What was asked for and is refused already. What the kernel refuses, the ring's report tells. */
+  /**
+   * Settings that are refused already, before a ring is opened. What the kernel refuses is in the ring's
+   * report.
+   */
   readonly refusals: readonly SqpollRefusal[]
   /** The decisions, one line each. */
   readonly reasons: readonly string[]
@@ -79,7 +82,8 @@ export function planTransfer(options: PlanOptions = {}): TransferPlan {
 
   const decision = decideSqpoll(complete, probe(), policyState())
   const refusals = decision.attempt || decision.refusal === null ? [] : [decision.refusal]
-  // Pinned pages are there. Others are left to a thread of the kernel, so that neither this one nor SQPOLL's waits.
+  // Pinned pages are resident. Operations on others go to a kernel worker thread, so that page faults hold up
+  // neither this thread nor SQPOLL's.
   const keepsSqpoll = decision.attempt && mmapBasisActive
   const mappedBuffers: MappedBufferPolicy = keepsSqpoll ? 'allow' : mmapBasisActive ? 'async' : 'copy'
   const reports = bases.map(({ report }) => report)

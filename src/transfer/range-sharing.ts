@@ -4,7 +4,7 @@
 import { type Address, addressOf, type Fd } from '../ring/index.js'
 import { copyFileRangeOffThread } from '../syscalls/libc.js'
 
-/** What one call is given: it keeps a thread of libuv's pool for that long. */
+/** Bytes of one call, which keeps a thread of libuv's pool busy for that long. */
 const CALL_BYTES = 1 << 25
 
 /** @internal */
@@ -41,7 +41,7 @@ export class RangeSharing {
       else this.#isPossible = false
     }
     this.#bytes += done
-    // Held until here: the kernel moves the two numbers on as long as it runs.
+    // Kept alive until here: the kernel advances the two offsets while it copies.
     holdUntilNow(offsets)
     return done
   }

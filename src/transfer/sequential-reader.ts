@@ -1,4 +1,4 @@
-// Reads a file from its start to its end, one chunk ahead of whoever takes the chunks. It also takes pipes.
+// Reads a file or a pipe from start to end, one chunk ahead of the consumer.
 
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
@@ -40,7 +40,7 @@ export class SequentialReader {
     this.#handle = handle
     this.#data = data
     this.#isRegular = stats.isFile()
-    // A read of a file ends by itself.
+    // Not needed for a file, whose reads always end.
     this.#signal = this.#isRegular ? undefined : signal
     this.size = this.#isRegular ? Number(stats.size) : 0
     this.dev = stats.dev
@@ -112,7 +112,8 @@ async function openToRead(path: string, signal: AbortSignal | undefined): Promis
   const { O_RDONLY, O_RDWR, O_NONBLOCK = 0 } = constants
   const isFifo = signal !== undefined && (await stat(path)).isFIFO()
   if (!isFifo) return open(path, O_RDONLY)
-  // That waits for a writer on a thread of libuv's pool, and nothing ends it but one: on abort it is this.
+  // This open waits on a thread of libuv's pool until there is a writer. So an abort opens the FIFO for
+  // writing.
   const wake = (): void => {
     open(path, O_RDWR | O_NONBLOCK)
       .then((writer) => writer.close())

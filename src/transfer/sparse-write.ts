@@ -9,7 +9,7 @@ const BLOCK_BYTES = 4096
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
 function isZero(bytes: Uint8Array): boolean {
-  // Most blocks that are not zeros are told by their ends.
+  // Most blocks that are not all zeros have another byte at an end.
   if (bytes[0] !== 0 || bytes[bytes.byteLength - 1] !== 0) return false
   return ZEROS.compare(bytes, 0, bytes.byteLength, 0, bytes.byteLength) === 0
 }

@@ -10,7 +10,7 @@ export type TransferErrorCode =
   | 'ERR_BASIS_CHANGED'
   /** The output would replace what it is made from. */
   | 'ERR_TARGET_IS_SOURCE'
-  /** The output is not what it was to be. */
+  /** The output does not have the expected digest. */
   | 'ERR_DIGEST_MISMATCH'
   /** The output is larger than was allowed. */
   | 'ERR_OUTPUT_TOO_LARGE'

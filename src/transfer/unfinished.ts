@@ -1,22 +1,23 @@
-// Files and trees that are being built under a name of their own: when the process exits in mid-work, they are removed.
+// Tracks files and trees that are being built under temporary names, and removes them when the process exits
+// in mid-work.
 
 import fs from 'node:fs'
 
-/** Paths, a character a byte. */
+/** Paths as latin1 text: one character for each byte. */
 const paths = new Set<string>()
 
 /** How long an exit waits for what is about to be made. */
 const LATE_MS = 50
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
-/** @param path - What is about to be made, a character a byte. */
+/** @param path - What is about to be made, as latin1 text: one character for each byte. */
 export function beginUnfinished(path: string): void {
-  // Added last, after the listener that takes the rings down: these write no more then.
+  // Added after the listener that tears down the rings, which write nothing more when this one runs.
   if (paths.size === 0) process.on('exit', removeAll)
   paths.add(path)
 }
 
-/** It has got its name, or is removed. @returns False when it was so before. */
+/** Forgets a path that has been renamed or removed. @returns False when it was not tracked. */
 export function endUnfinished(path: string): boolean {
   const was = paths.delete(path)
   if (was && paths.size === 0) process.off('exit', removeAll)

@@ -1,4 +1,4 @@
-// From the first byte to the rename: opens the output, has it filled, and commits it only when all of it is right.
+// Opens the output of a transfer, has it filled, and renames it into place only when all of it is right.
 
 import { createHash, getHashes } from 'node:crypto'
 import { defaultUring, type PathLike, type Uring } from '../runtime/index.js'
@@ -43,15 +43,15 @@ export interface TransferProgress {
   readonly bytesToRead: number
 }
 
-/** More wishes, of those who apply deltas. */
+/** Further options of functions that apply deltas. */
 export interface ApplyWishes extends OutputWishes {
   /** What writes the output. Default 'ring'. */
   readonly writer?: TransferWriter | undefined
   /** Leave holes where blocks of 4096 bytes are zeros. Default false. */
   readonly sparse?: boolean | undefined
   /**
-   * Let the kernel copy large matches by itself, off this thread (copy_file_range); file systems that can share the
-   * blocks. Not together with `hash` or `sparse`. Default true.
+   * Let the kernel copy large matches by itself, off this thread (copy_file_range): where a file system can,
+   * both files then share the blocks. Not together with `hash` or `sparse`. Default true.
    */
   readonly share?: boolean | undefined
   /** Hash the output on the way, by an algorithm of node:crypto; the result has the `digest`. */
@@ -62,7 +62,7 @@ export interface ApplyWishes extends OutputWishes {
   readonly maxOutputBytes?: number | undefined
 }
 
-/** What has become of an output. */
+/** What was written, and how. */
 export interface WrittenOutput {
   readonly bytesWritten: number
   /** Of those, bytes that the kernel has copied from the basis by itself. */
@@ -89,7 +89,7 @@ export const APPLY_WISHES = [
   'maxOutputBytes',
 ] as const
 
-/** @internal Throws for what no transfer can use. */
+/** @internal Throws for bad options. */
 export function checkWishes(wishes: ApplyWishes): void {
   const { signal, onProgress, durable, mode, depth, sparse, share, hash, expectedDigest, maxOutputBytes } =
     wishes
@@ -135,8 +135,8 @@ export interface OutputJob {
 }
 
 /**
- * @internal Has `produce` fill the output, then puts it in its place. Whatever goes wrong, the temporary file is removed
- * and the old target is as it was.
+ * @internal Has `produce` fill the output, then puts it in its place. Whatever goes wrong, the temporary file
+ *   is removed and the old target is as it was.
  */
 export async function writeOutput(
   job: OutputJob,

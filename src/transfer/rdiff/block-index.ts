@@ -1,16 +1,21 @@
-// The blocks of a signature, found by their rolling checksum. Everything is in typed arrays: a signature of a large file
-// has millions of blocks.
+// Finds the blocks of a signature by their rolling checksum. Everything is in typed arrays: the signature of
+// a large file has millions of blocks.
 
 import type { SignatureKind } from './format.js'
 import type { StrongHash } from './strong-sums.js'
 
-/** What spreads a sum over the table. */
+/** A multiplier that spreads the sums over the table. */
 const SPREAD = 0x9e37_79b1
 const MIN_TABLE_BITS = 10
 const MAX_FILTER_BITS = 25
-/** How many blocks with one hash are told apart when the index is built; beyond that, doubles may be kept. */
+/**
+ * How many blocks of one hash are compared when the index is built. Beyond that, duplicates may stay in it.
+ */
 const MAX_COMPARED = 64
-/** How many are looked at to find a block: a signature made for it could else take a look at all for every byte. */
+/**
+ * How many blocks of one hash a search visits. Without a bound, a crafted signature could have it visit every
+ * block for each byte of data.
+ */
 const MAX_VISITED = 4096
 
 /** @internal */
@@ -19,15 +24,15 @@ export class BlockIndex {
   readonly blockBytes: number
   readonly strongBytes: number
   readonly count: number
-  /** A bit for each group of sums: most sums of data that does not match stop here. */
+  /** A bit for each group of sums: it rules out most sums of data that does not match. */
   readonly filter: Int32Array
   /** `Math.imul(sum, 0x9e3779b1) >>> filterShift` is the number of the bit. */
   readonly filterShift: number
   readonly #weak: Int32Array
   readonly #strong: Uint8Array
-  /** By hash of the sum, the first block; 0 is none, others are numbers plus one. */
+  /** For each hash of a sum the first block, as its number plus one; 0 for none. */
   readonly #heads: Int32Array
-  /** By block, the next of the same hash. */
+  /** For each block the next one with the same hash, in the same form. */
   readonly #next: Int32Array
   readonly #shift: number
 
@@ -77,7 +82,7 @@ export class BlockIndex {
     const bit = spread >>> this.filterShift
     this.filter[bit >>> 5]! |= 1 << (bit & 31)
     const at = spread >>> this.#shift
-    // A later block of the same content would never be asked for: it gives way.
+    // A later block of the same content would never be found: it is taken out.
     let previous = -1
     let entry = this.#heads[at]!
     for (let compared = 0; entry !== 0 && compared < MAX_COMPARED; compared++) {

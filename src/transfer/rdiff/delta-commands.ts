@@ -90,7 +90,10 @@ export class DeltaCommands {
     this.#at += MAGIC_BYTES
   }
 
-  /** Gets the next chunk and puts what is left of this one, at most a command, in front. @returns Whether there was one. */
+  /**
+   * Gets the next chunk, and puts what is left of this one, at most a command, in front. @returns Whether
+   * there was one.
+   */
   async #more(): Promise<boolean> {
     // A copy: the memory of this chunk is read into again as soon as the next one is asked for.
     const rest = Buffer.from(this.#chunk.subarray(this.#at))

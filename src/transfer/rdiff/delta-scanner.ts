@@ -21,7 +21,7 @@ export class DeltaScanner {
   readonly #assembler: OutputAssembler
   readonly #roller: Roller
   readonly #bytes: Buffer<ArrayBuffer>
-  /** Data that matches nothing starts here, the window starts there, and the data ends at `#end`. */
+  /** Data without a match starts at `#missed`, the window at `#at`, and the data ends at `#end`. */
   #missed = 0
   #at = 0
   #end = 0

@@ -31,20 +31,23 @@ export const STRONG_BYTES: Readonly<Record<StrongSum, number>> = { blake2: 32, m
 /** Magic, bytes of a block, bytes of a strong checksum. */
 export const SIGNATURE_HEADER_BYTES = 12
 
-/** The largest block of which signatures are made and read here: one of them is held in memory. */
+/** The largest block size of signatures that are made and read here: one block is held in memory. */
 export const MAX_BLOCK_BYTES = 1 << 26
 
 /** The command that ends a delta. */
 export const END = 0x00
-/** Commands up to this one are followed by as many bytes of literal data. */
+/** Commands up to this one are followed by that many bytes of literal data. */
 export const LAST_SHORT_LITERAL = 0x40
-/** A length of 1, 2, 4 or 8 bytes, then as much literal data. */
+/** Four commands: a length of 1, 2, 4 or 8 bytes, then that many bytes of literal data. */
 export const FIRST_LITERAL = 0x41
-/** An offset of 1, 2, 4 or 8 bytes and a length of as many: four commands for each width of the offset. */
+/**
+ * Sixteen commands: an offset of 1, 2, 4 or 8 bytes, then a length of 1, 2, 4 or 8 bytes. Four commands for
+ * each width of the offset.
+ */
 export const FIRST_COPY = 0x45
 export const LAST_COPY = 0x54
 
-/** The error for a file that is not what it is taken for. */
+/** The error for a malformed delta or signature. */
 export function formatError(what: 'delta' | 'signature', problem: string, path?: string): TransferError {
   return new TransferError(
     'ERR_DELTA_FORMAT',

@@ -11,7 +11,7 @@ import {
   SEED_ADJUSTMENT,
 } from './rolling-sums.js'
 
-/** What spreads a sum over the filter of an index; see BlockIndex. */
+/** A multiplier that spreads the sums over the filter of an index; see BlockIndex. */
 const SPREAD = 0x9e37_79b1
 
 /** @internal */
@@ -21,7 +21,7 @@ export interface Roller {
   /** Puts the window over `length` bytes. */
   start(bytes: Uint8Array, at: number, length: number): void
   /**
-   * Rolls a window that starts at `at` on, until it starts at `stop` or its sum passes the filter.
+   * Rolls the window on from `at`, until it starts at `stop` or its sum passes the filter.
    *
    * @returns Where it starts.
    */

@@ -4,9 +4,9 @@
 const SEED = 1
 export const MULTIPLIER = 0x08104225
 export const INVERSE = 0x98f009ad | 0
-/** What a byte that leaves is increased by, because of the seed: (multiplier - 1) * seed. */
+/** Added to a byte that leaves the window, because of the seed: (multiplier - 1) * seed. */
 export const SEED_ADJUSTMENT = 0x08104224
-/** What every byte of a rollsum is increased by. */
+/** Added to every byte of a rollsum. */
 export const BYTE_OFFSET = 31
 
 const POWER2 = Math.imul(MULTIPLIER, MULTIPLIER)
