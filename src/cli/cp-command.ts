@@ -288,7 +288,7 @@ async function copyLink({ source, target }: Pair, given: Given): Promise<Done> {
   try {
     await rename(temporary, target)
   } catch (error) {
-    await unlink(temporary)
+    await unlink(temporary).catch(() => {})
     throw error
   }
   return { outcome, lines, errors: [] }
