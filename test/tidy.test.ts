@@ -90,4 +90,11 @@ test('every test file runs what it registers, all of it, through the harness', (
   if (complaints.length > 0) assert.unreachable(complaints.join('\n'))
 })
 
+test('no comment of the library is wider than 120 columns, which the formatter does not see to', () => {
+  const sources = files.filter(({ name }) => name.startsWith('src/') && name.endsWith('.ts'))
+  forEachLine(sources, (line) =>
+    /^ *(\/\/|\*|\/\*\*)/.test(line) && line.length > 120 ? `has ${line.length} columns` : null,
+  )
+})
+
 test.run()

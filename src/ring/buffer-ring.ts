@@ -66,8 +66,8 @@ export interface BufferRingOptions {
   /** How many buffers the kernel can have at a time: a power of two up to 32768. */
   readonly entries: number
   /**
-   * Map memory for `bufferCount` buffers of so many bytes, 4 GiB together at most, and provide them all. Without it, buffers
-   * come by `add`.
+   * Map memory for `bufferCount` buffers of this size, at most 4 GiB together, and provide them all. Default:
+   * they come by `add`.
    */
   readonly bufferBytes?: number | undefined
   /** Buffer ids go from 0 to one below this. Default: `entries`; more (up to 65536) only without `bufferBytes`. */
@@ -77,8 +77,9 @@ export interface BufferRingOptions {
   /** With `incremental`: a buffer with less room than this is not used further. Newer than Linux 6.18. */
   readonly minLeftBytes?: number | undefined
   /**
-   * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole ring alive
-   * in the kernel until `close`. For groups up to 2047, and not of a ring with IORING_SETUP_REGISTERED_FD_ONLY. Linux 6.4.
+   * Let the kernel allocate the queue, instead of pinning memory of this process. Its mapping keeps the whole
+   * ring alive in the kernel until `close`. For groups up to 2047; not on a ring with
+   * IORING_SETUP_REGISTERED_FD_ONLY. Linux 6.4.
    */
   readonly kernelMemory?: boolean | undefined
 }
@@ -237,9 +238,9 @@ export class BufferRing {
   /**
    * Registers a buffer group.
    *
-   * @throws TypeError, RangeError for bad options; Error `ERR_INVALID_STATE` for memory of the kernel of a ring that has no
-   *   descriptor; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in use), EINVAL (an option newer than
-   *   the kernel), ENOMEM.
+   * @throws TypeError, RangeError for bad options; Error `ERR_INVALID_STATE` for `kernelMemory` on a ring
+   *   without a descriptor; SystemError `mmap`, or `io_uring_register`: EEXIST (the group is in use), EINVAL (an
+   *   option newer than the kernel), ENOMEM.
    */
   static setup(ring: Ring, options: BufferRingOptions): BufferRing {
     const checked = check(options)
@@ -360,8 +361,8 @@ export class BufferRing {
    * @param cqeFlags - The CQE's `flags`.
    * @returns Where in the buffer those bytes start: 0, unless the group is incremental.
    * @throws TypeError for a CQE without a buffer; RangeError for a `res` that no CQE has; Error
-   *   `ERR_INVALID_STATE` for one whose buffer the kernel did not have, or (a bundle) with more bytes than the buffer has:
-   *   `forEachSlice` is for those.
+   *   `ERR_INVALID_STATE` when the kernel did not have that buffer, or when there are more bytes than fit into
+   *   it (a bundle, for which there is `forEachSlice`).
    */
   take(res: number, cqeFlags: number): number {
     const bid = this.#named(res, cqeFlags)

@@ -389,7 +389,10 @@ export class Driver {
     return slot
   }
 
-  /** For an operation that finds the driver closed: an error of its caller, unless the ring failed while it made room. */
+  /**
+   * Ends an operation that found the driver closed. That is the caller's error, unless the ring failed only now,
+   * while it made room: then the handler gets ECANCELED.
+   */
   #endedByFailure(wasClosed: boolean, onCqe: CqeHandler, syscall: string): Slot {
     if (wasClosed) throw this.closedError(syscall)
     callHandler(onCqe, ECANCELED, 0, false)

@@ -107,11 +107,11 @@ export class Submission {
     return this.#inFlight.outstanding + entries <= this.#inFlight.max && this.#hasEntries(entries)
   }
 
-  /** The same for the head of the line, which may need several entries. */
+  /** As `hasRoom`, for the head of the line, which may need several entries. */
   #hasRoomForHead(head: Slot, entries: number): boolean {
     if (this.hasRoom(entries)) return true
-    // What is in flight may wait for an operation behind this one, so that so much room never comes. It may exceed the bound
-    // then, which loses nothing.
+    // What is in flight may be waiting for an operation behind the head. Then enough room would never come, so
+    // the head may exceed the bound. The kernel keeps completions that do not fit.
     return entries > 1 && head.next !== null && this.hasCompletionRoom() && this.#hasEntries(entries)
   }
 

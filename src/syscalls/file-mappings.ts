@@ -25,7 +25,7 @@ const WORDS = FIRST_PLACE + MAX_FILE_MAPPINGS * PLACE_WORDS
 const PAGE = 4096
 /** Bounds each wait for the lock: a thread that is terminated while it holds the lock never releases it. */
 const MAX_SPINS = 10_000_000
-/** Longer than any change takes that is not interrupted. Every operation pays it when a thread was terminated in one. */
+/** Longer than any change takes. If a thread was terminated in the middle of one, every look takes this long. */
 const MAX_LOOKS = 10_000
 
 /** The same memory in this thread and in every worker that it starts later; see process-policy.ts. */
@@ -130,8 +130,8 @@ function store(place: number, first: number, end: number): void {
 /** Changes the list under the lock. */
 function changing(change: () => number): number {
   for (let spins = 0; Atomics.compareExchange(words, LOCK, 0, 1) !== 0 && spins < MAX_SPINS; spins++);
-  // It is odd already where a thread was terminated within its change, whose lock is taken over here: one more would say
-  // for ever after that a change is under way.
+  // The count is odd already when the lock is taken over from a thread that was terminated in the middle of its
+  // change. Adding one would leave it odd after this change, as if a change were always under way.
   const sequence = Atomics.load(words, SEQUENCE)
   Atomics.store(words, SEQUENCE, sequence + (sequence & 1 ? 2 : 1))
   try {

@@ -41,7 +41,8 @@ export function kernelCopy(from: Address, to: Address, length: number): number {
 /** @internal Slower, and allowed wherever a program runs at all. */
 export function copyThroughPipe(from: Address, to: Address, length: number): number {
   const ends = new Int32Array(2)
-  // Not blocking: a write of more than the pipe holds is to be short, for nobody else would ever read what it waits for.
+  // Non-blocking: a write of more than the pipe holds must be short. Nobody else reads from it, so it would wait
+  // for ever.
   const opened = pipe2(addressOf(ends), O_CLOEXEC | O_NONBLOCK)
   if (opened < 0) throw systemError(opened, 'pipe2')
   const [readEnd, writeEnd] = ends as unknown as [number, number]

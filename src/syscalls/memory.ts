@@ -174,8 +174,8 @@ function makeKnown(view: Uint8Array, address: Address): void {
  * suite `promises`).
  */
 export function knownAddressOf(memory: ArrayBuffer | ArrayBufferView, minBytes: number): Address {
-  // Whether a view has an element cannot be overridden, as its `length` can, and is false once the memory was transferred. The
-  // element is not loaded: the memory may be a mapping of a file that was cut short.
+  // Unlike `length`, the existence of an element cannot be overridden, and it ends when the memory is transferred.
+  // The element is not loaded: the memory may map a file that was truncated, and a load would raise SIGBUS.
   if (!(memory instanceof Uint8Array) || minBytes <= 0 || !(minBytes - 1 in memory)) return 0
   return viewAddresses.get(memory) ?? 0
 }

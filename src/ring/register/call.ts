@@ -179,8 +179,8 @@ export function words64(values: readonly bigint[]): Struct<'value'> {
 }
 
 /**
- * Throws for a ring whose memory cannot be mapped: where it has no descriptor, `Ring.fd` is an index, and the descriptor of
- * that number is some file of the process.
+ * Throws for a ring whose memory cannot be mapped. On a ring without a descriptor `Ring.fd` is an index, and
+ * the descriptor with that number is some other file of the process.
  */
 export function checkMappable(ring: Ring): void {
   if (ring.flags & IORING_SETUP_REGISTERED_FD_ONLY) {
