@@ -192,7 +192,9 @@ test(
         return seen.at(-1)
       },
     })
-    for (const method of ['readv', 'writev'] as const) await uring[method](file, list, { offset: 0 })
+    await uring.readv(file, list, { offset: 0 })
+    // Where no other test reads.
+    await uring.writev(file, list, { offset: 900 })
     assert.is(seen.length, 2)
     assert.is(seen[0]![31], 'x'.charCodeAt(0))
     assert.ok(new Uint8Array(buffer, 64).every((byte) => byte === 0))
