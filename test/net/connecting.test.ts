@@ -248,7 +248,8 @@ test('connect() gives up after timeoutMs', async () => {
       syscall: 'connect',
       message: `connect ETIMEDOUT 127.0.0.1:${port}`,
     })
-    assert.is(descriptorCount(), before)
+    // Fewer: a descriptor of the loader, or of a test before this one, may have been closed meanwhile.
+    assert.ok(descriptorCount() <= before)
   } finally {
     close()
   }

@@ -75,7 +75,7 @@ test('connect() refuses bad options, and opens nothing', async () => {
   ]
   const before = descriptorCount()
   for (const [options, code] of bad) await assert.rejects(connect(options as never), { code })
-  assert.is(descriptorCount(), before)
+  assert.ok(descriptorCount() <= before)
 })
 
 test('the methods of a connection refuse bad arguments and leave it as it was', async () => {
