@@ -107,12 +107,13 @@ export class Submission {
     return this.#inFlight.outstanding + entries <= this.#inFlight.max && this.#hasEntries(entries)
   }
 
-  /** As `hasRoom`, for the head of the line, which may need several entries. */
+  /** As `hasRoom`, for the head of the line, which may be a chain. */
   #hasRoomForHead(head: Slot, entries: number): boolean {
     if (this.hasRoom(entries)) return true
-    // What is in flight may be waiting for an operation behind the head. Then enough room would never come, so
-    // the head may exceed the bound. The kernel keeps completions that do not fit.
-    return entries > 1 && head.next !== null && this.hasCompletionRoom() && this.#hasEntries(entries)
+    // What is in flight may be waiting for an operation behind the chain. Then enough room would never come, so
+    // the chain may exceed the bound. The kernel keeps completions that do not fit.
+    const mayExceed = head.chain !== null && head.next !== null
+    return mayExceed && this.hasCompletionRoom() && this.#hasEntries(entries)
   }
 
   #hasEntries(entries: number): boolean {

