@@ -687,6 +687,7 @@ export class Ring {
    *   be kept.
    */
   close(visit: CqeVisitor = ignore): boolean {
+    if (typeof visit !== 'function') throw invalidType('visit', 'of type function', visit)
     if (this.#closed) return this.#hasLetGo
     cancelAll(this.#remains)
     this.#cq.forEach(visit)

@@ -227,6 +227,7 @@ test(
     const ring = Ring.open({ entries: 4 })
     queueNops(ring, 7, 8)
     ring.submit()
+    assert.throws(() => ring.close(5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
     const seen: number[] = []
     assert.is(
       ring.close((low) => seen.push(low)),
