@@ -62,7 +62,7 @@ import {
   CompletionQueue,
   type CqeVisitor,
 } from './completion-queue.js'
-import { splitMilliseconds } from './memory/times.js'
+import { splitMilliseconds } from './milliseconds.js'
 import {
   arrayOffset,
   mapRings,

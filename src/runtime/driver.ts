@@ -17,7 +17,7 @@ import {
   type Sqe,
   systemError,
 } from '../ring/index.js'
-import { splitMilliseconds } from '../ring/memory/times.js'
+import { splitMilliseconds } from '../ring/milliseconds.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
 import { close } from '../syscalls/libc.js'
 import { AbortError } from './abort-error.js'

@@ -3,6 +3,7 @@
 import { KERNEL_TIMESPEC } from '../../syscalls/abi/index.js'
 import { checkInteger, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { Struct } from '../../syscalls/struct.js'
+import { splitMilliseconds } from '../milliseconds.js'
 
 /** A time in the two parts that the kernel uses. */
 export interface SecondsAndNanoseconds {
@@ -21,13 +22,6 @@ export interface SecondsAndNanoseconds {
 export function timespec(time: number | SecondsAndNanoseconds): Struct<'tv_sec' | 'tv_nsec'> {
   const { sec, nsec } = typeof time === 'number' ? fromMilliseconds(time) : checked(time)
   return Struct.alloc(KERNEL_TIMESPEC).set('tv_sec', sec).set('tv_nsec', nsec)
-}
-
-/** Splits a number of milliseconds, which was checked, into what a timespec has. */
-export function splitMilliseconds(ms: number): Required<SecondsAndNanoseconds> {
-  const sec = Math.floor(ms / 1000)
-  // Rounding may not yield a whole second: the kernel refuses 1000000000 nanoseconds.
-  return { sec, nsec: Math.min(999_999_999, Math.round((ms - sec * 1000) * 1e6)) }
 }
 
 function fromMilliseconds(ms: number): Required<SecondsAndNanoseconds> {

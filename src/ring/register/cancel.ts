@@ -20,7 +20,7 @@ import {
 } from '../../syscalls/argument-errors.js'
 import type { Fd } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
-import { splitMilliseconds } from '../memory/times.js'
+import { splitMilliseconds } from '../milliseconds.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkRegister } from './call.js'
 

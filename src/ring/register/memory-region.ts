@@ -21,7 +21,7 @@ import {
 import { MappedRegion, NOT_A_FILE } from '../../syscalls/memory.js'
 import type { Address } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
-import { splitMilliseconds } from '../memory/times.js'
+import { splitMilliseconds } from '../milliseconds.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkMappable, checkRegister } from './call.js'
 

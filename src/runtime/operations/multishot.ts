@@ -30,7 +30,7 @@ import {
   type SocketAddress,
   type Sqe,
 } from '../../ring/index.js'
-import { splitMilliseconds } from '../../ring/memory/times.js'
+import { splitMilliseconds } from '../../ring/milliseconds.js'
 import {
   checkInteger,
   checkOptions,
