@@ -171,7 +171,11 @@ async function main(): Promise<void> {
   const broken = results.filter((result) => result.failed > 0)
   if (broken.length > 0) {
     console.log('\nFailed:')
-    for (const { name, problems } of broken) console.log(`  ${name}: ${problems.join('; ')}`)
+    for (const { name, problems, output } of broken) {
+      console.log(`  ${name}: ${problems.join('; ')}`)
+      // Those of a suite that a test has run, too.
+      for (const [, test] of output.matchAll(/# failed (.+)$/gm)) console.log(`    ${test}`)
+    }
   }
   const sum = (count: (result: FileResult) => number): number =>
     results.reduce((n, result) => n + count(result), 0)

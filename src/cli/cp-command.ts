@@ -77,18 +77,27 @@ interface Outcome {
 
 async function run(given: Given, surroundings: Surroundings): Promise<void> {
   const { write, warn, signal } = surroundings
-  const isRecursive = given.has('recursive') || given.has('archive')
   const options = copyOptions(given, signal)
   const sources = given.operands.slice(0, -1)
   const target = await targetOf(given.operands.at(-1)!, sources.length)
   const isQuiet = given.has('quiet') || given.has('json')
   const outcomes: Outcome[] = []
   const failures: Error[] = []
+  /** Targets of this run, but for directories, which are merged. */
+  const made = new Set<string>()
   for (const source of sources) {
     const display = new ProgressDisplay(basename(source), !isQuiet && !given.has('dry-run'))
     let lines: readonly string[] = []
     try {
-      const pair = await pairOf(source, target, isRecursive)
+      const pair = await pairOf(source, target, given)
+      if (made.has(pair.target)) {
+        throw new CopyError(
+          'ERR_COPY_KIND',
+          'The target was made a moment ago, of another source',
+          pair.target,
+        )
+      }
+      if (!pair.isDirectory) made.add(pair.target)
       const onProgress = ({ bytes, totalBytes, entries, totalEntries }: CopyProgress): void => {
         const note = pair.isDirectory ? `${entries} of ${totalEntries} entries` : ''
         display.show({ bytes, totalBytes, note })
@@ -170,10 +179,12 @@ async function targetOf(path: string, sources: number): Promise<Target> {
   return { path, isInto }
 }
 
-async function pairOf(source: string, { path, isInto }: Target, isRecursive: boolean): Promise<Pair> {
+async function pairOf(source: string, { path, isInto }: Target, given: Given): Promise<Pair> {
+  const isRecursive = given.has('recursive') || given.has('archive')
   const own = await lstat(source)
-  // As `cp -r` does: a symlink that is named is copied as one, and without -r what it points to.
-  const isSymlink = isRecursive && own.isSymbolicLink()
+  // As `cp -r` does: a symlink that is named is copied as one; without -r, or with -L, what it points to is.
+  const keepsLinks = isRecursive && !given.has('dereference')
+  const isSymlink = keepsLinks && own.isSymbolicLink()
   const seen = isSymlink ? own : await stat(source)
   if (seen.isDirectory() && !isRecursive) {
     throw new CopyError('ERR_COPY_KIND', 'The source is a directory, which -r copies', source)
@@ -219,11 +230,11 @@ async function copyRegular(
   given: Given,
   options: CopyOptions,
 ): Promise<Done> {
+  if (given.has('no-clobber') && (await isThere(target))) return leftOut(source, target)
   if (given.has('dry-run')) {
     const line = `'${source}' -> '${target}': ${sizeText(bytes)}`
     return { outcome: { source, target, bytes, dryRun: true }, lines: [line], errors: [] }
   }
-  if (given.has('no-clobber') && (await isThere(target))) return leftOut(source, target)
   const { ring, ...result } = await copyFile(source, target, options)
   const how = [result.method]
   if (result.directSource || result.directTarget) how.push('O_DIRECT' as CopyMethod)
@@ -276,10 +287,15 @@ async function copyDirectory(
 async function copyLink({ source, target }: Pair, given: Given): Promise<Done> {
   const outcome = { source, target, symlinks: 1 }
   const lines = [`'${source}' -> '${target}': a symlink`]
+  if (given.has('no-clobber') && (await isThere(target))) return leftOut(source, target)
+  const old = await lstat(target, { bigint: true }).catch(() => null)
+  const file = await stat(source, { bigint: true }).catch(() => null)
+  if (old !== null && file !== null && old.dev === file.dev && old.ino === file.ino) {
+    throw new CopyError('ERR_COPY_KIND', 'The target is what the symlink leads to', target)
+  }
   if (given.has('dry-run')) return { outcome: { ...outcome, dryRun: true }, lines, errors: [] }
   const content = await readlink(source)
   if (given.has('no-clobber')) {
-    if (await isThere(target)) return leftOut(source, target)
     await symlink(content, target)
     return { outcome, lines, errors: [] }
   }

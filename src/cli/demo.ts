@@ -23,11 +23,13 @@ export interface DemoOptions {
   /** The file to copy. Default: the running Node executable. */
   readonly source?: string | undefined
   readonly write: (line: string) => void
+  /** Ends it between two steps. */
+  readonly signal: AbortSignal
 }
 
-async function sha256(path: string): Promise<string> {
+async function sha256(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal })
   return hash.digest('hex')
 }
 
@@ -50,7 +52,8 @@ async function run(
   expected: string,
   options: DemoOptions,
 ): Promise<void> {
-  const { write } = options
+  const { write, signal } = options
+  signal.throwIfAborted()
   const target = join(folder, `${basename(source)}.copy`)
   write('')
   write(title)
@@ -69,7 +72,7 @@ async function run(
       `  how       ${result.reads} reads and ${result.writes} writes on registered buffers and files, ` +
         `${result.peakInFlight} in flight, ${result.enters} system calls`,
     )
-    const actual = await sha256(target)
+    const actual = await sha256(target, signal)
     if (actual !== expected)
       throw new Error(`The copy differs from its source: sha256 ${actual}, expected ${expected}`)
     write(`  verified  sha256 ${actual.slice(0, 16)}… equals the source's`)
@@ -81,18 +84,18 @@ async function run(
 
 /** Runs the demonstration. @throws whatever went wrong; nothing is left on disk. */
 export async function demo(options: DemoOptions): Promise<void> {
-  const { write } = options
+  const { write, signal } = options
   const source = options.source ?? process.execPath
   printDoctor(write)
   const folder = mkdtempSync(join(tmpdir(), 'uring-demo-'))
   try {
-    const expected = await sha256(source)
+    const expected = await sha256(source, signal)
     if (!availability().available) {
       write('')
       write(`No ring here (${availability().reason}): copying by node:fs instead`)
       const target = join(folder, 'copy')
       await copyFile(source, target, constants.COPYFILE_EXCL)
-      if ((await sha256(target)) !== expected) throw new Error('The copy differs from its source')
+      if ((await sha256(target, signal)) !== expected) throw new Error('The copy differs from its source')
       write('  verified  by sha256')
       return
     }

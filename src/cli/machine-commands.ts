@@ -25,7 +25,7 @@ export const demoCommand: Command = {
   summary:
     'Runs doctor, then copies FILE (by default the running Node) through a ring and verifies it, then again with SQPOLL asked for beside a mapped basis',
   options: {},
-  run(given, { write }) {
-    return demo({ source: given.operands[0], write })
+  run(given, { write, signal }) {
+    return demo({ source: given.operands[0], write, signal })
   },
 }

@@ -219,5 +219,9 @@ export function isPieces(
   value: unknown,
 ): value is Iterable<string | ArrayBufferView> | AsyncIterable<string | ArrayBufferView> {
   if (value === null || typeof value !== 'object' || ArrayBuffer.isView(value)) return false
-  return Symbol.asyncIterator in value || Symbol.iterator in value
+  const { [Symbol.asyncIterator]: asyncIterator, [Symbol.iterator]: iterator } = value as Record<
+    symbol,
+    unknown
+  >
+  return typeof asyncIterator === 'function' || typeof iterator === 'function'
 }

@@ -8,7 +8,7 @@ import { lseek } from '../syscalls/libc.js'
 import { call, callError } from './call.js'
 import { ringFor } from './ring-choice.js'
 
-const { O_DIRECT = 0 } = fs.constants
+const { O_DIRECT = 0, O_NONBLOCK = 0 } = fs.constants
 const SEEK_CUR = 1
 const EINTR = -4
 const ESPIPE = -29
@@ -222,6 +222,14 @@ export class Descriptor {
   get hasOffsets(): boolean {
     this.#hasOffsets ??= lseek(this.fd, 0, SEEK_CUR) !== ESPIPE
     return this.#hasOffsets
+  }
+
+  /**
+   * Whether operations that would have to wait end in EAGAIN: a pipe or terminal opened with O_NONBLOCK. The ring waits
+   * for those all the same.
+   */
+  get mustNotWait(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0 && !this.#hasPosition()
   }
 
   /** Records what the first transfer has shown. */

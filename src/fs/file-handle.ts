@@ -312,7 +312,7 @@ export class FileHandle extends EventEmitter {
     throwIfAborted(signal)
     const uring = ringFor('readFile')
     const { movesPosition } = descriptor
-    if (uring === null || movesPosition === false) {
+    if (uring === null || movesPosition === false || descriptor.mustNotWait) {
       return inDescriptorAsync(descriptor, () => this.#readPlainly(plain, abortSignal(signal)))
     }
     return inDescriptorAsync(descriptor, () =>
@@ -344,8 +344,9 @@ export class FileHandle extends EventEmitter {
     if (durable !== undefined) requireBoolean('options.durable', durable)
     if (!isPieces(data) && !ArrayBuffer.isView(data) && typeof data !== 'string')
       throw wrongData('data', data)
-    const plain = plainEncoding(encoding)
-    if (plain === null) Buffer.from('', encoding as BufferEncoding)
+    const plain = encoding ? plainEncoding(encoding) : undefined
+    // 'buffer' passes the earlier check, and means nothing to bytes.
+    if (plain === null && !ArrayBuffer.isView(data)) Buffer.from('', encoding as BufferEncoding)
     throwIfAborted(signal)
     await inDescriptorAsync(descriptor, async () => {
       await this.#writeAll(data, plain ?? 'utf8', abortSignal(signal))
@@ -510,7 +511,8 @@ export class FileHandle extends EventEmitter {
     const uring = ringFor('writeFile')
     // A file opened for appending is written at its end whatever the position.
     const appends = (descriptor.flags & fs.constants.O_APPEND) !== 0
-    if (uring !== null && !isPieces(data) && (appends || descriptor.movesPosition === true)) {
+    const onRing = uring !== null && !isPieces(data) && !descriptor.mustNotWait
+    if (onRing && (appends || descriptor.movesPosition === true)) {
       const bytes = ArrayBuffer.isView(data) ? viewBytes(data) : data
       const write = (): Promise<void> =>
         laneTask<WriteRequest, void>(writeLanes, {
@@ -563,7 +565,7 @@ function writeText(
   encoding: unknown,
 ): Promise<unknown> {
   if (typeof data !== 'string') throw wrongData('buffer', data)
-  if (encoding === 'hex' && data.length % 2 !== 0) {
+  if (String(encoding).toLowerCase() === 'hex' && data.length % 2 !== 0) {
     throw wrongValue('encoding', encoding, `is invalid for data of length ${data.length}`)
   }
   // An unknown encoding counts as UTF-8, as in Node.
@@ -651,7 +653,7 @@ function checkedOptions(options: unknown): GivenOptions {
   }
   refuseLimit(given)
   const { encoding, signal } = given
-  if (encoding !== 'buffer' && plainEncoding(encoding) === null) {
+  if (encoding && encoding !== 'buffer' && plainEncoding(encoding) === null) {
     throw wrongValue('encoding', encoding, 'is invalid encoding')
   }
   if (signal !== undefined && (signal === null || typeof signal !== 'object' || !('aborted' in signal))) {
@@ -661,6 +663,7 @@ function checkedOptions(options: unknown): GivenOptions {
 }
 
 function readEncoding(encoding: unknown): BufferEncoding | undefined {
+  if (!encoding) return undefined
   const plain = plainEncoding(encoding)
   // 'buffer' passes the earlier check. The decoder throws the error that Node gives for it.
   if (plain === null) new StringDecoder(encoding as BufferEncoding)

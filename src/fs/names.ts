@@ -186,6 +186,8 @@ export async function rm(path: PathLike, options?: RmOptions): Promise<void> {
 function isPlainRm(options: RmOptions | undefined): boolean {
   if (options === undefined) return true
   if (typeof options !== 'object' || options === null || Array.isArray(options)) return false
+  // Node refuses a member that is there and undefined.
+  if (Object.values(options).includes(undefined)) return false
   const { force = false, recursive = false, maxRetries = 0, retryDelay = 0 } = options
   if (typeof force !== 'boolean' || typeof recursive !== 'boolean') return false
   return isCount(maxRetries, 0xffff_ffff) && isCount(retryDelay, 0x7fff_ffff)

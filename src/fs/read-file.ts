@@ -1,5 +1,6 @@
 // readFile(), by path.
 
+import { constants } from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
 import {
@@ -32,6 +33,7 @@ export interface ReadFileOptions {
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
 }
 
+const { O_NONBLOCK = 0 } = constants
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['encoding', 'flag', 'signal', 'direct', 'resolve'])
 const NONE: ReadFileOptions = {}
 
@@ -63,7 +65,12 @@ export function readFile(
   options?: ReadFileOptions | BufferEncoding | null,
 ): Promise<string | Buffer>
 export function readFile(path: unknown, options?: unknown): Promise<string | Buffer> {
-  return readWhole(path, options, null)
+  try {
+    return readWhole(path, options, null)
+  } catch (error) {
+    // A getter of the options has thrown it.
+    return Promise.reject(error)
+  }
 }
 
 /**
@@ -114,6 +121,7 @@ function start(
     const plainly = { encoding, flag: flags, signal } as { encoding: BufferEncoding }
     return inTurns(signal, () => nodeFs.readFile(path, plainly))
   }
+  if (flags & O_NONBLOCK) return throughHandle(path, flags, bits, { encoding, signal })
   if (direct) return readDirectly({ uring, path, flags, mode: 0o666, resolveBits: bits, signal, encoding })
   const promise = new Promise<never>(takeResolvers)
   const request: ReadRequest = {
@@ -134,6 +142,21 @@ function start(
   if (signal === undefined) readLanes.start(request)
   else readLanes.startWithSignal(request, signal)
   return promise
+}
+
+/** A file that must not be waited for; whether it could have to be shows once it is open. */
+async function throughHandle(
+  path: string | Buffer,
+  flags: number,
+  resolve: number,
+  options: ReadFileOptions,
+): Promise<string | Buffer> {
+  const handle = await open(path, flags, 0o666, { resolve })
+  try {
+    return await handle.readFile(options)
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Rejects with the error that `open` has for a `resolve` which cannot be enforced here. */

@@ -89,6 +89,9 @@ class Transfer {
     if (this.position !== -1 && !descriptor.hasOffsets) {
       this.#holdsPosition = false
       this.#end(null, callError(this.uring!, ESPIPE, syscallOf(this.kind)))
+    } else if (this.position === -1 && descriptor.mustNotWait) {
+      this.#holdsPosition = false
+      this.#leaveToNode()
     } else if (this.position !== -1) {
       this.#holdsPosition = false
       this.#submit()

@@ -1,5 +1,6 @@
 // writeFile() and appendFile(), by path.
 
+import { constants } from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
 import {
@@ -42,6 +43,7 @@ export interface WriteFileOptions {
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
 }
 
+const { O_NONBLOCK = 0 } = constants
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'encoding',
   'mode',
@@ -85,6 +87,15 @@ export function appendFile(
 }
 
 function write(path: unknown, data: unknown, options: unknown, flag: 'w' | 'a'): Promise<void> {
+  try {
+    return startOrLeave(path, data, options, flag)
+  } catch (error) {
+    // A getter of the options has thrown it.
+    return Promise.reject(error)
+  }
+}
+
+function startOrLeave(path: unknown, data: unknown, options: unknown, flag: 'w' | 'a'): Promise<void> {
   const given = givenOptions(options, KNOWN_OPTIONS, NONE)
   const plain = plainPath(path)
   if (plain !== null && given !== null) {
@@ -135,7 +146,9 @@ function start(
   if (flush) durability = 'fsync'
   else if (durable) durability = 'fdatasync'
   const uring = ringFor('writeFile')
-  if (uring === null || direct || isPieces(data) || (bits !== 0 && ringFor('openResolving') === null)) {
+  // Whether a file that is not to be waited for could have to be shows once it is open.
+  const inParts = direct || isPieces(data) || (flags & O_NONBLOCK) !== 0
+  if (uring === null || inParts || (bits !== 0 && ringFor('openResolving') === null)) {
     const dataBytes = ArrayBuffer.isView(data) ? data.byteLength : -1
     const steps = { path, fd: -1, flags, mode, resolveBits: bits, signal, encoding, durability, dataBytes }
     if (uring !== null && direct) return writeDirectly({ ...steps, uring, data })

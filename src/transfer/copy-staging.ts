@@ -34,13 +34,14 @@ export class StagedTree {
   /** Makes the directory. @throws SystemError `mkdir` with the target's path. */
   static async make(target: string): Promise<StagedTree> {
     const temporary = temporaryBeside(target)
+    beginUnfinished(temporary)
     try {
       await mkdir(Buffer.from(temporary, 'latin1'), { mode: PRIVATE })
     } catch (error) {
+      endUnfinished(temporary)
       const { errno = 0 } = error as NodeJS.ErrnoException
       throw systemError(errno, 'mkdir', { path: Buffer.from(target, 'latin1').toString() })
     }
-    beginUnfinished(temporary)
     return new StagedTree(target, temporary)
   }
 

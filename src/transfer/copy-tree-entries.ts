@@ -13,6 +13,7 @@ import { temporaryBeside } from './copy-staging.js'
 import { type FileStat, identityOf, isDirectory, isRegular, statFd, statIfPresent } from './copy-stat.js'
 import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './copy-tree-work.js'
 import { verifyCopy } from './copy-verify.js'
+import { TransferError } from './transfer-errors.js'
 import { beginUnfinished, endUnfinished } from './unfinished.js'
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK = 0, O_NOFOLLOW = 0, S_IFMT, W_OK } = fs.constants
@@ -217,11 +218,22 @@ export function notTheFile(entry: Entry): CopyError {
   return new CopyError('ERR_COPY_SOURCE_CHANGED', 'The source is another kind of file by now', path)
 }
 
+/** Refuses to replace the file that the symlink `source` leads to by a copy of the symlink. */
+async function refuseOwnTarget(source: Buffer, target: string): Promise<void> {
+  const old = await statIfPresent(bytesOf(target), false)
+  if (old === null) return
+  const file = await statIfPresent(source, true).catch(() => null)
+  if (file === null || identityOf(file) !== identityOf(old)) return
+  const text = 'The target is what the symlink leads to'
+  throw new TransferError('ERR_TARGET_IS_SOURCE', text, { path: textOf(target) })
+}
+
 /** Copies a symlink as it is. */
 export async function copySymlink(work: TreeWork, entry: Entry): Promise<void> {
   const source = bytesOf(sourceOf(entry))
   const content = await readlink(source, { encoding: 'buffer' })
   const stat = await statIfPresent(source, false)
+  if (entry.folder.existing !== null) await refuseOwnTarget(source, targetOf(entry))
   const isNew = await place(work, entry, async (path) => {
     await symlink(content as unknown as string, bytesOf(path))
     const { preserved } = work.settings

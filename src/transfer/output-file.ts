@@ -65,8 +65,7 @@ export class OutputFile {
   private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
     this.target = target
     this.temporary = temporary
-    this.temporaryLatin1 = Buffer.from(temporary).toString('latin1')
-    beginUnfinished(this.temporaryLatin1)
+    this.temporaryLatin1 = latin1Of(temporary)
     this.#handle = handle
     this.fd = handle.fd
   }
@@ -86,11 +85,12 @@ export class OutputFile {
     if (old !== null) await checkTarget(target, old, options.sources ?? [])
     const mode = options.mode ?? (old === null ? null : Number(old.mode) & PERMISSION_BITS)
     const temporary = join(dirname(target), temporaryName(target))
-    const handle = await open(
-      temporary,
-      'wx',
-      mode === null ? (options.newMode ?? DEFAULT_MODE) : mode & 0o600,
-    )
+    const firstMode = mode === null ? (options.newMode ?? DEFAULT_MODE) : mode & 0o600
+    beginUnfinished(latin1Of(temporary))
+    const handle = await open(temporary, 'wx', firstMode).catch((error: NodeJS.ErrnoException) => {
+      endUnfinished(latin1Of(temporary))
+      throw systemError(error.errno ?? 0, 'open', { path: target })
+    })
     const output = new OutputFile(target, temporary, handle)
     try {
       if (mode !== null) await adopt(handle, old, mode)
@@ -220,6 +220,10 @@ async function adopt(
     }
   }
   await handle.chmod(mode)
+}
+
+function latin1Of(path: string): string {
+  return Buffer.from(path).toString('latin1')
 }
 
 function temporaryName(target: string): string {

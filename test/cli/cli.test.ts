@@ -5,7 +5,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Diagnosis } from '../../src/cli/doctor.js'
 import { assert, needs, test } from '../harness.js'
-import { inFolder, MAIN, uring, uringOnTerminal } from './program.js'
+import { inFolder, MAIN, uring, uringKilled, uringOnTerminal } from './program.js'
 
 test('uring without a command, or with --help, prints the usage', () => {
   for (const args of [[], ['--help'], ['-h']]) {
@@ -117,6 +117,16 @@ test('uring demo of a file that is not there is one line, exit code 1', () => {
   assert.is(code, 1)
   assert.match(err, /^uring: ENOENT: no such file or directory[^\n]*\n$/)
 })
+
+test('uring demo that is interrupted leaves nothing', () =>
+  inFolder(async (folder) => {
+    const made = (): boolean => readdirSync(folder).some((name) => name.startsWith('uring-demo-'))
+    for (const env of [{}, { URING_DISABLE: '1' }]) {
+      const { code, err } = await uringKilled(['demo'], 'SIGINT', made, { ...env, TMPDIR: folder })
+      assert.is(code, 130, err)
+      assert.is(made(), false)
+    }
+  }))
 
 test('uring demo works without a ring', () =>
   inFolder((folder) => {

@@ -205,6 +205,59 @@ test('uring cp -r that is interrupted leaves no new tree', () =>
     }
   }))
 
+test('uring cp -r of a symlink does not replace the file that it leads to', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    fs.mkdirSync(at('farm'))
+    fs.mkdirSync(at('real'))
+    fs.writeFileSync(at('real/file'), 'keep')
+    fs.symlinkSync('../real/file', at('farm/file'))
+    for (const env of ENVIRONMENTS) {
+      for (const operands of [
+        [at('farm/file'), at('real/file')],
+        [`${at('farm')}/.`, at('real')],
+      ]) {
+        const { code, err } = uring(['cp', '-r', ...operands], env)
+        assert.is(code, 1)
+        assert.match(err, /The target is what the symlink leads to/)
+        assert.is(fs.readFileSync(at('real/file'), 'utf8'), 'keep')
+      }
+    }
+  }))
+
+test('uring cp does not overwrite what it has just made', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    for (const name of ['one', 'two', 'into']) fs.mkdirSync(at(name))
+    fs.writeFileSync(at('one/file'), 'first')
+    fs.writeFileSync(at('two/file'), 'second')
+    const { code, err } = uring(['cp', at('one/file'), at('two/file'), at('into')])
+    assert.is(code, 1)
+    assert.match(err, /was made a moment ago, of another source/)
+    assert.is(fs.readFileSync(at('into/file'), 'utf8'), 'first')
+  }))
+
+test('uring cp -rL of a symlink copies what it leads to', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    fs.mkdirSync(at('tree'))
+    fs.writeFileSync(at('tree/file'), 'data')
+    fs.symlinkSync('tree', at('link'))
+    assert.is(uring(['cp', '-rL', at('link'), at('copy')]).code, 0)
+    assert.ok(fs.lstatSync(at('copy')).isDirectory())
+    assert.is(fs.readFileSync(at('copy/file'), 'utf8'), 'data')
+  }))
+
+test('uring cp --dry-run -n tells what is left out', () =>
+  inFolder((folder) => {
+    const at = (name: string): string => join(folder, name)
+    fs.writeFileSync(at('source'), 'data')
+    fs.writeFileSync(at('target'), 'old')
+    const { code, out } = uring(['cp', '--dry-run', '-n', at('source'), at('target')])
+    assert.is(code, 0)
+    assert.match(out, /left out, it is there/)
+  }))
+
 test('uring cp -r DIR/.. copies into the target', () =>
   inFolder((folder) => {
     fs.mkdirSync(join(folder, 'from/below'), { recursive: true })

@@ -396,6 +396,39 @@ test('a place in a pipe is refused, as Node refuses it', async () => {
 })
 
 test(
+  'operations on a pipe opened with O_NONBLOCK do not wait',
+  needs({ command: 'mkfifo' }, async () => {
+    const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR } = nodeSync.constants
+    const path = makeFifo('unwilling')
+    const full = Buffer.alloc(1_048_576)
+    const handle = await open(path, O_RDWR | O_APPEND | O_NONBLOCK)
+    try {
+      for (const call of [
+        () => handle.read(Buffer.alloc(1)),
+        () => handle.readv([Buffer.alloc(1)]),
+        () => handle.readFile(),
+        () => readFile(path, { flag: O_RDONLY | O_NONBLOCK }),
+        () => readFile(path, { flag: O_RDONLY | O_NONBLOCK, encoding: 'utf8' }),
+      ]) {
+        assert.is((await errorOf(call())).code, 'EAGAIN', String(call))
+      }
+      assert.is((await errorOf(handle.writeFile(full))).code, 'EAGAIN')
+      for (const call of [
+        () => handle.write(full),
+        () => handle.writev([full]),
+        () => handle.appendFile('x'),
+        () => writeFile(path, 'x', { flag: O_RDWR | O_NONBLOCK }),
+      ]) {
+        assert.is((await errorOf(call())).code, 'EAGAIN', String(call))
+      }
+      assert.is((await handle.read(Buffer.alloc(5))).bytesRead, 5)
+    } finally {
+      await handle.close()
+    }
+  }),
+)
+
+test(
   'readv() keeps the memory it reads into, whatever becomes of the array',
   needs({ ring: true, command: 'mkfifo' }, async () => {
     // In a process of its own: without the memory it would be the end of this one.

@@ -249,6 +249,34 @@ test('open() with resolve is refused where there is no openat2', async () => {
   }
 })
 
+test('an undefined member of the options of rm() is refused, and data that is none leaves the file as it was', async () => {
+  const file = scratch('to stay')
+  nodeSync.writeFileSync(file, 'x')
+  for (const name of ['force', 'recursive', 'maxRetries', 'retryDelay']) {
+    const options = { [name]: undefined } as object
+    const outcomes: string[] = []
+    for (const remove of [nodeSync.promises.rm, rm]) {
+      nodeSync.writeFileSync(file, 'x')
+      outcomes.push(
+        await remove(file, options).then(
+          () => 'removed',
+          (error) => error.code,
+        ),
+      )
+    }
+    assert.is(outcomes[1], outcomes[0], name)
+  }
+  nodeSync.writeFileSync(file, 'x')
+  for (const none of [
+    { [Symbol.iterator]: undefined },
+    { [Symbol.iterator]: 5 },
+    { [Symbol.asyncIterator]: null },
+  ]) {
+    assert.is((await errorOf(writeFile(file, none as never))).code, 'ERR_INVALID_ARG_TYPE')
+    assert.is(nodeSync.readFileSync(file, 'utf8'), 'x')
+  }
+})
+
 test('a limit on paths, and durability, are refused where they cannot be kept', async () => {
   const beneath = { resolve: 'beneath' } as object
   const durable = { durable: true } as object

@@ -213,6 +213,44 @@ test('arguments of a FileHandle’s methods are refused as Node refuses them', a
   await onHandle('read into nothing', (handle) => handle.read(Buffer.alloc(0), 0, 1))
 })
 
+test('encodings of a FileHandle’s methods end as in Node', async () => {
+  const encodings: readonly unknown[] = ['', 0, false, null, undefined, 'buffer', 'HEX', 'Latin1', 'none', 5]
+  const calls: readonly ((handle: Anything, encoding: unknown) => Promise<unknown>)[] = [
+    (handle, encoding) => handle.readFile({ encoding }),
+    (handle, encoding) => handle.readFile(encoding),
+    (handle, encoding) => handle.writeFile('414', { encoding }),
+    (handle, encoding) => handle.writeFile(Buffer.from('414'), { encoding }),
+    (handle, encoding) => handle.appendFile(Buffer.from('414'), encoding),
+    (handle, encoding) => handle.write('414', 0, encoding),
+  ]
+  for (const encoding of encodings) {
+    for (const call of calls) {
+      const ends: unknown[] = []
+      for (const fs of [nodeFs, uringFs]) {
+        nodeSync.writeFileSync(FILE, 'content')
+        const handle = await (fs as Anything).open(FILE, 'r+')
+        const answer = await call(handle, encoding).catch((error) => String(error.code))
+        await handle.close()
+        ends.push([answer, nodeSync.readFileSync(FILE, 'latin1')])
+      }
+      assert.equal(ends[1], ends[0], `${call} with ${String(encoding)}`)
+    }
+  }
+})
+
+test('options whose getter throws reject', async () => {
+  const error = new Error('from the getter')
+  const options: Anything = {
+    get encoding() {
+      throw error
+    },
+  }
+  const { appendFile, readFile, writeFile } = uringFs
+  assert.is(await errorOf(readFile(FILE, options)), error)
+  assert.is(await errorOf(writeFile(FILE, 'x', options)), error)
+  assert.is(await errorOf(appendFile(FILE, 'x', options)), error)
+})
+
 test('the options that Node does not have are checked too', async () => {
   const refused = async (promise: Promise<unknown>, code: string): Promise<void> => {
     assert.is((await errorOf(promise))['code'], code)
