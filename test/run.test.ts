@@ -99,6 +99,7 @@ test('run.ts fails on every way in which a file can go wrong', () => {
   }
   for (const [name, pattern] of Object.entries(expected))
     assert.match(failureOf(outcome, name), pattern, name)
+  assert.ok(outcome.lines.some((line) => line.startsWith('    bad: ')))
   // Passed: one in assertion, exits3, quiet and handle each.
   assert.is(outcome.last, '4 passed, 13 failed, 0 skipped')
 })
