@@ -214,6 +214,7 @@ test('arguments of a FileHandle’s methods are refused as Node refuses them', a
 })
 
 test('encodings of a FileHandle’s methods end as in Node', async () => {
+  const file = scratch('encoded')
   const encodings: readonly unknown[] = ['', 0, false, null, undefined, 'buffer', 'HEX', 'Latin1', 'none', 5]
   const calls: readonly ((handle: Anything, encoding: unknown) => Promise<unknown>)[] = [
     (handle, encoding) => handle.readFile({ encoding }),
@@ -227,11 +228,11 @@ test('encodings of a FileHandle’s methods end as in Node', async () => {
     for (const call of calls) {
       const ends: unknown[] = []
       for (const fs of [nodeFs, uringFs]) {
-        nodeSync.writeFileSync(FILE, 'content')
-        const handle = await (fs as Anything).open(FILE, 'r+')
+        nodeSync.writeFileSync(file, 'content')
+        const handle = await (fs as Anything).open(file, 'r+')
         const answer = await call(handle, encoding).catch((error) => String(error.code))
         await handle.close()
-        ends.push([answer, nodeSync.readFileSync(FILE, 'latin1')])
+        ends.push([answer, nodeSync.readFileSync(file, 'latin1')])
       }
       assert.equal(ends[1], ends[0], `${call} with ${String(encoding)}`)
     }
