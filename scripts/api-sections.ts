@@ -146,4 +146,13 @@ export const titles: Readonly<Record<string, string>> = {
   'config/memory-retry.ts': 'Waiting for memory',
   'fs/delegated.ts': "Node's own functions",
   'fs/names.ts': 'Names and directories',
+  'transfer/copy/attributes.ts': 'What a copy takes over',
+  'transfer/copy/errors.ts': 'Errors of copies',
+  'transfer/copy/file.ts': 'Copying a file',
+  'transfer/copy/job.ts': 'Methods of copying',
+  'transfer/copy/options.ts': 'Options of copies',
+  'transfer/copy/progress.ts': 'Progress of copies',
+  'transfer/copy/tree.ts': 'Copying a tree',
+  'transfer/copy/tree-filter.ts': 'Choosing what of a tree is copied',
+  'transfer/rdiff/format.ts': 'Formats of signatures',
 }

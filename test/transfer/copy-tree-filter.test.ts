@@ -1,6 +1,6 @@
 // Globs, and what they pick.
 
-import { entryChoice } from '../../src/transfer/copy-tree-filter.js'
+import { entryChoice } from '../../src/transfer/copy/tree-filter.js'
 import { assert, test } from '../harness.js'
 
 function picks(glob: string, path: string): boolean {

@@ -1,6 +1,6 @@
 // The bound on the kernel's threads during copies of trees, with a clock of the test's own.
 
-import { WorkerBound } from '../../src/transfer/copy-tree-workers.js'
+import { WorkerBound } from '../../src/transfer/copy/tree-workers.js'
 import { assert, test } from '../harness.js'
 
 /** A bound that stands at `before`, and a clock that stands still. */

@@ -3,12 +3,12 @@
 // synchronously, on files whose inodes are in memory.
 
 import fs from 'node:fs'
-import { systemError } from '../ring/index.js'
-import { checkBoolean, checkMembers, invalidType } from '../syscalls/argument-errors.js'
-import { chmod, lchown, lutimens, pathBytes } from '../syscalls/file-attributes.js'
-import { libcFailure } from '../syscalls/libc.js'
-import type { FileStat } from './copy-stat.js'
-import { copyXattrs } from './copy-xattrs.js'
+import { systemError } from '../../ring/index.js'
+import { checkBoolean, checkMembers, invalidType } from '../../syscalls/argument-errors.js'
+import { chmod, lchown, lutimens, pathBytes } from '../../syscalls/file-attributes.js'
+import { libcFailure } from '../../syscalls/libc.js'
+import type { FileStat } from './stat.js'
+import { copyXattrs } from './xattrs.js'
 
 /** What a copy takes over from its source. */
 export interface Preserve {

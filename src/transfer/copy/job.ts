@@ -1,9 +1,9 @@
 // The copy of one file's data: what every method of copying is given, and how far the copy has come.
 
-import type { Fd } from '../ring/index.js'
-import { AbortError } from '../runtime/index.js'
-import { CopyError } from './copy-errors.js'
-import { DataCursor, type Extent } from './copy-extents.js'
+import type { Fd } from '../../ring/index.js'
+import { AbortError } from '../../runtime/index.js'
+import { CopyError } from './errors.js'
+import { DataCursor, type Extent } from './extents.js'
 
 /**
  * How data is copied: blocks shared with the source (FICLONE); by the kernel, on a thread of libuv's pool

@@ -1,13 +1,13 @@
 // The state of one copy of a tree: what was found, what is in progress, what has been counted, what went
 // wrong. It knows when everything is done, and tells the others to stop when something has failed.
 
-import { AbortError } from '../runtime/index.js'
-import type { CopyMethod } from './copy-job.js'
-import type { CopySettings } from './copy-options.js'
-import type { ProgressMeter } from './copy-progress.js'
-import type { CopySession } from './copy-session.js'
-import type { FileStat } from './copy-stat.js'
-import type { EntryChoice, EntryKind } from './copy-tree-filter.js'
+import { AbortError } from '../../runtime/index.js'
+import type { CopyMethod } from './job.js'
+import type { CopySettings } from './options.js'
+import type { ProgressMeter } from './progress.js'
+import type { CopySession } from './session.js'
+import type { FileStat } from './stat.js'
+import type { EntryChoice, EntryKind } from './tree-filter.js'
 
 /**
  * A directory in the tree. Paths are latin1 text (one character for each byte), without a `/` at their end.

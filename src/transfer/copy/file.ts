@@ -2,27 +2,21 @@
 
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
-import type { RingReport } from '../config/index.js'
-import { systemError } from '../ring/index.js'
-import type { PathLike } from '../runtime/index.js'
-import { checkMembers } from '../syscalls/argument-errors.js'
-import { applyAttributes, modeOf } from './copy-attributes.js'
-import { type Contents, copyContents } from './copy-contents.js'
-import { CopyError } from './copy-errors.js'
-import { CopyJob, type CopyMethod } from './copy-job.js'
-import {
-  COPY_OPTION_NAMES,
-  type CopyOptions,
-  type CopySettings,
-  copySettings,
-  textPath,
-} from './copy-options.js'
-import { ProgressMeter } from './copy-progress.js'
-import { CopySession } from './copy-session.js'
-import { type FileStat, isDirectory, isRegular, statFd } from './copy-stat.js'
-import { verifyCopy } from './copy-verify.js'
-import { standardPath } from './data-path.js'
-import { OutputFile } from './output-file.js'
+import type { RingReport } from '../../config/index.js'
+import { systemError } from '../../ring/index.js'
+import type { PathLike } from '../../runtime/index.js'
+import { checkMembers } from '../../syscalls/argument-errors.js'
+import { standardPath } from '../data-path.js'
+import { OutputFile } from '../output-file.js'
+import { applyAttributes, modeOf } from './attributes.js'
+import { type Contents, copyContents } from './contents.js'
+import { CopyError } from './errors.js'
+import { CopyJob, type CopyMethod } from './job.js'
+import { COPY_OPTION_NAMES, type CopyOptions, type CopySettings, copySettings, textPath } from './options.js'
+import { ProgressMeter } from './progress.js'
+import { CopySession } from './session.js'
+import { type FileStat, isDirectory, isRegular, statFd } from './stat.js'
+import { verifyCopy } from './verify.js'
 
 const { O_RDONLY, O_NONBLOCK = 0 } = constants
 const EEXIST = -17

@@ -1,9 +1,9 @@
 // Copies a file through memory by node:fs, on the threads of libuv's pool: where there is no ring, and the
 // kernel does not copy by itself.
 
-import type { CopyJob } from './copy-job.js'
-import { readFully, standardPath, writeAll } from './data-path.js'
-import { named } from './output-file.js'
+import { readFully, standardPath, writeAll } from '../data-path.js'
+import { named } from '../output-file.js'
+import type { CopyJob } from './job.js'
 
 const PIECE_BYTES = 1 << 20
 

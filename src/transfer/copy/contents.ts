@@ -1,16 +1,16 @@
 // The methods of copying one file's data, tried in order: each goes on where the one before it had to stop.
 
 import fs, { constants } from 'node:fs'
-import { systemError } from '../ring/index.js'
-import { clone, cloneOffThread } from '../syscalls/file-attributes.js'
-import { fcntl } from '../syscalls/libc.js'
-import { copyByNode } from './copy-by-node.js'
-import { CopyError } from './copy-errors.js'
-import { type CopyJob, type CopyMethod, DIRECT_UNIT_BYTES } from './copy-job.js'
-import { type PumpCounts, pumpThroughRing } from './copy-pump.js'
-import { copyByRange } from './copy-range.js'
-import type { CopySession } from './copy-session.js'
-import type { FileStat } from './copy-stat.js'
+import { systemError } from '../../ring/index.js'
+import { clone, cloneOffThread } from '../../syscalls/file-attributes.js'
+import { fcntl } from '../../syscalls/libc.js'
+import { copyByNode } from './by-node.js'
+import { CopyError } from './errors.js'
+import { type CopyJob, type CopyMethod, DIRECT_UNIT_BYTES } from './job.js'
+import { type PumpCounts, pumpThroughRing } from './pump.js'
+import { copyByRange } from './range.js'
+import type { CopySession } from './session.js'
+import type { FileStat } from './stat.js'
 
 const { O_DIRECT = 0 } = constants
 const F_GETFL = 3

@@ -1,7 +1,7 @@
 // The queue of a tree's files that wait to be copied, and a bound on how many parts run at a time. Copiers
 // fetch from the queue; while it is full, no more directories are read.
 
-import type { Entry, Folder, TreeWork } from './copy-tree-work.js'
+import type { Entry, Folder, TreeWork } from './tree-work.js'
 
 /** While the files of this many directories wait, no more directories are read. */
 const MAX_BATCHES = 8

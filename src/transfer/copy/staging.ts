@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemError } from '../ring/index.js'
-import { beginUnfinished, endUnfinished, isUnfinished } from './unfinished.js'
+import { systemError } from '../../ring/index.js'
+import { beginUnfinished, endUnfinished, isUnfinished } from '../unfinished.js'
 
 const EEXIST = -17
 const MAX_NAME_BYTES = 200

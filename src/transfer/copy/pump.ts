@@ -10,11 +10,11 @@ import {
   prepWriteFixed,
   type Sqe,
   systemError,
-} from '../ring/index.js'
-import type { Uring } from '../runtime/index.js'
-import type { Extent } from './copy-extents.js'
-import { type CopyJob, DIRECT_UNIT_BYTES } from './copy-job.js'
-import { type PumpMemory, takeMemory } from './copy-pump-memory.js'
+} from '../../ring/index.js'
+import type { Uring } from '../../runtime/index.js'
+import type { Extent } from './extents.js'
+import { type CopyJob, DIRECT_UNIT_BYTES } from './job.js'
+import { type PumpMemory, takeMemory } from './pump-memory.js'
 
 const EINTR = -4
 const EAGAIN = -11

@@ -1,7 +1,7 @@
 // Finds the data of a file between its holes, and hands out in pieces what is left to copy.
 
-import type { Fd } from '../ring/index.js'
-import { lseek } from '../syscalls/libc.js'
+import type { Fd } from '../../ring/index.js'
+import { lseek } from '../../syscalls/libc.js'
 
 const SEEK_DATA = 3
 const SEEK_HOLE = 4

@@ -2,9 +2,9 @@
 // for the same file, and its inode is in memory, so that the answer does not wait for a disk.
 
 import fs from 'node:fs'
-import { AT_EMPTY_PATH, addressOf, type Fd, STATX_BASIC_STATS, systemError } from '../ring/index.js'
-import { statx } from '../syscalls/file-attributes.js'
-import { libcFailure } from '../syscalls/libc.js'
+import { AT_EMPTY_PATH, addressOf, type Fd, STATX_BASIC_STATS, systemError } from '../../ring/index.js'
+import { statx } from '../../syscalls/file-attributes.js'
+import { libcFailure } from '../../syscalls/libc.js'
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK } = fs.constants
 const STATX_BYTES = 256

@@ -2,12 +2,12 @@
 // are idle.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { isAtLeast, probe } from '../config/index.js'
-import { registerFilesSparse, registerIowqMaxWorkers, unregisterFiles } from '../ring/index.js'
-import { log } from '../runtime/diagnostics.js'
-import type { Uring } from '../runtime/index.js'
-import { Lane, type LaneHost, type LaneShare, MOST_STEPS, PATH_BYTES, SMALL_BYTES } from './copy-tree-lane.js'
-import { workerBound } from './copy-tree-workers.js'
+import { isAtLeast, probe } from '../../config/index.js'
+import { registerFilesSparse, registerIowqMaxWorkers, unregisterFiles } from '../../ring/index.js'
+import { log } from '../../runtime/diagnostics.js'
+import type { Uring } from '../../runtime/index.js'
+import { Lane, type LaneHost, type LaneShare, MOST_STEPS, PATH_BYTES, SMALL_BYTES } from './tree-lane.js'
+import { workerBound } from './tree-workers.js'
 
 /** Two ticks of the slowest timer that kernels are built with. */
 const RELEASE_MS = 20

@@ -2,10 +2,10 @@
 // their hashes.
 
 import { createHash, getHashes } from 'node:crypto'
-import { invalidValue } from '../syscalls/argument-errors.js'
-import { CopyError } from './copy-errors.js'
-import type { CopySession } from './copy-session.js'
-import { type DataPath, ringPath, standardPath } from './data-path.js'
+import { invalidValue } from '../../syscalls/argument-errors.js'
+import { type DataPath, ringPath, standardPath } from '../data-path.js'
+import { CopyError } from './errors.js'
+import type { CopySession } from './session.js'
 
 const PIECE_BYTES = 1 << 18
 const POSIX_FADV_DONTNEED = 4

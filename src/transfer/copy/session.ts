@@ -1,12 +1,12 @@
 // What the copies of one call share: a ring of their own, opened on first use, and which pairs of file
 // systems have refused a reflink.
 
-import { forLargeFiles, probe, type RingReport } from '../config/index.js'
-import { IORING_FEAT_CQE_SKIP } from '../ring/index.js'
-import { announceFallback } from '../runtime/diagnostics.js'
-import { Uring } from '../runtime/index.js'
-import { isRestricted, RESTRICTED_REASON } from '../runtime/permission-model.js'
-import { deviceOf, type FileStat } from './copy-stat.js'
+import { forLargeFiles, probe, type RingReport } from '../../config/index.js'
+import { IORING_FEAT_CQE_SKIP } from '../../ring/index.js'
+import { announceFallback } from '../../runtime/diagnostics.js'
+import { Uring } from '../../runtime/index.js'
+import { isRestricted, RESTRICTED_REASON } from '../../runtime/permission-model.js'
+import { deviceOf, type FileStat } from './stat.js'
 
 export interface SessionOptions {
   /** Ask for a kernel thread that submits. */

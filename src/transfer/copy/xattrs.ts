@@ -1,8 +1,8 @@
 // Extended attributes of a file, ACLs and capabilities among them, taken over by its copy.
 
 import fs from 'node:fs'
-import { systemError } from '../ring/index.js'
-import { chmod, listXattrs, lsetxattr, pathBytes, readXattr } from '../syscalls/file-attributes.js'
+import { systemError } from '../../ring/index.js'
+import { chmod, listXattrs, lsetxattr, pathBytes, readXattr } from '../../syscalls/file-attributes.js'
 
 const EPERM = -1
 const EACCES = -13

@@ -1,7 +1,7 @@
 // Memory that a file is copied through, registered with the ring where that is allowed.
 
-import { addressOf } from '../ring/index.js'
-import type { Uring } from '../runtime/index.js'
+import { addressOf } from '../../ring/index.js'
+import type { Uring } from '../../runtime/index.js'
 
 /** Memory to copy through: registered with the ring where that is allowed. */
 export interface PumpMemory {

@@ -1,6 +1,6 @@
 // Which entries of a tree are copied. Patterns are matched by rules of our own, the same on every Node.
 
-import { invalidType, invalidValue } from '../syscalls/argument-errors.js'
+import { invalidType, invalidValue } from '../../syscalls/argument-errors.js'
 
 /** What an entry of a tree is. */
 export type EntryKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'device'

@@ -17,13 +17,14 @@ import {
   prepWrite,
   type Sqe,
   systemError,
-} from '../ring/index.js'
-import type { Block } from '../runtime/arena.js'
-import type { Driver } from '../runtime/driver.js'
-import { closeNoted } from '../syscalls/descriptor-notes.js'
-import { lseek } from '../syscalls/libc.js'
-import { temporaryBeside } from './copy-staging.js'
-import { type FileStat, isRegular, statFd } from './copy-stat.js'
+} from '../../ring/index.js'
+import type { Block } from '../../runtime/arena.js'
+import type { Driver } from '../../runtime/driver.js'
+import { closeNoted } from '../../syscalls/descriptor-notes.js'
+import { lseek } from '../../syscalls/libc.js'
+import { beginUnfinished, endUnfinished } from '../unfinished.js'
+import { temporaryBeside } from './staging.js'
+import { type FileStat, isRegular, statFd } from './stat.js'
 import {
   copyFileEntry,
   copyRegular,
@@ -31,10 +32,9 @@ import {
   type LinkTable,
   notTheFile,
   sourceFlags,
-} from './copy-tree-entries.js'
-import type { FileQueue, Gate } from './copy-tree-files.js'
-import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './copy-tree-work.js'
-import { beginUnfinished, endUnfinished } from './unfinished.js'
+} from './tree-entries.js'
+import type { FileQueue, Gate } from './tree-files.js'
+import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './tree-work.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
 const O_CLOEXEC = 0o2000000

@@ -1,20 +1,20 @@
 // The options that copies of files and of trees have in common, and their checks.
 
-import type { PathLike } from '../runtime/index.js'
+import type { PathLike } from '../../runtime/index.js'
 import {
   checkBoolean,
   checkInteger,
   checkSignal,
   invalidType,
   invalidValue,
-} from '../syscalls/argument-errors.js'
-import { type Preserve, type Preserved, preservedBy } from './copy-attributes.js'
-import type { ContentOptions } from './copy-contents.js'
-import { COPY_METHODS, type CopyMethod, DIRECT_UNIT_BYTES } from './copy-job.js'
-import type { ProgressOptions } from './copy-progress.js'
-import type { SessionOptions } from './copy-session.js'
-import { verification } from './copy-verify.js'
-import { pathOf } from './output-file.js'
+} from '../../syscalls/argument-errors.js'
+import { pathOf } from '../output-file.js'
+import { type Preserve, type Preserved, preservedBy } from './attributes.js'
+import type { ContentOptions } from './contents.js'
+import { COPY_METHODS, type CopyMethod, DIRECT_UNIT_BYTES } from './job.js'
+import type { ProgressOptions } from './progress.js'
+import type { SessionOptions } from './session.js'
+import { verification } from './verify.js'
 
 /** How to copy. */
 export interface CopyOptions extends ProgressOptions {

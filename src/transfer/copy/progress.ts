@@ -1,6 +1,6 @@
 // Reports from time to time how far a copy has come.
 
-import { checkInteger, invalidType } from '../syscalls/argument-errors.js'
+import { checkInteger, invalidType } from '../../syscalls/argument-errors.js'
 
 /** How far a copy has come. */
 export interface CopyProgress {

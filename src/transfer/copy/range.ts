@@ -2,10 +2,10 @@
 // such operation, and the call takes as long as the copy, so it runs on a thread of libuv's pool, a piece at a time.
 
 import { constants } from 'node:os'
-import { addressOf, systemError } from '../ring/index.js'
-import { copyFileRange } from '../syscalls/file-attributes.js'
-import { copyFileRangeOffThread } from '../syscalls/libc.js'
-import type { CopyJob } from './copy-job.js'
+import { addressOf, systemError } from '../../ring/index.js'
+import { copyFileRange } from '../../syscalls/file-attributes.js'
+import { copyFileRangeOffThread } from '../../syscalls/libc.js'
+import type { CopyJob } from './job.js'
 
 /** One call: long enough to cost nothing, short enough to be stopped within some hundredths of a second. */
 const PIECE_BYTES = 1 << 26
