@@ -93,10 +93,6 @@ export const patchCommand: Command = {
     const [basis, delta, output] = given.operands as [string, string, string]
     const strategy = given.choice('basis', ['auto', 'mmap', 'buffered'])
     const writer = given.choice('writer', ['ring', 'standard']) ?? (strategy === 'mmap' ? 'standard' : 'ring')
-    if (given.has('dry-run')) {
-      await explain(basis, { strategy, writer, sqpoll: given.has('sqpoll') }, given, surroundings)
-      return
-    }
     const digest = given.text('verify')
     if (digest !== undefined && !/^[0-9a-fA-F]{64}$/.test(digest)) {
       throw new UsageError(`--verify takes a SHA-256 of 64 hexadecimal digits, not '${digest}'`)
@@ -108,6 +104,10 @@ export const patchCommand: Command = {
       maxOutputBytes: given.integer('max-output', 0, Number.MAX_SAFE_INTEGER),
       ...(digest !== undefined && { hash: 'sha256', expectedDigest: digest.toLowerCase() }),
       ...(given.has('sqpoll') && { config: { sqpoll: true } }),
+    }
+    if (given.has('dry-run')) {
+      await explain(basis, { strategy, writer, sqpoll: given.has('sqpoll') }, given, surroundings)
+      return
     }
     await transfer('patch', given, surroundings, async ({ uring: _, ...options }) => {
       const { plan, ring, ...result } = await patchFile(basis, delta, output, { ...wishes, ...options })

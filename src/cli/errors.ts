@@ -1,5 +1,12 @@
 // How the command line fails: one line, a hint where there is one, and an exit code.
 
+/** Of the library: here all of its arguments come from the command line. */
+const WRONG_VALUE: ReadonlySet<string> = new Set([
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_OUT_OF_RANGE',
+])
+
 /** The arguments make no sense: exit code 2. */
 export class UsageError extends Error {}
 
@@ -17,6 +24,6 @@ export function failureLine(error: unknown, command = ''): string {
 /** 2 for a mistake in the arguments, 1 for everything else. */
 export function exitCodeFor(error: unknown): number {
   const { code } = (error ?? {}) as { code?: unknown }
-  const parseArgs = typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS')
-  return error instanceof UsageError || parseArgs ? 2 : 1
+  if (typeof code !== 'string') return error instanceof UsageError ? 2 : 1
+  return code.startsWith('ERR_PARSE_ARGS') || WRONG_VALUE.has(code) ? 2 : 1
 }
