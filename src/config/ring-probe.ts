@@ -11,6 +11,7 @@ import {
   IORING_UNREGISTER_PBUF_RING,
 } from '../syscalls/abi/index.js'
 import { SystemError } from '../syscalls/errno.js'
+import { EAGAIN, ETIME } from '../syscalls/errno-values.js'
 import { MappedRegion, PAGE_BYTES } from '../syscalls/memory.js'
 import { Struct } from '../syscalls/struct.js'
 import type { Machine } from './machine.js'
@@ -38,9 +39,6 @@ export interface RingProbe {
 
 /** Enough time for a thread to start, even on a very busy machine. */
 const THREAD_TIMEOUT_MS = 1000
-
-const EAGAIN = -11
-const ETIME = -62
 
 /** Two entries fit into the smallest memory that a ring can have: two pages. */
 const ENTRIES = 2

@@ -46,13 +46,11 @@ import {
   IORING_UNREGISTER_PBUF_RING,
   IORING_UNREGISTER_RING_FDS,
 } from '../syscalls/abi/index.js'
+import { EFAULT, EINVAL } from '../syscalls/errno-values.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
 import type { Machine } from './machine.js'
-
-const EFAULT = -14
-const EINVAL = -22
 
 /**
  * Flags that setup refuses without others. NO_MMAP without memory gives EFAULT, but only where it is known.

@@ -5,10 +5,7 @@
 import { type Sqe, systemError } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import { AbortError, type Uring } from '../runtime/index.js'
-
-const EINTR = -4
-const EAGAIN = -11
-const ECANCELED = -125
+import { EAGAIN, ECANCELED, EINTR } from '../syscalls/errno-values.js'
 
 /** How often one operation is repeated before its caller hears of it. */
 export const MAX_REPEATS = 16

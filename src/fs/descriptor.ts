@@ -4,14 +4,13 @@
 import fs from 'node:fs'
 import { IORING_FSYNC_DATASYNC, prepClose, prepFsync } from '../ring/index.js'
 import { announceFd } from '../runtime/lifetime.js'
+import { EINTR, ESPIPE } from '../syscalls/errno-values.js'
 import { lseek } from '../syscalls/libc.js'
 import { call, callError } from './call.js'
 import { ringFor } from './ring-choice.js'
 
 const { O_DIRECT = 0, O_NONBLOCK = 0 } = fs.constants
 const SEEK_CUR = 1
-const EINTR = -4
-const ESPIPE = -29
 
 /** Closes a descriptor that nothing uses any more. */
 export function closeFd(fd: number): Promise<void> {

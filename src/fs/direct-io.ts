@@ -13,6 +13,7 @@ import {
   systemError,
 } from '../ring/index.js'
 import { AbortError, type Uring } from '../runtime/index.js'
+import { EIO } from '../syscalls/errno-values.js'
 import { fcntl } from '../syscalls/libc.js'
 import { isPieces } from './arguments.js'
 import { call } from './call.js'
@@ -35,7 +36,6 @@ const DEPTH = 4
 /** A multiple of every logical block size in use. */
 const UNIT_BYTES = 4096
 const MAX_FILE_BYTES = 2 ** 31 - 1
-const EIO = -5
 const F_GETFL = 3
 const F_SETFL = 4
 

@@ -19,6 +19,7 @@ import type { Block } from '../runtime/arena.js'
 import { AbortError, type Uring } from '../runtime/index.js'
 import { announceFd } from '../runtime/lifetime.js'
 import type { Slot } from '../runtime/slot.js'
+import { ECANCELED, EINTR, ENXIO } from '../syscalls/errno-values.js'
 import { addAbortListener, removeAbortListener } from './abort-listeners.js'
 import { pathText } from './arguments.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
@@ -26,9 +27,6 @@ import { withCloseError } from './node-errors.js'
 import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
 
 const MAX_LANES = 256
-const EINTR = -4
-const ENXIO = -6
-const ECANCELED = -125
 
 /** A whole-file operation that was asked for. */
 export interface LaneRequest {

@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import nodeFs from 'node:fs/promises'
 import { AT_FDCWD, IOSQE_ASYNC, prepOpenat, prepOpenat2, systemError } from '../ring/index.js'
 import type { PathLike, Uring } from '../runtime/index.js'
+import { ENOSYS, ENXIO } from '../syscalls/errno-values.js'
 import {
   fileMode,
   modeForNode,
@@ -19,9 +20,6 @@ import { FileHandle } from './file-handle.js'
 import { wrongType } from './node-errors.js'
 import { O_CLOEXEC, OPEN_HOW_BYTES, openBlock, opensWithoutWaiting } from './open-block.js'
 import { ringFor } from './ring-choice.js'
-
-const ENXIO = -6
-const ENOSYS = -38
 
 /** What `open` takes beyond the arguments of Node's. */
 export interface OpenExtras {

@@ -13,6 +13,7 @@ import {
 } from '../ring/index.js'
 import type { Block } from '../runtime/arena.js'
 import type { Uring } from '../runtime/index.js'
+import { EINVAL, ESPIPE } from '../syscalls/errno-values.js'
 import { byteLengthOf, knownAddressOf } from '../syscalls/memory.js'
 import { asksAgain, callError, MAX_REPEATS } from './call.js'
 import { type Descriptor, positionOf } from './descriptor.js'
@@ -27,8 +28,6 @@ const MAX_TRANSFER = 0x7fff_f000
 /** What one readv(2) or writev(2) takes. */
 const MAX_VECTORS = 1024
 const IOVEC_BYTES = 16
-const EINVAL = -22
-const ESPIPE = -29
 
 type Kind = 'read' | 'write' | 'readv' | 'writev'
 /** What the promise resolves to. */

@@ -12,6 +12,7 @@ import {
   type Sqe,
   systemError,
 } from '../ring/index.js'
+import { EIO } from '../syscalls/errno-values.js'
 import { MAX_REPEATS } from './call.js'
 import { Lane, LanePool, type LaneRequest } from './lane.js'
 import { dataLost } from './node-errors.js'
@@ -25,8 +26,6 @@ const CHUNK_BYTES = 1_048_576
 const COPIED_BYTES = 262_144
 /** Text up to this length is encoded into the driver's memory, which saves a Buffer. */
 const SHORT_TEXT = 16_384
-
-const EIO = -5
 
 /** What follows the last write. */
 export type Durability = 'none' | 'fsync' | 'fdatasync'

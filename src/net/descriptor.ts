@@ -26,6 +26,7 @@ import {
   TCP_NODELAY,
 } from '../ring/index.js'
 import { decodeSender } from '../runtime/message-block.js'
+import { EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENOTCONN } from '../syscalls/errno-values.js'
 import { bind, close, fcntl, getpeername, getsockname, listen, setsockopt, socket } from '../syscalls/libc.js'
 import type { Address, Fd } from '../syscalls/numbers.js'
 import { ipAddress, placeOf, shownAddress, unixAddress } from './address.js'
@@ -34,10 +35,6 @@ import type { ListenOptions } from './server.js'
 import { removeSocketFile } from './server-parts.js'
 import type { EndpointAddress } from './socket.js'
 
-const ENOTCONN = -107
-const EINVAL = -22
-const EAFNOSUPPORT = -97
-const EADDRNOTAVAIL = -99
 const DEFAULT_BACKLOG = 511
 
 // Scratch memory of this thread, shared by all calls here: each is over before the next one begins.

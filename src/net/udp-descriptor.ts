@@ -37,6 +37,7 @@ import {
   SOL_SOCKET,
   socketAddress,
 } from '../ring/index.js'
+import { EINVAL } from '../syscalls/errno-values.js'
 import { close, connect, getsockopt, setsockopt, socket } from '../syscalls/libc.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { interfaceIndex, ipAddress } from './address.js'
@@ -44,7 +45,6 @@ import { bindTo } from './descriptor.js'
 import { netError } from './errors.js'
 import type { UdpOptions } from './udp.js'
 
-const EINVAL = -22
 const WORD = 4
 
 // Scratch memory of this thread, shared by all calls here: each is over before the next one begins.

@@ -26,6 +26,7 @@ import {
   invalidValue,
   outOfRange,
 } from '../syscalls/argument-errors.js'
+import { EINVAL, ENOENT } from '../syscalls/errno-values.js'
 import { MAX_VIEW_BYTES, MappedRegion, NOT_A_FILE } from '../syscalls/memory.js'
 import { type Address, type BufferId, type GroupId, highWord, lowWord } from '../syscalls/numbers.js'
 import { Struct } from '../syscalls/struct.js'
@@ -52,9 +53,6 @@ const LENGTH_WORD = 2
 const ENTRY_HALVES = 8
 const ID_HALF = 6
 const TAIL_HALF = 7
-
-const ENOENT = -2
-const EINVAL = -22
 
 const NO_WORDS = new Int32Array(0)
 const NO_HALVES = new Uint16Array(0)

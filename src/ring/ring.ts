@@ -51,6 +51,7 @@ import {
 } from '../syscalls/argument-errors.js'
 import { closeNoted, noteHeld } from '../syscalls/descriptor-notes.js'
 import { errnoName, systemError } from '../syscalls/errno.js'
+import { EAGAIN, EBADR, EBUSY, EINTR, EINVAL, ETIME } from '../syscalls/errno-values.js'
 import { pipe2, poll } from '../syscalls/libc.js'
 import { addressOf, type MappedRegion } from '../syscalls/memory.js'
 import type { Address, Fd } from '../syscalls/numbers.js'
@@ -74,13 +75,6 @@ import {
 } from './setup.js'
 import type { Sqe } from './sqe.js'
 import { SubmissionQueue } from './submission-queue.js'
-
-const EINTR = -4
-const EAGAIN = -11
-const EBUSY = -16
-const EINVAL = -22
-const EBADR = -53
-const ETIME = -62
 
 /** How often a call is repeated at most: after EINTR, EAGAIN or EBUSY, and when a wait brought no CQE. */
 const MAX_RETRIES = 16

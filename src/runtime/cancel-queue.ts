@@ -8,6 +8,7 @@ import {
   type Ring,
   registerSyncCancel,
 } from '../ring/index.js'
+import { EALREADY, EINVAL, ENOENT } from '../syscalls/errno-values.js'
 import { log } from './diagnostics.js'
 import { ROLE_CANCEL, ROLE_OPERATION, type Slot } from './slot.js'
 import type { SlotTable } from './slot-table.js'
@@ -17,10 +18,6 @@ import type { Submission } from './submission.js'
 const EAGER_CANCELS = 4
 const NAG_MS = 20
 const NAG_COUNT = 256
-
-const ENOENT = -2
-const EINVAL = -22
-const EALREADY = -114
 
 export class CancelQueue {
   /** An operation with IOSQE_IO_DRAIN was issued. Every entry behind it waits for it, even its own cancel. */

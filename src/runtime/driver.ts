@@ -19,6 +19,7 @@ import {
 } from '../ring/index.js'
 import { splitMilliseconds } from '../ring/milliseconds.js'
 import { invalidValue, outOfRange } from '../syscalls/argument-errors.js'
+import { EBADF, ECANCELED, EOPNOTSUPP } from '../syscalls/errno-values.js'
 import { close } from '../syscalls/libc.js'
 import { AbortError } from './abort-error.js'
 import type { Arena, Block } from './arena.js'
@@ -31,7 +32,7 @@ import { MappedBufferGuard, type MappedBufferOptions, type MappedBufferPolicy } 
 import type { Bounce } from './mapped-entry.js'
 import { ringClosedError } from './operation-errors.js'
 import { Pump } from './pump.js'
-import { callHandler, ECANCELED, Settlement } from './settlement.js'
+import { callHandler, Settlement } from './settlement.js'
 import {
   type CqeHandler,
   type Finish,
@@ -50,10 +51,8 @@ import { throwLater } from './throw-later.js'
 
 export type { ChainMember, Counters, SubmitOptions } from './submit-options.js'
 
-const EBADF = -9
 /** Words of an entry of 128 bytes. */
 const WIDE_WORDS = 32
-const EOPNOTSUPP = -95
 
 /** Setup flags of rings that cannot be relied on to wake an event loop. */
 const UNFIT: readonly (readonly [flag: number, why: string])[] = [

@@ -12,6 +12,7 @@ import {
 } from '../ring/index.js'
 import { checkBoolean, checkInteger, checkMembers, invalidState } from '../syscalls/argument-errors.js'
 import { systemError } from '../syscalls/errno.js'
+import { EBADF, EBUSY, EINVAL, ENFILE } from '../syscalls/errno-values.js'
 import type { Driver } from './driver.js'
 import type { OperationOptions, PathLike } from './operations/base.js'
 import type { OpenOptions } from './operations/paths.js'
@@ -30,10 +31,6 @@ export interface FileTableOptions {
 
 const DEFAULT_SIZE = 256
 const MAX_SIZE = 2 ** 20
-const EBADF = -9
-const ENFILE = -23
-const EBUSY = -16
-const EINVAL = -22
 
 interface Abandoned {
   readonly uring: SocketOperations

@@ -2,6 +2,7 @@
 
 import { closeSync, openSync } from 'node:fs'
 import { addressOf } from '../ring/index.js'
+import { ENOENT } from '../syscalls/errno-values.js'
 import { ioctl } from '../syscalls/libc.js'
 import type { Address } from '../syscalls/numbers.js'
 import { defineStruct, Struct } from '../syscalls/struct.js'
@@ -17,8 +18,6 @@ const QUERY = defineStruct('procmap_query', 104, {
   vma_start: [24, 'u64'],
   vma_end: [32, 'u64'],
 })
-
-const ENOENT = -2
 
 let fd = -1
 let query: Struct<keyof typeof QUERY.fields> | null = null

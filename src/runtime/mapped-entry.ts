@@ -21,6 +21,7 @@ import {
   MAX_VECTORS,
   MSGHDR,
 } from '../ring/index.js'
+import { EFAULT } from '../syscalls/errno-values.js'
 import { kernelCopy } from '../syscalls/kernel-copy.js'
 import type { Arena, Block } from './arena.js'
 
@@ -228,7 +229,6 @@ function redirectMessage(words: Int32Array, kind: Kind, block: Block, count: num
 }
 
 function giveBack(segments: readonly Segment[], places: readonly Place[], res: number): number {
-  const EFAULT = -14
   let left = res
   for (const [index, { at, length }] of places.entries()) {
     const { address, isMapped } = segments[index]!

@@ -1,10 +1,9 @@
 // Copies between JavaScript memory and driver memory, for data of a worker.
 
 import { addressOf, systemError } from '../ring/index.js'
+import { EFAULT } from '../syscalls/errno-values.js'
 import { isInFileMapping, liveFileMappings } from '../syscalls/file-mappings.js'
 import { kernelCopy } from '../syscalls/kernel-copy.js'
-
-const EFAULT = -14
 
 /** @internal Whether the memory is a mapping of a file, which outlives the thread that uses it. */
 export function isMappedFile(memory: ArrayBuffer | ArrayBufferView): boolean {

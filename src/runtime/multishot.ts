@@ -4,6 +4,7 @@
 
 import { IORING_CQE_F_BUFFER, type Sqe, systemError } from '../ring/index.js'
 import { checkInteger, checkSignal } from '../syscalls/argument-errors.js'
+import { ECANCELED, EINVAL, ENOBUFS } from '../syscalls/errno-values.js'
 import { AbortError } from './abort-error.js'
 import type { BufferGroup } from './buffer-group.js'
 import type { Driver } from './driver.js'
@@ -16,10 +17,6 @@ export const DEFAULT_HIGH_WATER_MARK = 64
 
 /** After so many transient errors in a row, the next one is taken for lasting. */
 const MAX_RETRIES = 16
-
-const EINVAL = -22
-const ENOBUFS = -105
-const ECANCELED = -125
 
 /** One kind of multishot operation. */
 export interface MultishotSource<Item> {

@@ -1,12 +1,9 @@
 // Turns the outcome of an operation into its error.
 
 import { systemError } from '../ring/index.js'
+import { ECANCELED, EINTR, ETIMEDOUT } from '../syscalls/errno-values.js'
 import { AbortError } from './abort-error.js'
 import type { Slot } from './slot.js'
-
-const EINTR = -4
-const ETIMEDOUT = -110
-const ECANCELED = -125
 
 /** The error of operations that the close of their ring has ended. */
 export function ringClosedError(): AbortError {

@@ -2,6 +2,7 @@
 // the blocks of an operation are given back here, after its final CQE and never before.
 
 import { IORING_CQE_F_MORE, IORING_CQE_F_NOTIF, type Ring } from '../ring/index.js'
+import { EALREADY, ECANCELED, ETIME } from '../syscalls/errno-values.js'
 import { AbortWatch } from './abort-watch.js'
 import type { Arena } from './arena.js'
 import type { CancelQueue } from './cancel-queue.js'
@@ -23,10 +24,6 @@ import {
   type Slot,
 } from './slot.js'
 import { throwLater } from './throw-later.js'
-
-const ETIME = -62
-const EALREADY = -114
-export const ECANCELED = -125
 
 /** What it needs of the driver. */
 export interface SettlementHost {

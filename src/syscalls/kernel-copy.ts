@@ -4,11 +4,11 @@
 import { closeSync } from 'node:fs'
 import { O_CLOEXEC, O_NONBLOCK } from './abi/file-flags.js'
 import { systemError } from './errno.js'
+import { EFAULT } from './errno-values.js'
 import { pipe2, processVmReadv, read, write } from './libc.js'
 import { addressOf } from './memory.js'
 import type { Address } from './numbers.js'
 
-const EFAULT = -14
 /** What a pipe holds, unless its user has many of them (pipe-user-pages-soft): then it is a page or two. */
 const PIPE_BYTES = 65536
 

@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import type { Address, Fd } from '../ring/index.js'
 import { addressOf, MADV_POPULATE_READ, PAGE_BYTES, systemError } from '../ring/index.js'
 import type { Uring } from '../runtime/index.js'
+import { EFAULT } from '../syscalls/errno-values.js'
 import { kernelCopy } from '../syscalls/kernel-copy.js'
 import { madviseOffThread, pwriteOffThread } from '../syscalls/libc.js'
 
@@ -90,7 +91,6 @@ export async function readFully(
   return done
 }
 
-const EFAULT = -14
 /** What is copied at once to find out why a write from an address has failed. */
 const PROBE_BYTES = 65536
 

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { systemError } from '../ring/index.js'
 import type { PathLike } from '../runtime/index.js'
 import { invalidType } from '../syscalls/argument-errors.js'
+import { EEXIST, ELOOP } from '../syscalls/errno-values.js'
 import type { DataPath } from './data-path.js'
 import { TransferError } from './transfer-errors.js'
 import { beginUnfinished, endUnfinished, isUnfinished } from './unfinished.js'
@@ -35,8 +36,6 @@ export interface OutputOptions {
 const MAX_NAME_BYTES = 200
 const DEFAULT_MODE = 0o666
 const PERMISSION_BITS = 0o7777
-const EEXIST = -17
-const ELOOP = -40
 /** Symlinks that the kernel follows in a path. */
 const MAX_LINKS = 40
 /** Errors of link(2) on file systems without hard links: vfat, some in user space. */

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { checkResult, errnoMessage, errnoName, SystemError, systemError } from '../../src/syscalls/errno.js'
+import * as values from '../../src/syscalls/errno-values.js'
 import { assert, test } from '../harness.js'
 
 const fixture = JSON.parse(readFileSync(new URL('../fixtures/uapi-abi.json', import.meta.url), 'utf8')) as {
@@ -91,6 +92,15 @@ test('checkResult() returns what is not negative and throws what is', () => {
   assert.is(checkResult(0, 'read'), 0)
   assert.is(checkResult(42, 'read'), 42)
   assert.throws(() => checkResult(-22, 'read'), { code: 'EINVAL', syscall: 'read' })
+})
+
+test('the errors that the code looks for have the numbers of this system', () => {
+  const numbers: Readonly<Record<string, number>> = constants.errno
+  for (const [name, value] of Object.entries(values)) {
+    // EBADR is none of Node's.
+    if (numbers[name] === undefined) assert.is(errnoName(value), name)
+    else assert.is(value, -numbers[name], name)
+  }
 })
 
 test.run()

@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { prepAccept, prepMultishotAccept, SOCK_CLOEXEC, type Sqe } from '../../ring/index.js'
 import type { Slot } from '../../runtime/slot.js'
+import { ECANCELED, EINVAL } from '../../syscalls/errno-values.js'
 import { netError } from '../errors.js'
 import { announced } from './announced.js'
 import type { Hub } from './hub.js'
@@ -21,9 +22,6 @@ export interface AcceptorHost {
 /** The pause when descriptors or memory are short: the first, doubled each time up to the second. */
 const FIRST_REST_MS = 5
 const LONGEST_REST_MS = 500
-
-const EINVAL = -22
-const ECANCELED = -125
 
 const { errno } = constants
 /** Shortages that pass when somebody frees descriptors or memory. */

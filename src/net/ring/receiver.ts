@@ -16,6 +16,7 @@ import { BufferLease } from '../../runtime/buffer-lease.js'
 import type { CqeHandler, Slot } from '../../runtime/slot.js'
 import { throwLater } from '../../runtime/throw-later.js'
 import { invalidState } from '../../syscalls/argument-errors.js'
+import { EAGAIN, ECANCELED, EINTR, EINVAL, ENOBUFS } from '../../syscalls/errno-values.js'
 import type { SocketSink } from '../socket.js'
 import type { Hub, LeasedBuffers, ReceiveBuffers, TurnMember } from './hub.js'
 
@@ -40,12 +41,6 @@ export interface ReceiverHost {
 
 /** After this many completely filled buffers in a row, a connection switches to the large ones. */
 const BRIMMING = 4
-
-const EINTR = -4
-const EAGAIN = -11
-const EINVAL = -22
-const ENOBUFS = -105
-const ECANCELED = -125
 
 const NO_CHUNKS: Chunk[] = []
 

@@ -18,6 +18,16 @@ import {
 } from '../../ring/index.js'
 import type { Block } from '../../runtime/arena.js'
 import type { CqeHandler, Slot } from '../../runtime/slot.js'
+import {
+  EAGAIN,
+  ECANCELED,
+  EINTR,
+  EINVAL,
+  ENOBUFS,
+  ENOMEM,
+  ENOTCONN,
+  EOPNOTSUPP,
+} from '../../syscalls/errno-values.js'
 import { dataOf } from '../data.js'
 import type { Data } from '../socket.js'
 import type { Hub, TurnMember } from './hub.js'
@@ -60,14 +70,6 @@ const VECTORS_AT = MSGHDR.size
 /** How many times in a row a send that was interrupted before it took anything is repeated. */
 const MAX_REPEATS = 16
 
-const EINTR = -4
-const EAGAIN = -11
-const ENOTCONN = -107
-const ECANCELED = -125
-const EINVAL = -22
-const ENOMEM = -12
-const EOPNOTSUPP = -95
-const ENOBUFS = -105
 /** This kind of socket has no zero-copy sends, or no more memory may be pinned (RLIMIT_MEMLOCK). */
 const NO_ZERO_COPY: ReadonlySet<number> = new Set([EINVAL, ENOMEM, EOPNOTSUPP, ENOBUFS])
 

@@ -5,13 +5,11 @@ import { readFileSync } from 'node:fs'
 import { IORING_SETUP_REGISTERED_FD_ONLY, registerOpcodeName, sinceOf } from '../../syscalls/abi/index.js'
 import { checkInteger, invalidState, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
 import { errnoName, type SystemError, systemError } from '../../syscalls/errno.js'
+import { EBADF, EINVAL } from '../../syscalls/errno-values.js'
 import type { Address, Fd } from '../../syscalls/numbers.js'
 import { defineStruct, Struct } from '../../syscalls/struct.js'
 import type { UringCalls } from '../../syscalls/uring-calls.js'
 import type { Ring } from '../ring.js'
-
-const EBADF = -9
-const EINVAL = -22
 
 /** Likely causes by error name. A function is called only when its error has occurred. */
 export type Hints = Readonly<Record<string, string | (() => string)>>

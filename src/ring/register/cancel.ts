@@ -18,14 +18,12 @@ import {
   invalidType,
   invalidValue,
 } from '../../syscalls/argument-errors.js'
+import { EINTR, ENOENT } from '../../syscalls/errno-values.js'
 import type { Fd } from '../../syscalls/numbers.js'
 import { Struct } from '../../syscalls/struct.js'
 import { splitMilliseconds } from '../milliseconds.js'
 import type { Ring } from '../ring.js'
 import { callRegister, checkRegister } from './call.js'
-
-const EINTR = -4
-const ENOENT = -2
 
 /** How often an interrupted call is repeated before EINTR reaches the caller. */
 const MAX_RETRIES = 16

@@ -21,6 +21,7 @@ import {
   type Sqe,
 } from '../../ring/index.js'
 import { checkInteger, checkOptions, invalidType, outOfRange } from '../../syscalls/argument-errors.js'
+import { ENOENT, ETIME } from '../../syscalls/errno-values.js'
 import { byteLengthOf } from '../../syscalls/memory.js'
 import { timespec } from '../driver.js'
 import type { Prepare } from '../slot.js'
@@ -29,8 +30,6 @@ import { checkedLength } from './base.js'
 import { PathOperations } from './paths.js'
 
 const NO_OPTIONS: OperationOptions = {}
-const ENOENT = -2
-const ETIME = -62
 const SIGINFO_BYTES = 128
 const O_CLOEXEC = 0o2000000
 

@@ -38,6 +38,7 @@ import {
   invalidValue,
   outOfRange,
 } from '../../syscalls/argument-errors.js'
+import { ETIME } from '../../syscalls/errno-values.js'
 import { close } from '../../syscalls/libc.js'
 import { Struct } from '../../syscalls/struct.js'
 import type { Block } from '../arena.js'
@@ -82,7 +83,6 @@ export interface TimeoutMultishotOptions extends MultishotOptions {
   readonly count?: number | undefined
 }
 
-const ETIME = -62
 const DEFAULT_NAME_BYTES = SOCKADDR_STORAGE.size
 const OUT_BYTES = IO_URING_RECVMSG_OUT.size
 

@@ -5,6 +5,7 @@
 import fs from 'node:fs'
 import { systemError } from '../../ring/index.js'
 import { checkBoolean, checkMembers, invalidType } from '../../syscalls/argument-errors.js'
+import { EPERM } from '../../syscalls/errno-values.js'
 import { chmod, lchown, lutimens, pathBytes } from '../../syscalls/file-attributes.js'
 import { libcFailure } from '../../syscalls/libc.js'
 import type { FileStat } from './stat.js'
@@ -30,7 +31,6 @@ const DEFAULTS: Preserved = { mode: true, times: false, owner: false, xattrs: fa
 const ALL: Preserved = { mode: true, times: true, owner: true, xattrs: true, links: true }
 const NAMES = Object.keys(DEFAULTS) as (keyof Preserve)[]
 
-const EPERM = -1
 const PERMISSION_BITS = 0o7777
 /** Set-user-ID and set-group-ID: they mean something else once the file belongs to somebody else. */
 const SET_ID_BITS = 0o6000

@@ -2,6 +2,7 @@
 
 import fs, { constants } from 'node:fs'
 import { systemError } from '../../ring/index.js'
+import { ENOSPC } from '../../syscalls/errno-values.js'
 import { clone, cloneOffThread } from '../../syscalls/file-attributes.js'
 import { fcntl } from '../../syscalls/libc.js'
 import { copyByNode } from './by-node.js'
@@ -15,7 +16,6 @@ import type { FileStat } from './stat.js'
 const { O_DIRECT = 0 } = constants
 const F_GETFL = 3
 const F_SETFL = 4
-const ENOSPC = -28
 
 export interface ContentOptions {
   /** What may be tried, in order. */

@@ -1,11 +1,11 @@
 // Finds the data of a file between its holes, and hands out in pieces what is left to copy.
 
 import type { Fd } from '../../ring/index.js'
+import { ENXIO } from '../../syscalls/errno-values.js'
 import { lseek } from '../../syscalls/libc.js'
 
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
-const ENXIO = -6
 
 /** A range of a file, in bytes. */
 export interface Extent {

@@ -6,6 +6,7 @@ import type { RingReport } from '../../config/index.js'
 import { systemError } from '../../ring/index.js'
 import type { PathLike } from '../../runtime/index.js'
 import { checkMembers } from '../../syscalls/argument-errors.js'
+import { EEXIST } from '../../syscalls/errno-values.js'
 import { standardPath } from '../data-path.js'
 import { OutputFile } from '../output-file.js'
 import { applyAttributes, modeOf } from './attributes.js'
@@ -19,7 +20,6 @@ import { type FileStat, isDirectory, isRegular, statFd } from './stat.js'
 import { verifyCopy } from './verify.js'
 
 const { O_RDONLY, O_NONBLOCK = 0 } = constants
-const EEXIST = -17
 
 /** How a file was copied. */
 export interface CopyFileResult {

@@ -12,13 +12,11 @@ import {
   systemError,
 } from '../../ring/index.js'
 import type { Uring } from '../../runtime/index.js'
+import { EAGAIN, EINTR, EIO } from '../../syscalls/errno-values.js'
 import type { Extent } from './extents.js'
 import { type CopyJob, DIRECT_UNIT_BYTES } from './job.js'
 import { type PumpMemory, takeMemory } from './pump-memory.js'
 
-const EINTR = -4
-const EAGAIN = -11
-const EIO = -5
 /** How often one operation is repeated before the copy fails. */
 const MAX_REPEATS = 16
 

@@ -6,9 +6,9 @@ import fs from 'node:fs'
 import { chmod, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemError } from '../../ring/index.js'
+import { EEXIST } from '../../syscalls/errno-values.js'
 import { beginUnfinished, endUnfinished, isUnfinished } from '../unfinished.js'
 
-const EEXIST = -17
 const MAX_NAME_BYTES = 200
 /** Nobody else looks into a tree that is being built. */
 const PRIVATE = 0o700

@@ -4,6 +4,7 @@
 import fs from 'node:fs'
 import { link, open, readlink, rename, symlink, unlink } from 'node:fs/promises'
 import { systemError } from '../../ring/index.js'
+import { EACCES, EISDIR } from '../../syscalls/errno-values.js'
 import { mknod, pathBytes } from '../../syscalls/file-attributes.js'
 import { TransferError } from '../transfer-errors.js'
 import { beginUnfinished, endUnfinished } from '../unfinished.js'
@@ -19,8 +20,6 @@ import { verifyCopy } from './verify.js'
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK = 0, O_NOFOLLOW = 0, S_IFMT, W_OK } = fs.constants
 const PERMISSIONS = 0o777
 const PRIVATE = 0o600
-const EACCES = -13
-const EISDIR = -21
 
 /** How a source is opened: never through a symlink that has taken its place, never waiting for a FIFO's other end. */
 export function sourceFlags(dereference: boolean): number {

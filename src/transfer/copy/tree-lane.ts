@@ -21,6 +21,7 @@ import {
 import type { Block } from '../../runtime/arena.js'
 import type { Driver } from '../../runtime/driver.js'
 import { closeNoted } from '../../syscalls/descriptor-notes.js'
+import { EAGAIN, EEXIST, EINTR } from '../../syscalls/errno-values.js'
 import { lseek } from '../../syscalls/libc.js'
 import { beginUnfinished, endUnfinished } from '../unfinished.js'
 import { temporaryBeside } from './staging.js'
@@ -41,9 +42,6 @@ const O_CLOEXEC = 0o2000000
 const PERMISSIONS = 0o777
 const RENAME_NOREPLACE = 1
 const SEEK_HOLE = 4
-const EINTR = -4
-const EEXIST = -17
-const EAGAIN = -11
 const MAX_REPEATS = 16
 /** The longest path that the kernel takes, its zero included. */
 export const PATH_BYTES = 4096

@@ -2,13 +2,9 @@
 
 import fs from 'node:fs'
 import { systemError } from '../../ring/index.js'
+import { EACCES, ENODATA, EOPNOTSUPP, EPERM, ERANGE } from '../../syscalls/errno-values.js'
 import { chmod, listXattrs, lsetxattr, pathBytes, readXattr } from '../../syscalls/file-attributes.js'
 
-const EPERM = -1
-const EACCES = -13
-const ENODATA = -61
-const ERANGE = -34
-const EOPNOTSUPP = -95
 const PERMISSION_BITS = 0o7777
 const OWNER_WRITES = 0o200
 const NOTHING = new Uint8Array(0)

@@ -1,0 +1,34 @@
+// The errors that the code looks for, as the kernel answers them: negative numbers, the same on x64 and arm64.
+// Source: include/uapi/asm-generic/errno-base.h and errno.h.
+
+export const EPERM = -1
+export const ENOENT = -2
+export const EINTR = -4
+export const EIO = -5
+export const ENXIO = -6
+export const EBADF = -9
+export const EAGAIN = -11
+export const ENOMEM = -12
+export const EACCES = -13
+export const EFAULT = -14
+export const EBUSY = -16
+export const EEXIST = -17
+export const EISDIR = -21
+export const EINVAL = -22
+export const ENFILE = -23
+export const ENOSPC = -28
+export const ESPIPE = -29
+export const ERANGE = -34
+export const ENOSYS = -38
+export const ELOOP = -40
+export const EBADR = -53
+export const ENODATA = -61
+export const ETIME = -62
+export const EOPNOTSUPP = -95
+export const EAFNOSUPPORT = -97
+export const EADDRNOTAVAIL = -99
+export const ENOBUFS = -105
+export const ENOTCONN = -107
+export const ETIMEDOUT = -110
+export const EALREADY = -114
+export const ECANCELED = -125
