@@ -104,6 +104,16 @@ test('run.ts fails on every way in which a file can go wrong', () => {
   assert.is(outcome.last, '4 passed, 13 failed, 0 skipped')
 })
 
+test('run.ts does not wait long for a file whose tests have ended', () => {
+  const started = Date.now()
+  const outcome = run(
+    { handle: `test('fine', () => { setInterval(() => {}, 1000) }); test.run()` },
+    { TEST_TIMEOUT_MS: '60000' },
+  )
+  assert.match(failureOf(outcome, 'handle'), /: no end within 10000 ms, though its tests had ended/)
+  assert.ok(Date.now() - started < 50_000)
+})
+
 test('run.ts shows the output of a failed file', () => {
   const outcome = run({
     loud: `test('bad', () => { console.log('a clue'); assert.unreachable() }); test.run()`,

@@ -2,7 +2,8 @@
 // hook or forgets `.run()`, and a segfault takes all results with it; here each of these is a failure.
 //
 //   npm test [-- part-of-a-path...]      only the files whose path contains one of the parts
-//   TEST_TIMEOUT_MS   per file, 300000 unless given (a file that takes 30 s takes 100 s beside a busy neighbour)
+//   TEST_TIMEOUT_MS   per file, 300000 unless given (a file that takes 30 s takes 100 s beside a busy neighbour); a tenth
+//                     of it, or 10000, is left to a file whose tests have ended
 //   TEST_JOBS         files at a time: 2 unless given, or 1 on a single core
 //   TEST_NO_SKIPS=1   a skipped test is a failure: for the machine that must be able to run everything
 
@@ -32,7 +33,8 @@ interface FileResult {
 interface Ending {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
-  readonly timedOut: boolean
+  /** After how many milliseconds it was given up: of its start, or of the end of its tests. */
+  readonly timedOut: number | null
   readonly output: string
 }
 
@@ -46,6 +48,7 @@ function positiveInteger(variable: string, fallback: number): number {
 }
 
 const timeoutMs = positiveInteger('TEST_TIMEOUT_MS', 300_000)
+const graceMs = Math.max(10_000, Math.ceil(timeoutMs / 10))
 const jobs = positiveInteger('TEST_JOBS', Math.min(2, availableParallelism()))
 const noSkips = process.env['TEST_NO_SKIPS'] === '1'
 
@@ -89,16 +92,21 @@ function runProcess(file: string): Promise<Ending> {
     if (pid === undefined) return
     running.add(pid)
     const chunks: Buffer[] = []
-    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    let timedOut: number | null = null
+    const giveUpAfter = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        timedOut ??= ms
+        killGroup(pid)
+      }, ms)
+    const timers = [giveUpAfter(timeoutMs)]
+    child.stdout.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      if (timers.length === 1 && chunk.includes('  Total: ')) timers.push(giveUpAfter(graceMs))
+    })
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
-    let timedOut = false
-    const timer = setTimeout(() => {
-      timedOut = true
-      killGroup(pid)
-    }, timeoutMs)
     // 'close' waits for the pipes, which a forgotten grandchild would hold open.
     child.on('exit', () => {
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
       running.delete(pid)
       killGroup(pid)
     })
@@ -121,9 +129,9 @@ async function runFile(file: string): Promise<FileResult> {
   const notes = [...output.matchAll(/^# note (.+)$/gm)].map((match) => match[1]!)
 
   const problems: string[] = []
-  if (ending.timedOut) {
+  if (ending.timedOut !== null) {
     problems.push(
-      `no end within ${timeoutMs} ms${totals ? ', though its tests had ended: a handle is still open' : ''}`,
+      `no end within ${ending.timedOut} ms${totals ? ', though its tests had ended: a handle is still open' : ''}`,
     )
   } else if (ending.signal !== null) {
     problems.push(`killed by ${ending.signal}`)

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { connect, type Lease, type Socket } from '../../src/net/index.js'
 import { defaultUring } from '../../src/runtime/index.js'
 import { assert, needs, test } from '../harness.js'
-import { scaled } from '../patience.js'
+import { PATIENCE, scaled } from '../patience.js'
 import {
   delay,
   dial,
@@ -248,10 +248,10 @@ test('leases that are kept until all buffers are gone stop the peer, and nothing
       most = Math.max(most, kept.length)
     }
   })()
-  let seen = -1
-  while (kept.length !== seen) {
+  // Until none has come for a while.
+  for (let seen = -1, calm = 0; calm < 10; calm = kept.length === seen ? calm + 1 : 0) {
     seen = kept.length
-    await delay(100)
+    await delay(50 * PATIENCE)
   }
   const timer = setInterval(releaseAll, 2)
   await reading
