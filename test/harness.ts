@@ -28,6 +28,7 @@ import { close } from '../src/syscalls/libc.js'
 import { addressOf } from '../src/syscalls/memory.js'
 import { Struct } from '../src/syscalls/struct.js'
 import { kernelCalls } from '../src/syscalls/uring-calls.js'
+import { IS_EMULATED } from './patience.js'
 
 interface ErrorShape {
   readonly name?: string
@@ -114,6 +115,8 @@ export interface Requirements {
   readonly root?: boolean
   /** A program found in PATH. */
   readonly command?: string
+  /** No emulated processor: for what takes minutes there, and is the same under every kernel. */
+  readonly swift?: boolean
   /** Any other condition: true, or the reason to skip. */
   readonly when?: () => true | string
 }
@@ -179,7 +182,9 @@ test.run = (): void => {
 
 /** The first requirement that this machine does not meet, in words; null when it meets all. */
 export function unmet(requirements: Requirements): string | null {
-  const { linux, ring, opcode, register, feature, setup, root, command, when } = requirements
+  const { linux, ring, opcode, register, feature, setup, root, command, swift, when } = requirements
+  if (swift && IS_EMULATED)
+    return 'takes minutes on an emulated processor, and is the same under every kernel'
   if (root && process.geteuid?.() !== 0) return 'needs root'
   if (command !== undefined && !inPath(command)) return `needs the program ${command}`
   if (linux !== undefined && !ringIsAtLeast(linux)) return `needs Linux ${linux}, this is ${kernel()}`

@@ -25,9 +25,9 @@ const QUICK: Readonly<Record<SuiteName, RegExp>> = {
 
 /** What goes on where each file takes minutes, on an emulated processor. */
 const FEW: Readonly<Record<SuiteName, RegExp>> = {
-  fs: /^write-file\./,
-  net: /^serving\./,
-  transfer: /^copy-file\./,
+  fs: /^(names|write-file)\./,
+  net: /^(options|serving)\./,
+  transfer: /^(basis|copy-file)\./,
 }
 
 /** How a process is put into an environment. */

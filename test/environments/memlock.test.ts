@@ -33,7 +33,7 @@ for (const bytes of [0, 65_536]) {
     if (filesOf(suite).length === 0) continue
     test(
       `the ${suite} suite passes under RLIMIT_MEMLOCK of ${bytes} bytes`,
-      needs(here, () => runSuite(`RLIMIT_MEMLOCK ${bytes}`, environment, suite)),
+      needs({ ...here, swift: true }, () => runSuite(`RLIMIT_MEMLOCK ${bytes}`, environment, suite)),
     )
   }
 }

@@ -20,7 +20,7 @@ for (const suite of SUITES) {
   if (filesOf(suite).length === 0) continue
   test(
     `the ${suite} suite passes for an unprivileged user`,
-    needs(here, () => runSuite('unprivileged user', environment, suite)),
+    needs({ ...here, swift: true }, () => runSuite('unprivileged user', environment, suite)),
   )
 }
 

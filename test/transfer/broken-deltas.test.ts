@@ -130,7 +130,7 @@ test('copies that repeat are bounded by maxOutputBytes', async () => {
 
 test(
   '600 mutations: an error, or what rdiff makes of it',
-  needs({ command: 'rdiff' }, async () => {
+  needs({ swift: true, command: 'rdiff' }, async () => {
     const delta = await makeDelta()
     const random = new Random(123)
     let errors = 0
@@ -168,43 +168,49 @@ test(
   }),
 )
 
-test('300 random files and signatures in the place of a delta', async () => {
-  await makeDelta()
-  const random = new Random(321)
-  for (let round = 0; round < 300; round++) {
-    const noise = random.bytes(random.below(2000))
-    const bytes = round % 3 === 0 ? noise : Buffer.concat([hex(MAGIC), noise])
-    await outcomeOf(bytes, `noise ${round}`)
-  }
-  const { error } = await outcomeOf(readFileSync(signature), 'a signature')
-  assert.is(error?.code, 'ERR_DELTA_FORMAT')
-})
-
-test('300 mutations of a signature: an error, or a delta that rdiff and patchFile agree on', async () => {
-  await makeDelta()
-  const whole = readFileSync(signature)
-  const random = new Random(77)
-  const mutatedPath = scratch('mutated signature')
-  const delta = scratch('delta of it')
-  let errors = 0
-  for (let round = 0; round < 300; round++) {
-    let mutated = Buffer.from(whole)
-    const at = random.below(round % 2 === 0 ? 12 : whole.length)
-    if (round % 3 === 0) mutated = mutated.subarray(0, at)
-    else if (round % 3 === 1) mutated[at]! ^= 1 << random.below(8)
-    else mutated[at] = random.below(256)
-    writeFileSync(mutatedPath, mutated)
-    try {
-      const made = await deltaFile(mutatedPath, fresh, delta)
-      assert.is(made.literalBytes + made.matchedBytes, NEW.length)
-    } catch (error) {
-      errors++
-      assert.is((error as { code: string }).code, 'ERR_DELTA_FORMAT', String(error))
-      assert.match((error as Error).message, /^Not a sound signature: /)
+test(
+  '300 random files and signatures in the place of a delta',
+  needs({ swift: true }, async () => {
+    await makeDelta()
+    const random = new Random(321)
+    for (let round = 0; round < 300; round++) {
+      const noise = random.bytes(random.below(2000))
+      const bytes = round % 3 === 0 ? noise : Buffer.concat([hex(MAGIC), noise])
+      await outcomeOf(bytes, `noise ${round}`)
     }
-  }
-  assert.ok(errors > 50, `only ${errors} errors`)
-  assert.equal(leftovers(), [])
-})
+    const { error } = await outcomeOf(readFileSync(signature), 'a signature')
+    assert.is(error?.code, 'ERR_DELTA_FORMAT')
+  }),
+)
+
+test(
+  '300 mutations of a signature: an error, or a delta that rdiff and patchFile agree on',
+  needs({ swift: true }, async () => {
+    await makeDelta()
+    const whole = readFileSync(signature)
+    const random = new Random(77)
+    const mutatedPath = scratch('mutated signature')
+    const delta = scratch('delta of it')
+    let errors = 0
+    for (let round = 0; round < 300; round++) {
+      let mutated = Buffer.from(whole)
+      const at = random.below(round % 2 === 0 ? 12 : whole.length)
+      if (round % 3 === 0) mutated = mutated.subarray(0, at)
+      else if (round % 3 === 1) mutated[at]! ^= 1 << random.below(8)
+      else mutated[at] = random.below(256)
+      writeFileSync(mutatedPath, mutated)
+      try {
+        const made = await deltaFile(mutatedPath, fresh, delta)
+        assert.is(made.literalBytes + made.matchedBytes, NEW.length)
+      } catch (error) {
+        errors++
+        assert.is((error as { code: string }).code, 'ERR_DELTA_FORMAT', String(error))
+        assert.match((error as Error).message, /^Not a sound signature: /)
+      }
+    }
+    assert.ok(errors > 50, `only ${errors} errors`)
+    assert.equal(leftovers(), [])
+  }),
+)
 
 test.run()

@@ -80,7 +80,7 @@ function pair(index: number, random: Random): readonly [Buffer, Buffer] {
 
 test(
   `${PAIRS} random pairs: signatures are equal byte for byte, deltas apply both ways`,
-  needs({ command: 'rdiff' }, async () => {
+  needs({ swift: true, command: 'rdiff' }, async () => {
     const [old, fresh] = [scratch('old'), scratch('new')]
     const [ours, theirs] = [scratch('ours'), scratch('theirs')]
     const [ourDelta, theirDelta, output] = [scratch('our.delta'), scratch('their.delta'), scratch('output')]
@@ -122,7 +122,7 @@ test(
 
 test(
   'a sparse file of 64 MiB: its delta is small, and the output has the holes again',
-  needs({ command: 'rdiff' }, async () => {
+  needs({ swift: true, command: 'rdiff' }, async () => {
     const [old, fresh, signature, delta, output] = ['s.old', 's.new', 's.sig', 's.delta', 's.out'].map(
       scratch,
     ) as [string, string, string, string, string]
