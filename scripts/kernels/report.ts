@@ -36,6 +36,9 @@ function folderOf(file: string): string {
   return file.includes('/') ? file.split('/')[0]! : 'harness'
 }
 
+/** The line of a file in a list, before those of its tests. */
+const FILE = /^\S+\.test\.ts: /
+
 /** Counts the lines that test/run.ts prints. */
 export function countTests(
   log: string,
@@ -63,7 +66,7 @@ export function countTests(
   }
   const notes = log.matchAll(/^ +note: ([^\n]+: \d+ passed, \d+ failed, \d+ skipped)$/gm)
   const environments = [...notes].map((match) => match[1]!)
-  return { files, passed, failed: section('Failed'), skipped, environments }
+  return { files, passed, failed: section('Failed').filter((line) => FILE.test(line)), skipped, environments }
 }
 
 /** Reads the files that the guest left. */
@@ -211,7 +214,7 @@ npm run test:kernels -- 6.1 --run 'cat /proc/version' # one command in the guest
 
 Only the kernel differs from guest to guest: the programs around it are the same, Node is that of this machine, and the
 TypeScript is transpiled before the guest boots. An emulated processor is ten times slower than a real one and more:
-timeouts are longer, and what is random or goes on for long is less. A whole run takes an hour and a half; with \`--only\` and \`--docs\` the
+timeouts are longer, and what is random or goes on for long is less. A whole run takes some two hours; with \`--only\` and \`--docs\` the
 page tells of a part, in the column of files. What a test needs and a kernel lacks is probed, and counted below by reason.
 In the guests the tests also set the sysctl \`kernel.io_uring_disabled\`, where there is one (6.6).
 

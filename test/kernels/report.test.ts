@@ -23,6 +23,7 @@ Skipped:
 
 Failed:
   ring/close.test.ts: exit code 1; 1 of 20 tests failed
+    close() of a ring that is closed: Expected values to be strictly equal:
 
 28 passed, 1 failed, 4 skipped
 `
