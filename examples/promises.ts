@@ -4,8 +4,8 @@
 import { open } from 'node:fs/promises'
 import { Uring } from '../src/index.js'
 
-if (!Uring.available.available) {
-  console.log(Uring.available.reason)
+if (!Uring.available) {
+  console.log(Uring.availability().reason)
   process.exit(0)
 }
 

@@ -51,7 +51,7 @@ function childMicros(): number {
 
 const way = WAYS[`${what} ${how}`]!
 if (how === 'cp' && spawnSync('cp', ['--version']).error !== undefined) skip('cp is not installed')
-if (how.startsWith('uring') && !Uring.available.available) skip(Uring.available.reason)
+if (how.startsWith('uring') && !Uring.available) skip(Uring.availability().reason)
 const dropper = what === 'cold' ? Uring.open() : null
 let copies = 0
 

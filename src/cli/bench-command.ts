@@ -57,7 +57,7 @@ export const benchCommand: Command = {
 }
 
 function print(rows: readonly Row[], { write }: Surroundings): void {
-  const { available, reason } = Uring.available
+  const { available, reason } = Uring.availability()
   if (!available) write(reason)
   write(`${''.padEnd(40)}${'uring'.padStart(12)}${'node:fs'.padStart(12)}${'ratio'.padStart(8)}`)
   for (const { what, unit, uring, node, ratio } of rows) {
@@ -77,7 +77,7 @@ async function measure(folder: string, signal: AbortSignal): Promise<Row[]> {
   fs.mkdirSync(tree)
   const small = randomBytes(BLOCK_BYTES)
   for (let index = 0; index < SMALL_FILES; index++) fs.writeFileSync(join(tree, `file-${index}`), small)
-  const hasRing = Uring.available.available
+  const hasRing = Uring.available
   const rows: Row[] = []
 
   const fd = fs.openSync(file, 'r')

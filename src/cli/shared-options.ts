@@ -1,6 +1,6 @@
 // Options that several commands share, with the same help text.
 
-import type { IoUringConfig, RingReport } from '../config/index.js'
+import type { PartialConfig, RingReport } from '../config/index.js'
 import { Uring } from '../runtime/index.js'
 import type { OptionSpec } from './command.js'
 
@@ -23,8 +23,8 @@ export function sqpollText({ sqpoll }: RingReport): string {
  * Opens a ring of its own for a command. @returns Null where there is none to be had: `warn` is told why, and
  * the command goes on without it.
  */
-export function openRing(config: Partial<IoUringConfig>, warn: (line: string) => void): Uring | null {
-  const { available, reason } = Uring.available
+export function openRing(config: PartialConfig, warn: (line: string) => void): Uring | null {
+  const { available, reason } = Uring.availability()
   if (!available) {
     warn(`uring: no ring: ${reason}`)
     return null

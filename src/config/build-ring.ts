@@ -6,7 +6,7 @@ import { flagNames, IORING_SETUP_SQPOLL, type SetupFlagName } from '../syscalls/
 import { errnoMessage, SystemError, systemError } from '../syscalls/errno.js'
 import type { UringCalls } from '../syscalls/uring-calls.js'
 import { log, ringBuilt, sqpollRefused } from './announcements.js'
-import { type CompleteConfig, type IoUringConfig, validateConfig } from './config.js'
+import { type CompleteConfig, type PartialConfig, validateConfig } from './config.js'
 import { type RootlessSignal, rootlessSignal } from './container.js'
 import { parseKernelRelease } from './kernel-version.js'
 import { type Machine, thisMachine } from './machine.js'
@@ -93,7 +93,7 @@ export interface BuiltRing {
  * @see io_uring_setup(2)
  */
 export function buildRing(
-  config: Partial<IoUringConfig> = {},
+  config: PartialConfig = {},
   calls?: UringCalls,
   machine: Machine = thisMachine,
 ): BuiltRing {

@@ -164,12 +164,15 @@ function completePreset(): CompleteConfig {
   }
 }
 
+/** A config, or a part of one: what is missing, or undefined, has its default. */
+export type PartialConfig = { readonly [Name in keyof IoUringConfig]?: IoUringConfig[Name] | undefined }
+
 /**
  * The members of `config` that have a value. The values are not checked yet.
  *
  * @throws TypeError `ERR_INVALID_ARG_TYPE` for what is no object, `ERR_INVALID_ARG_VALUE` for an unknown member.
  */
-export function givenMembers(config: Partial<IoUringConfig>): Partial<IoUringConfig> {
+export function givenMembers(config: PartialConfig): Partial<IoUringConfig> {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw invalidType('config', 'an object', config)
   }
@@ -189,7 +192,7 @@ export function givenMembers(config: Partial<IoUringConfig>): Partial<IoUringCon
  *   an unknown policy, contradictory flags); RangeError `ERR_OUT_OF_RANGE` (a number outside its bounds). The message
  *   gives the member, the value and the bound.
  */
-export function validateConfig(config: Partial<IoUringConfig> = {}): CompleteConfig {
+export function validateConfig(config: PartialConfig = {}): CompleteConfig {
   const whole: CompleteConfig = { ...completePreset(), ...(givenMembers(config) as Partial<CompleteConfig>) }
 
   const { sqEntries, bufferSize, registeredBufferCount, zeroCopyPolicy, cqEntries } = whole

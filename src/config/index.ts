@@ -16,6 +16,7 @@ export {
   forLargeFiles,
   forSmallFiles,
   type IoUringConfig,
+  type PartialConfig,
   validateConfig,
   type ZeroCopyPolicy,
 } from './config.js'

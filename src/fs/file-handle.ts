@@ -62,6 +62,8 @@ export interface HandleReadOptions {
 export interface HandleWriteOptions {
   readonly encoding?: BufferEncoding | null | undefined
   readonly signal?: AbortSignal | undefined
+  /** Without effect on a handle, as in Node. */
+  readonly flush?: boolean | undefined
   /** Have the data on the disk before the promise resolves (fdatasync(2)). Not in Node. */
   readonly durable?: boolean | undefined
 }

@@ -203,6 +203,14 @@ function isCount(value: number, max: number): boolean {
  * @returns With `recursive`, the first directory that was made, or undefined when all were there.
  * @see mkdirat(2)
  */
+export function mkdir(
+  path: PathLike,
+  options?: (MkdirOptions & { readonly recursive?: false | undefined }) | number | string | null,
+): Promise<undefined>
+export function mkdir(
+  path: PathLike,
+  options?: MkdirOptions | number | string | null,
+): Promise<string | undefined>
 export async function mkdir(
   path: PathLike,
   options?: MkdirOptions | number | string | null,

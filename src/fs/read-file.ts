@@ -1,7 +1,7 @@
 // readFile(), by path.
 
 import { constants } from 'node:fs'
-import nodeFs from 'node:fs/promises'
+import nodeFs, { type FileHandle as NodeFileHandle } from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
 import {
   givenOptions,
@@ -17,6 +17,7 @@ import { FileHandle } from './file-handle.js'
 import { inTurns } from './in-turns.js'
 import { requireBoolean } from './node-errors.js'
 import { open } from './open.js'
+import type { ReadTarget } from './read-into.js'
 import { type ReadRequest, readLanes } from './read-lane.js'
 import { ringFor } from './ring-choice.js'
 import type { Slab } from './slab.js'
@@ -29,6 +30,8 @@ export interface ReadFileOptions {
   readonly signal?: AbortSignal | undefined
   /** Read past the page cache (O_DIRECT) where the file system supports it; a hint. Not in Node. */
   readonly direct?: boolean | undefined
+  /** Memory to read into; the result is a view of it. In Node from 24 on; an older Node ignores it. */
+  readonly buffer?: ReadTarget | undefined
   /** How far the path may lead; see `OpenExtras`. Not in Node. */
   readonly resolve?: number | ResolveName | readonly ResolveName[] | undefined
 }
@@ -53,15 +56,15 @@ function takeResolvers(resolve: (value: never) => void, reject: (error: unknown)
  * @param path - A path, or a FileHandle, which is read from its current position and stays open.
  */
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | NodeFileHandle,
   options?: (ReadFileOptions & { readonly encoding?: null | undefined }) | null,
 ): Promise<Buffer>
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | NodeFileHandle,
   options: (ReadFileOptions & { readonly encoding: BufferEncoding }) | BufferEncoding,
 ): Promise<string>
 export function readFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | NodeFileHandle,
   options?: ReadFileOptions | BufferEncoding | null,
 ): Promise<string | Buffer>
 export function readFile(path: unknown, options?: unknown): Promise<string | Buffer> {

@@ -1,7 +1,7 @@
 // writeFile() and appendFile(), by path.
 
 import { constants } from 'node:fs'
-import nodeFs from 'node:fs/promises'
+import nodeFs, { type FileHandle as NodeFileHandle } from 'node:fs/promises'
 import { AbortError, type PathLike } from '../runtime/index.js'
 import {
   fileMode,
@@ -70,7 +70,7 @@ function takeResolvers(resolve: (value: never) => void, reject: (error: unknown)
  * @param data - Text, a Buffer or any view, or pieces of these: an iterable, an async iterable, a stream.
  */
 export function writeFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | NodeFileHandle,
   data: FileData,
   options?: WriteFileOptions | BufferEncoding | null,
 ): Promise<void> {
@@ -79,7 +79,7 @@ export function writeFile(
 
 /** As `writeFile`, at the end of the file. */
 export function appendFile(
-  path: PathLike | FileHandle,
+  path: PathLike | FileHandle | NodeFileHandle,
   data: string | Uint8Array,
   options?: WriteFileOptions | BufferEncoding | null,
 ): Promise<void> {

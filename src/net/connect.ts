@@ -21,7 +21,8 @@ import type { Lease, Socket } from './socket.js'
  * @see io_uring_prep_connect(3)
  */
 export function connect(options: ConnectOptions & { readonly chunks: 'lease' }): Promise<Socket<Lease>>
-export function connect(options: ConnectOptions): Promise<Socket>
+export function connect(options: ConnectOptions & { readonly chunks?: 'copy' | undefined }): Promise<Socket>
+export function connect(options: ConnectOptions): Promise<Socket<Buffer> | Socket<Lease>>
 export async function connect(options: ConnectOptions): Promise<Socket<Buffer> | Socket<Lease>> {
   checkConnectOptions(options)
   return chooseBackend(options.uring).connect(options)

@@ -37,7 +37,12 @@ export function createServer(
   options: ServerOptions | ConnectionHandler<Buffer>,
   onConnection?: AnyHandler | URL | string,
 ): Server {
-  if (typeof options === 'function') return createServer({}, options)
+  if (typeof options === 'function') {
+    if (onConnection !== undefined) {
+      throw invalidType('onConnection', 'left out after a function; options come first', onConnection)
+    }
+    return createServer({}, options)
+  }
   checkServerOptions(options)
   const { workers = 0 } = options
   if (workers === 0 && typeof onConnection !== 'function') {

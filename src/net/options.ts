@@ -12,7 +12,7 @@ import {
 } from '../syscalls/argument-errors.js'
 import type { ConnectOptions } from './connect-options.js'
 import type { CloseOptions, ListenOptions, ServerOptions } from './server.js'
-import type { FileRange, SocketSettings } from './socket.js'
+import type { FileRange, SocketSettings, SocketSink } from './socket.js'
 
 /** Default of `highWaterMark`, in bytes. */
 export const DEFAULT_HIGH_WATER_MARK = 65536
@@ -192,6 +192,14 @@ export function checkCloseOptions(options: CloseOptions): void {
 export function checkTimeout(timeoutMs: number, onTimeout: unknown): void {
   checkInteger('timeoutMs', timeoutMs, 0, MAX_MS)
   checkFunction('onTimeout', onTimeout)
+}
+
+/** @throws TypeError. */
+export function checkSink(sink: SocketSink): void {
+  if (typeof sink !== 'object' || sink === null) throw invalidType('sink', 'of type object', sink)
+  for (const name of ['onData', 'onEnd', 'onClose'] as const) {
+    if (typeof sink[name] !== 'function') throw invalidType(`sink.${name}`, 'of type function', sink[name])
+  }
 }
 
 /** @throws TypeError, RangeError. */

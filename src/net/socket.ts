@@ -105,7 +105,10 @@ export interface Socket<Chunk = Buffer> extends AsyncIterable<Chunk>, AsyncDispo
   readonly destroyed: boolean
   /** What broke the connection, or null. */
   readonly error: Error | null
-  /** Resolves when the descriptor is closed, for whatever reason. Never rejects: see `error`. */
+  /**
+   * Resolves when the descriptor is closed, for whatever reason. Never rejects: see `error`. Unlike `closed` of other
+   * objects it is no boolean: that is `destroyed`.
+   */
   readonly closed: Promise<void>
 
   /** The next chunk, or null after the last. Rejects when the connection breaks. */

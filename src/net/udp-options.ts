@@ -80,6 +80,8 @@ function checkPort(name: string, port: unknown, allowsZero: boolean): void {
 /** @throws TypeError, RangeError `ERR_SOCKET_BAD_PORT`. */
 export function checkDestination(to: UdpDestination): void {
   if (typeof to !== 'object' || to === null) throw invalidType('to', 'of type object', to)
+  // A message, or an address, can be given as it came.
+  checkMembers('to', to, ['port', 'address', 'family', 'data'])
   checkPort('Port', to.port, false)
   if (to.address !== undefined && typeof to.address !== 'string') {
     throw invalidType('to.address', 'of type string', to.address)

@@ -12,12 +12,12 @@ let retryAt = 0
 let lastReason = ''
 
 /**
- * The thread's shared ring, or null where there is none: `Uring.available` says why, or Node's permission
+ * The thread's shared ring, or null where there is none: `Uring.availability()` says why, or Node's permission
  * model is in force. Callers then use Node's own modules. `URING_DISABLE` is looked at on every call.
  */
 export function defaultUring(): Uring | null {
   if (isRestricted) return withoutRing(RESTRICTED_REASON)
-  const { available, reason } = Uring.available
+  const { available, reason } = Uring.availability()
   if (!available) return withoutRing(reason)
   if (shared !== null && !shared.closed) return shared
   if (performance.now() < retryAt) return null

@@ -1,5 +1,7 @@
 // The promise driver, for the modules above it.
 
+export type { Availability, PartialConfig, RingReport } from '../config/index.js'
+export { type ControlMessage, type Fd, type SocketAddress, SystemError } from '../ring/index.js'
 export { type FileMapping, type ListedMapping, listFileMapping } from '../syscalls/file-mappings.js'
 export { AbortError } from './abort-error.js'
 export type { BufferGroup, BufferGroupOptions } from './buffer-group.js'

@@ -3,7 +3,7 @@
 import {
   type Availability,
   buildRing,
-  type IoUringConfig,
+  type PartialConfig,
   type RingReport,
   type ZeroCopyPolicy,
 } from '../config/index.js'
@@ -14,7 +14,7 @@ import {
   IORING_SETUP_SUBMIT_ALL,
   IORING_SETUP_TASKRUN_FLAG,
 } from '../ring/index.js'
-import { checkBoolean, checkOptions } from '../syscalls/argument-errors.js'
+import { checkBoolean, checkOptions, invalidValue } from '../syscalls/argument-errors.js'
 import { Arena } from './arena.js'
 import { log } from './diagnostics.js'
 import { type Counters, Driver } from './driver.js'
@@ -29,7 +29,7 @@ import {
 import { RingOperations } from './operations/ring.js'
 
 /** What `Uring.open` takes besides the ring's configuration. */
-export interface UringOptions extends Partial<IoUringConfig>, MappedBufferOptions, FileWorkerOptions {
+export interface UringOptions extends PartialConfig, MappedBufferOptions, FileWorkerOptions {
   /**
    * In a worker: let the kernel write straight into ArrayBuffers. Faster, and unsafe if the worker is ever terminated
    * while operations are in flight: its memory is freed, the kernel still writes. Default false.
@@ -68,7 +68,7 @@ const abandoned = new FinalizationRegistry<Driver>((driver) => {
 })
 
 /** Builds the ring that `config` asks for; a smaller one where memory is short and its size was left open. */
-function build(config: Partial<IoUringConfig>): ReturnType<typeof buildRing> {
+function build(config: PartialConfig): ReturnType<typeof buildRing> {
   const { setupFlags = SETUP_FLAGS, sqEntries, cqEntries } = config
   if (sqEntries !== undefined || cqEntries !== undefined) {
     const [defaultSq, defaultCq] = SIZES[0]!
@@ -132,7 +132,7 @@ export class Uring extends RingOperations {
    * Builds a ring and starts its driver.
    *
    * @throws TypeError, RangeError for a bad option; SystemError when this machine gives no ring, and
-   *   `ERR_URING_UNAVAILABLE` when `URING_DISABLE` forbids it (`Uring.available` tells beforehand).
+   *   `ERR_URING_UNAVAILABLE` when `URING_DISABLE` forbids it (`Uring.availability()` tells beforehand).
    */
   static open(options: UringOptions = {}): Uring {
     checkOptions(options)
@@ -160,8 +160,13 @@ export class Uring extends RingOperations {
     }
   }
 
+  /** Whether a ring can be built here. */
+  static get available(): boolean {
+    return driverAvailability().available
+  }
+
   /** Whether a ring can be built here, and exactly why not. */
-  static get available(): Availability {
+  static availability(): Availability {
     return driverAvailability()
   }
 
@@ -209,8 +214,14 @@ export class Uring extends RingOperations {
   /**
    * Closes the ring: new operations are refused with EBADF, those that wait for room or can be cancelled reject with
    * AbortError, the others settle as they end. Resolves when the kernel has let go of everything.
+   *
+   * @throws TypeError for an argument: a descriptor is closed by `closeFd`.
    */
-  close(): Promise<void> {
+  close(): Promise<void>
+  close(...given: readonly unknown[]): Promise<void> {
+    if (given.length > 0 && given[0] !== undefined) {
+      throw invalidValue('fd', given[0], 'is none of close(), which closes the ring: use closeFd()')
+    }
     abandoned.unregister(this.driver)
     return this.driver.close()
   }

@@ -1,9 +1,9 @@
 // Applies a delta in librsync's format, as rdiff makes it.
 
-import type { IoUringConfig, RingReport } from '../config/index.js'
+import type { PartialConfig, RingReport } from '../config/index.js'
 import { defaultUring, type PathLike, Uring } from '../runtime/index.js'
 import { isRestricted } from '../runtime/permission-model.js'
-import { checkMembers } from '../syscalls/argument-errors.js'
+import { checkMembers, invalidValue } from '../syscalls/argument-errors.js'
 import type { DeltaCounts } from './apply-delta.js'
 import {
   type Basis,
@@ -34,7 +34,7 @@ export interface PatchOptions extends ApplyWishes {
   /** What writes. Default: 'standard' for the basis 'mmap' and where there is no ring, else 'ring'. */
   readonly writer?: TransferWriter | undefined
   /** Settings of a ring of its own, such as `{ sqpoll: true }`. Default: the thread's shared ring serves. */
-  readonly config?: Partial<IoUringConfig> | undefined
+  readonly config?: PartialConfig | undefined
 }
 
 /** What `patchFile` resolves to. */
@@ -69,7 +69,10 @@ export async function patchFile(
   checkWishes(options)
   const { basis: strategy = 'auto', config } = options
   checkStrategy('options.basis', strategy)
-  const canRing = options.uring !== undefined || (Uring.available.available && !isRestricted)
+  if (options.uring !== undefined && config !== undefined) {
+    throw invalidValue('options.config', config, 'is of no use beside options.uring, a ring that is built')
+  }
+  const canRing = options.uring !== undefined || (Uring.available && !isRestricted)
   const writer = options.writer ?? (strategy === 'mmap' || !canRing ? 'standard' : 'ring')
   checkWriter('options.writer', writer)
 

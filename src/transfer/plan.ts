@@ -6,6 +6,7 @@ import {
   decideSqpoll,
   forLargeFiles,
   type IoUringConfig,
+  type PartialConfig,
   policyState,
   probe,
   type SqpollRefusal,
@@ -23,7 +24,7 @@ export interface PlanOptions {
   /** What writes. Default: what the basis was opened for, else 'ring'. */
   readonly writer?: TransferWriter | undefined
   /** Settings of the ring, in addition to `forLargeFiles()`. A `mmapBasisActive` of true is kept. */
-  readonly config?: Partial<IoUringConfig> | undefined
+  readonly config?: PartialConfig | undefined
 }
 
 /** A decision, and the ring that follows from it. */
@@ -87,7 +88,7 @@ export function planTransfer(options: PlanOptions = {}): TransferPlan {
   const keepsSqpoll = decision.attempt && mmapBasisActive
   const mappedBuffers: MappedBufferPolicy = keepsSqpoll ? 'allow' : mmapBasisActive ? 'async' : 'copy'
   const reports = bases.map(({ report }) => report)
-  const { available } = Uring
+  const availability = Uring.availability()
   return {
     writer,
     bases: reports,
@@ -99,16 +100,16 @@ export function planTransfer(options: PlanOptions = {}): TransferPlan {
       ...reports.map(({ kind, reason }) => `basis: ${kind}, because ${READER_REASONS[reason]}`),
       ...refusals.map(({ reason, message }) => `ring: ${message} (${reason})`),
       ...(keepsSqpoll ? ['ring: SQPOLL stays, because the pages of the mapped basis are pinned'] : []),
-      ...(available.available ? [] : [`ring: none, ${available.reason}`]),
+      ...(availability.available ? [] : [`ring: none, ${availability.reason}`]),
     ],
-    availability: available,
+    availability,
     open: () => openIfPossible({ ...whole, mappedBuffers }),
   }
 }
 
 /** A ring, or null where there is none to be had (no io_uring, no memory): a transfer goes on without. */
 function openIfPossible(options: Parameters<typeof Uring.open>[0]): Uring | null {
-  if (!Uring.available.available) return null
+  if (!Uring.available) return null
   try {
     return Uring.open(options)
   } catch (error) {

@@ -30,6 +30,7 @@ test('createServer() refuses bad options', () => {
   ]
   for (const [options, code] of bad) assert.throws(() => createServer(options as never, echo), { code })
   assert.throws(() => createServer({}, undefined as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  assert.throws(() => createServer(echo as never, {} as never), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 
 test('listen() refuses bad options', async () => {
@@ -104,6 +105,7 @@ test('the methods of a connection refuse bad arguments and leave it as it was', 
   assert.throws(() => ours.setTimeout('1' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.setTimeout(1, 5 as never), { code: 'ERR_INVALID_ARG_TYPE' })
   assert.throws(() => ours.consume(null as never), { code: 'ERR_INVALID_ARG_TYPE' })
+  assert.throws(() => ours.consume({ onData() {} } as never), { code: 'ERR_INVALID_ARG_TYPE' })
   await assert.rejects(ours.shutdown('up' as never), { code: 'ERR_INVALID_ARG_TYPE' })
   await assert.rejects(ours.sendFile('/etc/hostname', { offset: -1 }), { code: 'ERR_OUT_OF_RANGE' })
   await assert.rejects(ours.sendFile({} as never), { code: 'ERR_INVALID_ARG_TYPE' })

@@ -8,6 +8,7 @@ import { ipAddress } from '../../src/net/address.js'
 import { listeningAddress, openListener } from '../../src/net/descriptor.js'
 import {
   type ConnectionHandler,
+  type ConnectOptions,
   connect,
   createServer,
   type Server,
@@ -21,7 +22,7 @@ import { PATIENCE } from '../patience.js'
 
 /** A test of the ring itself, which the fallback has no part in. */
 export const onRing: Requirements = {
-  when: () => Uring.available.available || `needs io_uring: ${Uring.available.reason}`,
+  when: () => Uring.available || `needs io_uring: ${Uring.availability().reason}`,
 }
 
 /** A server of ours on a free port of 127.0.0.1. */
@@ -100,7 +101,7 @@ export async function readAll(socket: AsyncIterable<Buffer>): Promise<Buffer> {
 
 /** A connection of ours and the socket of node:net at its other end. */
 export async function pair(
-  options: Parameters<typeof connect>[0] = {},
+  options: ConnectOptions & { readonly chunks?: 'copy' } = {},
   nodeOptions: net.ServerOpts = {},
 ): Promise<{ ours: Socket; theirs: net.Socket; close(): Promise<void> }> {
   let take!: (socket: net.Socket) => void

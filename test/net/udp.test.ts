@@ -349,6 +349,9 @@ test('what is wrong with the arguments is said before anything is opened', async
   await using socket = await bind({ address: LOCALHOST })
   await assert.rejects(socket.send('x', { port: 0 }), { code: 'ERR_SOCKET_BAD_PORT' })
   await assert.rejects(socket.send(1 as never, { port: 1 }), { code: 'ERR_INVALID_ARG_TYPE' })
+  const elsewhere = { port: 9, host: '10.1.2.3' } as never
+  await assert.rejects(socket.send('x', elsewhere), { code: 'ERR_INVALID_ARG_VALUE' })
+  await assert.rejects(socket.connect(elsewhere), { code: 'ERR_INVALID_ARG_VALUE' })
   await assert.rejects(socket.send('x', { port: 1, address: 1 as never }), { code: 'ERR_INVALID_ARG_TYPE' })
 })
 

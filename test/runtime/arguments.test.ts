@@ -68,6 +68,8 @@ const TRANSFERS: readonly (readonly [fd: Anything, buffer: Anything, options: An
   [file, new Uint8Array(8), { offset: -2n }, RANGE],
   [file, new Uint8Array(8), { offset: '0' }, TYPE],
   [file, new Uint8Array(8), { offset: null }, TYPE],
+  [file, new Uint8Array(8), { position: 4 }, VALUE],
+  [file, new Uint8Array(8), { timeout: 4, async: true }, VALUE],
   [file, new Uint8Array(8), { timeoutMs: -1 }, RANGE],
   [file, new Uint8Array(8), { timeoutMs: Number.NaN }, RANGE],
   [file, new Uint8Array(8), { timeoutMs: 2 ** 32 }, RANGE],
@@ -165,6 +167,22 @@ test(
     }
     assert.is(Number((await uring.statx(path, options)).size), 1000)
     assert.equal([uring.arena.blocksInUse, uring.driver.inFlight], [0, 0])
+  }),
+)
+
+test(
+  'options of node:fs that no operation has, and a descriptor given to close(), are refused',
+  here(async () => {
+    await using uring = new TestRing()
+    const loose: Anything = uring
+    assert.throws(() => loose.open(path, { flag: 'r+' }), { code: VALUE })
+    assert.throws(() => loose.mkdir(join(folder, 'a/b'), { recursive: true }), { code: VALUE })
+    assert.throws(() => loose.recv(file, new Uint8Array(8), { timeout: 5 }), { code: VALUE })
+    assert.equal([uring.arena.blocksInUse, uring.driver.inFlight], [0, 0])
+    await using whole = Uring.open()
+    assert.throws(() => (whole as Anything).close(file), { code: VALUE })
+    assert.not(whole.closed)
+    assert.is(await whole.nop(), 0)
   }),
 )
 

@@ -31,9 +31,9 @@ for (const [name, title] of [
         import { availability } from 'SRCconfig/index.ts'
         import { Ring } from 'SRCring/index.ts'
         import { readFile } from 'SRCfs/index.ts'
-        console.log(Uring.available.cause, Uring.available.reason)
+        console.log(Uring.availability().cause, Uring.availability().reason)
         console.log(availability().available, defaultUring())
-        try { Uring.open() } catch (error) { console.log(error.code, error.message === Uring.available.reason) }
+        try { Uring.open() } catch (error) { console.log(error.code, error.message === Uring.availability().reason) }
         const ring = Ring.open({ entries: 4 })
         console.log(ring.sqEntries)
         ring.close()

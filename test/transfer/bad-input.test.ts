@@ -15,6 +15,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { Uring } from '../../src/index.js'
 import {
   applyDelta,
   type DeltaToken,
@@ -135,6 +136,15 @@ test(
     assert.is(readFileSync(`${folder}/target`, 'utf8'), 'old')
     assert.is(statSync(`${folder}/new`).uid, 12345)
     assert.equal(leftovers(folder), [])
+  }),
+)
+
+test(
+  'patchFile() refuses a config beside a ring that is built',
+  needs({ ring: true }, async () => {
+    await using uring = Uring.open()
+    const patching = patchFile(old, delta, scratch('never'), { uring, config: { sqpoll: true } })
+    await assert.rejects(patching, { code: 'ERR_INVALID_ARG_VALUE' })
   }),
 )
 

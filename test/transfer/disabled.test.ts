@@ -39,7 +39,7 @@ test('signature, delta and patch are byte for byte those of a ring', async () =>
       await deltaFile(signature, fresh, delta),
       await patchFile(old, delta, target, { basis: 'buffered', share: false, hash: 'sha1', durable: true }),
     ]
-    const backend = Uring.available.available ? 'io_uring' : 'node:fs'
+    const backend = Uring.available ? 'io_uring' : 'node:fs'
     assert.ok(made.every((result) => result.backend === backend))
     counts.push(made.map(({ bytesWritten, digest }) => ({ bytesWritten, digest })))
     files.push([signature, delta, target].map((path) => readFileSync(path)))

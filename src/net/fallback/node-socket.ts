@@ -5,7 +5,7 @@ import type { Socket as NetSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { invalidType } from '../../syscalls/argument-errors.js'
 import { endedByPeer, refusal, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
-import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
+import { checkFileRange, checkSink, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import type {
   Data,
   EndpointAddress,
@@ -119,7 +119,7 @@ export class NodeSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Reader
   }
 
   consume(sink: SocketSink): void {
-    if (typeof sink !== 'object' || sink === null) throw invalidType('sink', 'of type object', sink)
+    checkSink(sink)
     this.#reader.consume(sink)
     if (this.#socket.closed) queueMicrotask(() => this.#reader.close())
   }

@@ -10,7 +10,7 @@ import { shownAddress } from '../address.js'
 import { localName, peerName, resetOnClose, setKeepAlive, setNoDelay } from '../descriptor.js'
 import { endedByPeer, netError, refusal, socketDestroyed, timedOut, writeAfterEnd } from '../errors.js'
 import { IdleTimer } from '../idle-timer.js'
-import { checkFileRange, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
+import { checkFileRange, checkSink, checkTimeout, DEFAULT_HIGH_WATER_MARK } from '../options.js'
 import type {
   Data,
   EndpointAddress,
@@ -162,7 +162,7 @@ export class RingSocket<Chunk = Buffer | Lease> implements Socket<Chunk>, Receiv
   }
 
   consume(sink: SocketSink): void {
-    if (typeof sink !== 'object' || sink === null) throw invalidType('sink', 'of type object', sink)
+    checkSink(sink)
     this.#receiver.consume(sink)
     if (this.#isClosed) queueMicrotask(() => this.#receiver.closeSink(this.error))
   }

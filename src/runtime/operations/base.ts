@@ -50,6 +50,23 @@ export type Bytes = ArrayBuffer | ArrayBufferView
 
 export const MAX_TRANSFER = 0x7fff_f000
 
+/** The options of all operations. */
+const OPTION_NAMES: ReadonlySet<string> = new Set([
+  ...['signal', 'timeoutMs', 'fixedFile', 'async', 'drain', 'personality'],
+  ...['offset', 'length', 'bufferIndex', 'flags', 'mode', 'mask', 'count', 'resolve', 'direct', 'to'],
+  ...['syscall', 'memory', 'dirFd', 'fromDirFd', 'toDirFd', 'nameBytes', 'control', 'controlBytes'],
+])
+
+/** @throws TypeError for an option that no operation has, such as the `position` and `flag` of node:fs. */
+export function checkNames(options: object): void {
+  for (const name in options) {
+    if (!OPTION_NAMES.has(name)) {
+      const value = (options as Record<string, unknown>)[name]
+      throw invalidValue(`options.${name}`, value, 'is no option of an operation')
+    }
+  }
+}
+
 /** The values of the common options. Each is read once: a getter may return another value the next time. */
 interface CommonOptions extends Pick<OperationOptions, 'timeoutMs' | 'signal' | 'personality'> {
   /** `IOSQE_*` bits. */
@@ -59,6 +76,7 @@ interface CommonOptions extends Pick<OperationOptions, 'timeoutMs' | 'signal' | 
 /** @throws TypeError, RangeError; what a getter throws. */
 function commonOptions(options: OperationOptions): CommonOptions {
   if (typeof options !== 'object' || options === null) throw invalidType('options', 'of type object', options)
+  checkNames(options)
   const { timeoutMs, signal, personality } = options
   if (timeoutMs !== undefined) checkMilliseconds('options.timeoutMs', timeoutMs, 0xffff_ffff)
   checkSignal(signal)

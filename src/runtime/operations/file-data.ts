@@ -23,7 +23,7 @@ import { checkOptions, invalidType } from '../../syscalls/argument-errors.js'
 import { knownAddressOf } from '../../syscalls/memory.js'
 import type { Block } from '../arena.js'
 import { Vectors } from '../vectors.js'
-import { asBytes, type Bytes, checkedLength, type OperationOptions, Operations } from './base.js'
+import { asBytes, type Bytes, checkedLength, checkNames, type OperationOptions, Operations } from './base.js'
 
 /** Where in the file and how much. */
 export interface TransferOptions extends OperationOptions {
@@ -60,6 +60,7 @@ export abstract class FileDataOperations extends Operations {
   read(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const { offset = -1 } = options
+    if (offset === -1 && options !== NO_OPTIONS) checkNames(options)
     const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copied(buffer)) return this.#readByCopy(fd, buffer, length, offset, options)
     if (isPlain(options)) {
@@ -95,6 +96,7 @@ export abstract class FileDataOperations extends Operations {
   write(fd: Fd, buffer: Bytes, options: TransferOptions = NO_OPTIONS): Promise<number> {
     checkOptions(options)
     const { offset = -1 } = options
+    if (offset === -1 && options !== NO_OPTIONS) checkNames(options)
     const length = checkedLength(buffer, options.length, 'options.length')
     if (this.copied(buffer)) return this.#writeByCopy(fd, buffer, length, offset, options)
     if (isPlain(options)) {

@@ -121,7 +121,7 @@ export class CopySession {
 /** Why there can be no ring, before one is tried; null when nothing speaks against it. */
 function ringRefusal(): string | null {
   if (isRestricted) return RESTRICTED_REASON
-  const { available, reason } = Uring.available
+  const { available, reason } = Uring.availability()
   if (!available) return reason
   const { opcodes } = probe()
   const missing = OPCODES.find((opcode) => !opcodes.includes(opcode))
