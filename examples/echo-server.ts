@@ -3,7 +3,6 @@
 // Run: npx tsx examples/echo-server.ts [PORT]     (in a project of your own, import from 'uring/net')
 // Then: nc localhost PORT
 
-import type { AddressInfo } from 'node:net'
 import { createServer } from '../src/net/index.js'
 
 const server = createServer({ noDelay: true, chunks: 'lease' }, async (socket) => {
@@ -22,7 +21,7 @@ const server = createServer({ noDelay: true, chunks: 'lease' }, async (socket) =
 })
 
 await server.listen({ port: Number(process.argv[2] ?? 7000), host: '127.0.0.1' })
-console.log(`listening on port ${(server.address() as AddressInfo).port}, on ${server.backend}`)
+console.log(`listening on port ${server.port}, on ${server.backend}`)
 
 process.once('SIGINT', async () => {
   // Those who are connected have a second to finish.

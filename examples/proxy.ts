@@ -2,7 +2,6 @@
 // the other.
 // Run: npx tsx examples/proxy.ts TARGET_HOST:PORT [PORT]     (in a project of your own, import from 'uring/net')
 
-import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Lease, type Socket } from '../src/net/index.js'
 
 const [target = 'localhost:7000', ownPort = '7001'] = process.argv.slice(2)
@@ -47,6 +46,6 @@ const server = createServer(options, async (client) => {
 })
 
 await server.listen({ port: Number(ownPort), host: '127.0.0.1' })
-console.log(`passing port ${(server.address() as AddressInfo).port} on to ${target}, on ${server.backend}`)
+console.log(`passing port ${server.port} on to ${target}, on ${server.backend}`)
 
 process.once('SIGINT', () => server.close({ deadlineMs: 1000 }))

@@ -5,7 +5,6 @@
 import { createReadStream } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { extname, join, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createServer, type Socket } from '../src/net/index.js'
@@ -71,6 +70,6 @@ const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => 
 })
 
 await server.listen({ port: Number(process.argv[3] ?? 8080), host: '127.0.0.1' })
-console.log(`serving ${root} on port ${(server.address() as AddressInfo).port}, on ${server.backend}`)
+console.log(`serving ${root} on port ${server.port}, on ${server.backend}`)
 
 process.once('SIGINT', () => server.close({ deadlineMs: 1000 }))

@@ -2,7 +2,7 @@
 // connections at a deadline), resolving the host to listen on, and removing the file of a Unix socket.
 
 import { unlinkSync } from 'node:fs'
-import { isIP } from 'node:net'
+import { type AddressInfo, isIP } from 'node:net'
 import { AbortError } from '../runtime/index.js'
 import { addressesOf } from './address.js'
 import { alreadyListening, notRunning } from './errors.js'
@@ -32,6 +32,7 @@ export abstract class ServerLife {
   #stopWatching: (() => void) | null = null
 
   abstract get listening(): boolean
+  abstract address(): AddressInfo | string | null
 
   /** Starts to listen. It may stop half-way if the server is being closed. */
   protected abstract open(options: ListenOptions): Promise<void>
@@ -40,6 +41,11 @@ export abstract class ServerLife {
   /** Accepts no more connections. Resolves when the last one is closed. */
   protected abstract end(): Promise<void>
   protected abstract destroyAll(): void
+
+  get port(): number | undefined {
+    const address = this.address()
+    return typeof address === 'object' ? address?.port : undefined
+  }
 
   protected get isClosing(): boolean {
     return this.#closing !== null

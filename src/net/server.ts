@@ -80,6 +80,8 @@ export interface Server extends AsyncDisposable {
   listen(options?: ListenOptions): Promise<void>
   /** Where it listens; the path of a Unix socket; null when it does not listen. */
   address(): AddressInfo | string | null
+  /** The TCP port that it listens on; undefined for a Unix socket, and when it does not listen. */
+  readonly port: number | undefined
   /** Accepts no more connections; resolves when all are closed. A second call resolves with the first. */
   close(options?: CloseOptions): Promise<void>
   ref(): this

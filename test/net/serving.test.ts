@@ -1,7 +1,10 @@
 // Servers: handlers that fail, bounds, and how a server ends.
 
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { createServer, type Socket } from '../../src/net/index.js'
 import { assert, test } from '../harness.js'
 import {
@@ -54,6 +57,18 @@ test('a handler that fails with the error of its connection is not reported', as
   await delay(10)
   assert.equal(errors, [])
   await server.close()
+})
+
+test('a server has a port while it listens on one', async () => {
+  const { server, port } = await serve(echo)
+  assert.is(server.port, port)
+  await server.close()
+  assert.is(server.port, undefined)
+  const path = join(mkdtempSync(join(tmpdir(), 'uring-port-')), 'socket')
+  await server.listen({ path })
+  assert.is(server.port, undefined)
+  await server.close()
+  rmSync(dirname(path), { recursive: true })
 })
 
 test('without onError a handler that throws is an uncaught exception', async () => {
