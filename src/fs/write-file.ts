@@ -34,7 +34,8 @@ export interface WriteFileOptions {
   readonly flush?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   /**
-   * Have the data on the disk before the promise resolves (fdatasync(2)). Not in Node.
+   * Have the data on the disk before the promise resolves (fdatasync(2)). The name of a file that is new may still be
+   * lost with the power: sync its directory too, as `uring/transfer` does. Not in Node.
    */
   readonly durable?: boolean | undefined
   /** Write past the page cache (O_DIRECT) where the file system supports it; a hint. Not in Node. */

@@ -76,7 +76,10 @@ export interface Server extends AsyncDisposable {
   readonly listening: boolean
   /** What carries it. */
   readonly backend: 'io_uring' | 'node:net'
-  /** Starts to listen. Rejects with EADDRINUSE and the like, in the shape of node:net's errors. */
+  /**
+   * Starts to listen; without options on any free port of all addresses. Rejects with EADDRINUSE and the like, in the
+   * shape of node:net's errors.
+   */
   listen(options?: ListenOptions): Promise<void>
   /** Where it listens; the path of a Unix socket; null when it does not listen. */
   address(): AddressInfo | string | null

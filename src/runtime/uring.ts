@@ -28,7 +28,10 @@ import {
 } from './mapped-buffers.js'
 import { RingOperations } from './operations/ring.js'
 
-/** What `Uring.open` takes besides the ring's configuration. */
+/**
+ * What `Uring.open` takes besides the ring's configuration. Its defaults are the driver's, not those of
+ * `defaultConfig()`: 256 entries to submit and 4096 completions, or fewer where there is no memory for them.
+ */
 export interface UringOptions extends PartialConfig, MappedBufferOptions, FileWorkerOptions {
   /**
    * In a worker: let the kernel write straight into ArrayBuffers. Faster, and unsafe if the worker is ever terminated

@@ -6,7 +6,7 @@ import type { BasisReport } from './basis.js'
 import type { BasisFile } from './basis-file.js'
 import { type DataPath, readFully, standardPath } from './data-path.js'
 
-/** Bytes of the window. */
+/** Bytes of the window. One read takes at most `WINDOW_BYTES - WINDOW_ALIGNMENT + 1`. */
 export const WINDOW_BYTES = 262144
 /** The start of the window is a multiple of this. */
 export const WINDOW_ALIGNMENT = 1024
