@@ -396,6 +396,23 @@ test('a place in a pipe is refused, as Node refuses it', async () => {
 })
 
 test(
+  'every sync() and datasync() reaches the kernel, and those of one moment share one',
+  needs({ ring: true }, () =>
+    withFile('', 'r+', async (handle) => {
+      const uring = defaultUring()!
+      const before = uring.counters.submitted
+      await handle.sync()
+      await handle.sync()
+      await handle.datasync()
+      await handle.datasync()
+      assert.is(uring.counters.submitted - before, 4)
+      await Promise.all([handle.sync(), handle.sync(), handle.sync()])
+      assert.is(uring.counters.submitted - before, 5)
+    }),
+  ),
+)
+
+test(
   'operations on a pipe opened with O_NONBLOCK do not wait',
   needs({ command: 'mkfifo' }, async () => {
     const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR } = nodeSync.constants

@@ -79,6 +79,11 @@ test('createWriteStream() writes corked chunks together, from start on, and flus
   const { buffer, bytesRead } = await handle.read({ position: 0 })
   assert.is(buffer.toString('utf8', 0, bytesRead), '01abcd6789')
   await handle.close()
+  // A device refuses to be synced.
+  const device = (await open('/dev/null', 'w')).createWriteStream({ flush: true })
+  device.end('x')
+  const [error] = await once(device, 'error')
+  assert.is(error.syscall, 'fsync')
 })
 
 test('errors of a stream reach it: wrong options at once, a failed read as an event', async () => {

@@ -109,6 +109,11 @@ test('flush and durable write what is written otherwise', async () => {
     code: 'EINVAL',
     syscall: 'fdatasync',
   })
+  await assert.rejects(writeFile('/dev/null', 'x', { flush: true }), { code: 'EINVAL', syscall: 'fsync' })
+  await assert.rejects(writeFile('/dev/null', 'x', { direct: true, durable: true }), {
+    code: 'EINVAL',
+    syscall: 'fdatasync',
+  })
   await assert.rejects(writeFile('/dev/full', 'x'), { code: 'ENOSPC', syscall: 'write' })
 })
 

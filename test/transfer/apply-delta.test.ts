@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
+  chownSync,
   linkSync,
   mkdirSync,
   readFileSync,
@@ -273,6 +274,20 @@ test(
     assert.ok(uring.counters.completed > 10)
     await uring.close()
     await assert.rejects(applyDelta(basis, [], target, { uring }), { code: 'ERR_INVALID_STATE' })
+  }),
+)
+
+test(
+  'the output has the owner and the permissions of the file that it replaces',
+  needs({ root: true }, async () => {
+    const mine = scratch('owned')
+    writeFileSync(mine, 'old')
+    chownSync(mine, 12345, 12346)
+    chmodSync(mine, 0o640)
+    await using basis = await openBasis(basisPath)
+    await applyDelta(basis, [literal(Buffer.from('new'))], mine)
+    const { uid, gid, mode } = statSync(mine)
+    assert.equal([uid, gid, mode & 0o7777], [12345, 12346, 0o640])
   }),
 )
 

@@ -6,6 +6,9 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { defaultUring } from '../../src/runtime/index.js'
+import type { CopySession } from '../../src/transfer/copy/session.js'
+import { verifyCopy } from '../../src/transfer/copy/verify.js'
 import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
 import { assert, needs, test } from '../harness.js'
 import { copyFolder, distinctBytes, leftovers, smallDisk, withAndWithoutRing } from './copy-fixture.js'
@@ -495,6 +498,27 @@ test('a process that is killed in mid-copy leaves the target as it was', async (
   assert.is(fs.readFileSync(at('old'), 'utf8'), 'the old target')
   // SIGKILL lets nobody clean up: what is left says what it is.
   for (const name of leftovers(folder)) fs.rmSync(join(folder, name))
+})
+
+test('a copy that differs from its source is found by verify', async () => {
+  const [one, other] = [at('one'), at('other')]
+  fs.writeFileSync(one, 'the same length')
+  fs.writeFileSync(other, 'the same lengtH')
+  const [source, target] = [fs.openSync(one, 'r'), fs.openSync(other, 'r+')]
+  try {
+    for (const ring of [null, defaultUring()]) {
+      const verifying = verifyCopy(
+        { source, target, path: other },
+        'sha256',
+        { ring } as CopySession,
+        () => {},
+      )
+      await assert.rejects(verifying, { code: 'ERR_COPY_MISMATCH', path: other })
+    }
+  } finally {
+    fs.closeSync(source)
+    fs.closeSync(target)
+  }
 })
 
 test.run()
