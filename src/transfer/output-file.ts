@@ -61,10 +61,15 @@ export class OutputFile {
   readonly #handle: fs.promises.FileHandle
   #settled = false
 
-  private constructor(target: string, temporary: string, handle: fs.promises.FileHandle) {
+  private constructor(
+    target: string,
+    temporary: string,
+    temporaryLatin1: string,
+    handle: fs.promises.FileHandle,
+  ) {
     this.target = target
     this.temporary = temporary
-    this.temporaryLatin1 = latin1Of(temporary)
+    this.temporaryLatin1 = temporaryLatin1
     this.#handle = handle
     this.fd = handle.fd
   }
@@ -85,12 +90,13 @@ export class OutputFile {
     const mode = options.mode ?? (old === null ? null : Number(old.mode) & PERMISSION_BITS)
     const temporary = join(dirname(target), temporaryName(target))
     const firstMode = mode === null ? (options.newMode ?? DEFAULT_MODE) : mode & 0o600
-    beginUnfinished(latin1Of(temporary))
+    const temporaryLatin1 = Buffer.from(temporary).toString('latin1')
+    beginUnfinished(temporaryLatin1)
     const handle = await open(temporary, 'wx', firstMode).catch((error: NodeJS.ErrnoException) => {
-      endUnfinished(latin1Of(temporary))
+      endUnfinished(temporaryLatin1)
       throw systemError(error.errno ?? 0, 'open', { path: target })
     })
-    const output = new OutputFile(target, temporary, handle)
+    const output = new OutputFile(target, temporary, temporaryLatin1, handle)
     try {
       if (mode !== null) await adopt(handle, old, mode)
     } catch (error) {
@@ -219,10 +225,6 @@ async function adopt(
     }
   }
   await handle.chmod(mode)
-}
-
-function latin1Of(path: string): string {
-  return Buffer.from(path).toString('latin1')
 }
 
 function temporaryName(target: string): string {

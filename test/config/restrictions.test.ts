@@ -1,17 +1,7 @@
 // Restricted rings on the real kernel: raw, and under the driver.
 
 import { execFileSync } from 'node:child_process'
-import {
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildRing, type IoUringConfig, probe, validateConfig } from '../../src/config/index.js'
@@ -32,6 +22,7 @@ import {
 } from '../../src/ring/index.js'
 import type { OpcodeName } from '../../src/syscalls/abi/index.js'
 import { assert, needs, test } from '../harness.js'
+import { ringDescriptors } from '../ring/drive.js'
 import '../settled.js'
 
 const here = needs.bind(null, { linux: '5.10' } as const)
@@ -80,23 +71,10 @@ test('restrictions are checked before the kernel is asked', () => {
   }
 })
 
-/** Descriptors of this process that are rings. */
-function ringCount(): number {
-  const isRing = (fd: string): boolean => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]'
-    } catch {
-      // The descriptor that read the folder.
-      return false
-    }
-  }
-  return readdirSync('/proc/self/fd').filter(isRing).length
-}
-
 test(
   'lines that are none are named, and leave no ring behind',
   here(() => {
-    const before = ringCount()
+    const before = ringDescriptors()
     for (const [line, code] of [
       [{ sqeOp: 'READ' }, 'ERR_INVALID_ARG_TYPE'],
       [{ sqeOps: 1 }, 'ERR_INVALID_ARG_VALUE'],
@@ -106,7 +84,7 @@ test(
       assert.throws(() => buildRing({ restrictions: [line as never] }), { code })
     }
     assert.throws(() => buildRing({ restrictions: [{ sqeOp: 254 }] }), { code: 'EINVAL' })
-    assert.is(ringCount(), before)
+    assert.equal(ringDescriptors(), before)
   }),
 )
 

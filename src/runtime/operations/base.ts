@@ -57,7 +57,11 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   ...['syscall', 'memory', 'dirFd', 'fromDirFd', 'toDirFd', 'nameBytes', 'control', 'controlBytes'],
 ])
 
-/** @throws TypeError for an option that no operation has, such as the `position` and `flag` of node:fs. */
+/**
+ * Like `checkMembers`, but makes no list of the keys: every operation with options comes through here.
+ *
+ * @throws TypeError for an option that no operation has, such as the `position` and `flag` of node:fs.
+ */
 export function checkNames(options: object): void {
   for (const name in options) {
     if (!OPTION_NAMES.has(name)) {
