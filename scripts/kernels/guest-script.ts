@@ -27,6 +27,7 @@ busybox ip link set lo up
 # There is no other interface that groups could be joined on.
 busybox ip -6 route add ff00::/8 dev lo table local
 cd ${GUEST_CHECKOUT}
+export NODE_OPTIONS=--require=${GUEST_CHECKOUT}/scripts/kernels/one-wasm-compiler.cjs
 uname -r >/results/release
 node --version >/results/node
 echo "guest: Linux $(uname -r), Node $(node --version)"
