@@ -11,6 +11,7 @@ import type { CopySession } from '../../src/transfer/copy/session.js'
 import { verifyCopy } from '../../src/transfer/copy/verify.js'
 import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
 import { assert, needs, test } from '../harness.js'
+import { asNobody } from './as-nobody.js'
 import { copyFolder, distinctBytes, leftovers, smallDisk, withAndWithoutRing } from './copy-fixture.js'
 
 const folder = copyFolder()
@@ -465,14 +466,30 @@ test(
     fs.chmodSync(folder, 0o777)
     fs.writeFileSync(at('read-only'), 'the old target')
     fs.chmodSync(at('read-only'), 0o444)
-    const index = new URL('../../src/transfer/index.ts', import.meta.url).href
-    const code = `import { copyFile } from '${index}'
-      process.setgid(65534); process.setuid(65534)
-      const outcome = await copyFile(process.argv[1], process.argv[2]).then(() => 'done', (error) => error.code)
+    const code = `
+      const outcome = await copyFile(...args).then(() => 'done', (error) => error.code)
       process.stdout.write(outcome)`
-    const args = ['--import', 'tsx', '--input-type=module', '-e', code, at('file'), at('read-only')]
-    assert.is(execFileSync(process.execPath, args, { encoding: 'utf8' }), 'EACCES')
+    assert.is(asNobody(code, [at('file'), at('read-only')]), 'EACCES')
     assert.is(fs.readFileSync(at('read-only'), 'utf8'), 'the old target')
+  }),
+)
+
+test(
+  'copyFile() by a user who may not give files away drops the set-id bits, which would grant their own rights',
+  needs({ root: true }, async () => {
+    fs.chmodSync(folder, 0o777)
+    fs.writeFileSync(at('set-id'), 'a program')
+    fs.chmodSync(at('set-id'), 0o6755)
+    for (const env of [{}, { URING_DISABLE: '1' }]) {
+      const code = 'await copyFile(...args, { preserve: { owner: true } })'
+      asNobody(code, [at('set-id'), at('of nobody')], env)
+      const { mode, uid } = fs.statSync(at('of nobody'))
+      assert.equal([mode & 0o7777, uid], [0o755, 65534])
+      fs.unlinkSync(at('of nobody'))
+    }
+    // Root can, and the copy has all of them.
+    await copyFile(at('set-id'), at('of root'), { preserve: { owner: true } })
+    assert.is(fs.statSync(at('of root')).mode & 0o7777, 0o6755)
   }),
 )
 

@@ -10,6 +10,7 @@ import { Uring } from '../../src/runtime/index.js'
 import { type CopyTreeOptions, copyTree } from '../../src/transfer/index.js'
 import { assert, needs, test, unmet } from '../harness.js'
 import { scaled } from '../patience.js'
+import { asNobody } from './as-nobody.js'
 import {
   copyFolder,
   describeFiles,
@@ -343,19 +344,28 @@ test(
     fs.writeFileSync(at('guarded/secret'), 'x', { mode: 0o600 })
     fs.writeFileSync(at('guarded/open'), 'y', { mode: 0o644 })
     fs.chmodSync(at('guarded/closed'), 0o700)
-    const index = new URL('../../src/transfer/index.ts', import.meta.url).href
-    const code = `import { copyTree } from '${index}'
-      process.setgid(65534); process.setuid(65534)
-      const { errors, files } = await copyTree(process.argv[1], process.argv[2], { errors: 'collect' })
+    const code = `
+      const { errors, files } = await copyTree(...args, { errors: 'collect' })
       process.stdout.write(JSON.stringify([files, ...errors.map((error) => error.code)]))`
     for (const env of [{}, { URING_DISABLE: '1' }]) {
-      const target = at(`unguarded ${Object.keys(env).length}`)
-      const args = ['--import', 'tsx', '--input-type=module', '-e', code, at('guarded'), target]
-      const output = execFileSync(process.execPath, args, {
-        encoding: 'utf8',
-        env: { ...process.env, ...env },
-      })
+      const output = asNobody(code, [at('guarded'), at(`unguarded ${Object.keys(env).length}`)], env)
       assert.is(output, '[1,"EACCES","EACCES"]')
+    }
+  }),
+)
+
+test(
+  'copyTree() by a user who may not give files away drops the set-id bits',
+  needs({ root: true }, () => {
+    fs.chmodSync(folder, 0o777)
+    fs.mkdirSync(at('set-ids'))
+    fs.writeFileSync(at('set-ids/program'), 'a program')
+    fs.chmodSync(at('set-ids/program'), 0o6755)
+    for (const env of [{}, { URING_DISABLE: '1' }]) {
+      const target = at(`set-ids of nobody ${Object.keys(env).length}`)
+      asNobody('await copyTree(...args, { preserve: { owner: true } })', [at('set-ids'), target], env)
+      const { mode, uid } = fs.statSync(join(target, 'program'))
+      assert.equal([mode & 0o7777, uid], [0o755, 65534])
     }
   }),
 )
