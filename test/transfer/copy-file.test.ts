@@ -493,6 +493,23 @@ test(
   }),
 )
 
+test(
+  "copyFile() without the owner drops the set-id bits of another's program",
+  needs({ root: true }, () =>
+    withAndWithoutRing(async () => {
+      fs.writeFileSync(at('of another'), 'a program')
+      fs.chownSync(at('of another'), 65534, 65534)
+      fs.chmodSync(at('of another'), 0o6755)
+      for (const target of ['now of root', 'now of root']) {
+        await copyFile(at('of another'), at(target))
+        const { mode, uid } = fs.statSync(at(target))
+        assert.equal([mode & 0o7777, uid], [0o755, 0])
+      }
+      fs.unlinkSync(at('now of root'))
+    }),
+  ),
+)
+
 test('a process that is killed in mid-copy leaves the target as it was', async () => {
   fs.writeFileSync(at('old'), 'the old target')
   fs.writeFileSync(at('large'), distinctBytes(64 * 2 ** 20))

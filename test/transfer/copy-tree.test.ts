@@ -370,6 +370,27 @@ test(
   }),
 )
 
+test(
+  "copyTree() without the owner drops the set-id bits of another's programs and folders",
+  needs({ root: true }, () =>
+    withAndWithoutRing(async () => {
+      const [source, target] = [at('of another'), at('now of root')]
+      fs.mkdirSync(source)
+      fs.writeFileSync(join(source, 'program'), 'a program')
+      for (const path of [source, join(source, 'program')]) {
+        fs.chownSync(path, 65534, 65534)
+        fs.chmodSync(path, 0o6755)
+      }
+      await copyTree(source, target)
+      for (const path of [target, join(target, 'program')]) {
+        const { mode, uid } = fs.statSync(path)
+        assert.equal([mode & 0o7777, uid], [0o755, 0])
+      }
+      for (const path of [source, target]) fs.rmSync(path, { recursive: true })
+    }),
+  ),
+)
+
 test('a process that is killed in mid-copy leaves files whole or not there', async () => {
   const target = at('killed')
   fs.mkdirSync(target)
