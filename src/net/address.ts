@@ -3,11 +3,13 @@
 
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
-import { networkInterfaces } from 'node:os'
-import type { SocketAddress } from '../ring/index.js'
+import { addressOf, type SocketAddress } from '../ring/index.js'
+import { ifIndexToName, ifNameToIndex } from '../syscalls/libc.js'
 import type { Place } from './errors.js'
 import type { EndpointAddress } from './socket.js'
 
+/** A name of an interface with the NUL behind it. */
+const INTERFACE_NAME_BYTES = 16
 const LINK_LOCAL = /^fe[89ab]/i
 
 /** The address of the Unix socket `path`; a NUL in front means a name in the abstract namespace. */
@@ -15,21 +17,16 @@ export function unixAddress(path: string): SocketAddress {
   return path.startsWith('\0') ? { family: 'unix', abstract: path.slice(1) } : { family: 'unix', path }
 }
 
-/** The index of a network interface, by its link-local IPv6 address; 0 ("any" to the system) without one. */
+/** The index of a network interface; 0, which stands for any, when there is none with that name. */
 export function interfaceIndex(name: string): number {
-  if (/^\d+$/.test(name)) return Number(name)
-  for (const address of networkInterfaces()[name] ?? []) {
-    if (address.family === 'IPv6' && address.scopeid !== 0) return address.scopeid
-  }
-  return 0
+  return /^\d+$/.test(name) ? Number(name) : ifNameToIndex(name)
 }
 
-/** The name of the network interface with that index, such as `eth0`; the index itself if none is found. */
+/** The name of the network interface with that index, such as `eth0`; the index itself if there is none. */
 export function interfaceName(index: number): string {
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
-    if (addresses.some((address) => address.family === 'IPv6' && address.scopeid === index)) return name
-  }
-  return String(index)
+  const name = new Uint8Array(new ArrayBuffer(INTERFACE_NAME_BYTES))
+  if (!ifIndexToName(index, addressOf(name))) return String(index)
+  return Buffer.from(name.subarray(0, name.indexOf(0))).toString()
 }
 
 /** The socket address of a numeric IP address. A `%scope` is used with link-local IPv6 addresses only. */

@@ -104,6 +104,8 @@ const processVmReadvCall = declare('process_vm_readv', 'int64_t', [
   'ulong',
   'ulong',
 ])
+const ifNameToIndexCall = declare('if_nametoindex', 'uint', ['str'])
+const ifIndexToNameCall = declare('if_indextoname', 'uintptr_t', ['uint', 'uintptr_t'])
 const ioctlCall = declare('ioctl', 'int', ['int', 'ulong', 'uintptr_t'])
 
 // The three io_uring system calls have these numbers on every architecture that has them.
@@ -289,6 +291,22 @@ export function getsockname(fd: Fd, address: Address, length: Address): number {
 export function getpeername(fd: Fd, address: Address, length: Address): number {
   const result = getpeernameCall(fd, address, length)
   return result < 0 ? -errno() : result
+}
+
+/** The index of the network interface with that name, 0 when there is none. @see if_nametoindex(3) */
+export function ifNameToIndex(name: string): number {
+  const index = (ifNameToIndexCall as unknown as (name: string) => number)(name)
+  return Math.max(index, 0)
+}
+
+/**
+ * Writes the name of a network interface, with a NUL behind it, to the 16 bytes at `name`.
+ *
+ * @returns False when there is none with that index.
+ * @see if_indextoname(3)
+ */
+export function ifIndexToName(index: number, name: Address): boolean {
+  return ifIndexToNameCall(index, name) > 0
 }
 
 /** @see memfd_create(2) */

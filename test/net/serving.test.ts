@@ -5,7 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createServer, type Socket } from '../../src/net/index.js'
+import { connect, createServer, type Socket } from '../../src/net/index.js'
+import {
+  IPPROTO_TCP,
+  SO_KEEPALIVE,
+  SOL_SOCKET,
+  TCP_KEEPIDLE,
+  TCP_NODELAY,
+} from '../../src/syscalls/abi/index.js'
 import { assert, test } from '../harness.js'
 import {
   delay,
@@ -18,6 +25,7 @@ import {
   settledDescriptorCount,
   until,
 } from './peers.js'
+import { descriptorOf, optionOf } from './socket-options.js'
 
 test('a handler that throws or rejects takes its own connection with it, and no other', async () => {
   const errors: [unknown, unknown][] = []
@@ -254,16 +262,47 @@ test('an asyncDispose destroys what is open', async () => {
   assert.is(server.connections, 0)
 })
 
-test('options of connections apply to those that are accepted', async () => {
+/** TCP_NODELAY, SO_KEEPALIVE and TCP_KEEPIDLE of one end of a connection. */
+function tcpOptions({ localPort, remotePort }: Pick<Socket, 'localPort' | 'remotePort'>): number[] {
+  const fd = descriptorOf(localPort!, remotePort!)
+  return [
+    optionOf(fd, IPPROTO_TCP, TCP_NODELAY),
+    optionOf(fd, SOL_SOCKET, SO_KEEPALIVE),
+    optionOf(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+  ]
+}
+
+test('options of connections apply to those that are accepted, and can be changed', async () => {
+  const seen: number[][] = []
   const { server, port } = await serve(
     async (socket) => {
-      socket.setNoDelay(false).setKeepAlive(true, 5000).setNoDelay()
+      seen.push(tcpOptions(socket))
+      socket.setNoDelay(false).setKeepAlive(true, 5000)
+      seen.push(tcpOptions(socket))
+      socket.setNoDelay().setKeepAlive(false)
+      seen.push(tcpOptions(socket).slice(0, 2))
       await socket.end(`${socket.localPort === port} ${socket.remoteAddress} ${socket.remoteFamily}`)
     },
     { noDelay: true, keepAlive: true, keepAliveInitialDelay: 2000 },
   )
   const client = await dial(port)
   assert.is(String(await readAll(client as AsyncIterable<Buffer>)), 'true 127.0.0.1 IPv4')
+  assert.equal(seen, [
+    [1, 1, 2],
+    [0, 1, 5],
+    [1, 0],
+  ])
+  await server.close()
+})
+
+test('options of a connection that is made apply to it', async () => {
+  const { server, port } = await serve(echo)
+  const plain = await connect({ host: '127.0.0.1', port })
+  assert.equal(tcpOptions(plain).slice(0, 2), [0, 0])
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 3000 }
+  const tuned = await connect({ host: '127.0.0.1', port, ...options })
+  assert.equal(tcpOptions(tuned), [1, 1, 3])
+  for (const socket of [plain, tuned]) socket.destroy()
   await server.close()
 })
 

@@ -4,8 +4,24 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { interfaceIndex, interfaceName } from '../../src/net/address.js'
 import { bind, type UdpMessage, type UdpSocket } from '../../src/net/udp.js'
+import {
+  IP_MULTICAST_IF,
+  IP_MULTICAST_LOOP,
+  IP_MULTICAST_TTL,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_MULTICAST_HOPS,
+  IPV6_MULTICAST_IF,
+  IPV6_MULTICAST_LOOP,
+  IPV6_UNICAST_HOPS,
+  SO_BROADCAST,
+  SOL_SOCKET,
+} from '../../src/syscalls/abi/index.js'
 import { assert, needs, test } from '../harness.js'
+import { descriptorOf, optionOf } from './socket-options.js'
 
 const LOCALHOST = '127.0.0.1'
 
@@ -308,6 +324,45 @@ test(
     receiver.dropMembership(group, '::1%lo')
   }),
 )
+
+test('what is set is what the kernel has', async () => {
+  await using socket = await bind({ address: LOCALHOST })
+  const fd = descriptorOf(socket.address().port)
+  const values = (): number[] => [
+    optionOf(fd, IPPROTO_IP, IP_TTL),
+    optionOf(fd, IPPROTO_IP, IP_MULTICAST_TTL),
+    optionOf(fd, IPPROTO_IP, IP_MULTICAST_LOOP),
+    optionOf(fd, SOL_SOCKET, SO_BROADCAST),
+  ]
+  socket.setTTL(3).setMulticastTTL(7).setMulticastLoopback(false).setBroadcast(true)
+  assert.equal(values(), [3, 7, 0, 1])
+  socket.setTTL(200).setMulticastTTL(0).setMulticastLoopback(true).setBroadcast(false)
+  assert.equal(values(), [200, 0, 1, 0])
+  socket.setMulticastInterface(LOCALHOST)
+  assert.is(optionOf(fd, IPPROTO_IP, IP_MULTICAST_IF), 0x0100_007f)
+})
+
+test(
+  'what is set is what the kernel has, with IPv6',
+  needs({ when: hasIPv6 }, async () => {
+    await using socket = await bind({ address: '::1' })
+    const fd = descriptorOf(socket.address().port)
+    socket.setTTL(3).setMulticastTTL(7).setMulticastLoopback(false).setMulticastInterface('::%lo')
+    const options = [IPV6_UNICAST_HOPS, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_MULTICAST_IF]
+    const values = options.map((option) => optionOf(fd, IPPROTO_IPV6, option))
+    // The index of the interface lo is 1.
+    assert.equal(values, [3, 7, 0, 1])
+  }),
+)
+
+test('interfaces have names and indices', () => {
+  assert.is(interfaceIndex('lo'), 1)
+  assert.is(interfaceName(1), 'lo')
+  assert.is(interfaceIndex('7'), 7)
+  // There are none of these.
+  assert.is(interfaceIndex('x'.repeat(100)), 0)
+  assert.is(interfaceName(0x7fff_ffff), '2147483647')
+})
 
 test('options of the socket: as node:dgram, errors too', async () => {
   await using socket = await bind({ address: LOCALHOST, recvBufferSize: 40_000 })
