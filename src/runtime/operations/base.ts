@@ -38,7 +38,7 @@ export interface OperationOptions {
   readonly async?: boolean | undefined
   /** Start only when everything issued before is complete (IOSQE_IO_DRAIN). Linux 5.2. */
   readonly drain?: boolean | undefined
-  /** Credentials registered with `registerPersonality`. Linux 5.6. */
+  /** The id of credentials, from `registerPersonality`. Linux 5.6. */
   readonly personality?: number | undefined
 }
 

@@ -1,5 +1,6 @@
 // What concerns the ring as a whole: chains of operations, the memory and the files it holds, messages to other rings.
 
+import { registerPersonality, unregisterPersonality } from '../../ring/index.js'
 import { BufferGroup, type BufferGroupOptions } from '../buffer-group.js'
 import { type ChainOptions, type LinkedOperations, type Outcomes, submitLinked } from '../chain.js'
 import { FileTable, type FileTableOptions } from '../fixed-files.js'
@@ -84,6 +85,33 @@ export abstract class RingOperations extends MultishotOperations {
   /** The table that `registerFileTable` made last, if it is open. */
   get fileTable(): FileTable | null {
     return this.#fileTable?.closed === false ? this.#fileTable : null
+  }
+
+  /**
+   * Registers the credentials that this thread has now: user, groups, capabilities. Operations take the id as their
+   * `personality`, also when the thread has others by then. Linux 5.6.
+   *
+   * @returns The id, 1 to 65535.
+   * @throws SystemError `io_uring_register`: EACCES on a restricted ring; EBADF once the ring is closed.
+   * @see io_uring_register_personality(3)
+   */
+  registerPersonality(): number {
+    if (this.driver.closed) throw this.driver.closedError('io_uring_register')
+    return registerPersonality(this.driver.ring)
+  }
+
+  /**
+   * Unregisters credentials. Operations that were issued with them keep them. Linux 5.6.
+   *
+   * @throws TypeError, RangeError; SystemError `io_uring_register`: EINVAL for an id that is not registered, EBADF once
+   *   the ring is closed.
+   * @see io_uring_unregister_personality(3)
+   */
+  unregisterPersonality(id: number): void {
+    if (this.driver.closed) throw this.driver.closedError('io_uring_register')
+    // Operations of this turn have their credentials from the submit on.
+    this.driver.flush()
+    unregisterPersonality(this.driver.ring, id)
   }
 
   /**
