@@ -1,7 +1,9 @@
 // `uring cp`: copies files, and with -r directories.
 
-import { lstat, readlink, rename, stat, symlink, unlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { lstat, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { copySettings, textPath } from '../transfer/copy/options.js'
+import { copyNamedSymlink, refuseOwnTarget } from '../transfer/copy/symlink.js'
 import {
   CopyError,
   type CopyMethod,
@@ -212,7 +214,7 @@ function copyOne(
   options: CopyOptions,
   write: (line: string) => void,
 ): Promise<Done> {
-  if (pair.isSymlink) return copyLink(pair, given)
+  if (pair.isSymlink) return copyLink(pair, given, options)
   return pair.isDirectory ? copyDirectory(pair, given, options, write) : copyRegular(pair, given, options)
 }
 
@@ -284,28 +286,15 @@ async function copyDirectory(
   return { outcome, lines, errors }
 }
 
-async function copyLink({ source, target }: Pair, given: Given): Promise<Done> {
+async function copyLink({ source, target }: Pair, given: Given, options: CopyOptions): Promise<Done> {
   const outcome = { source, target, symlinks: 1 }
   const lines = [`'${source}' -> '${target}': a symlink`]
   if (given.has('no-clobber') && (await isThere(target))) return leftOut(source, target)
-  const old = await lstat(target, { bigint: true }).catch(() => null)
-  const file = await stat(source, { bigint: true }).catch(() => null)
-  if (old !== null && file !== null && old.dev === file.dev && old.ino === file.ino) {
-    throw new CopyError('ERR_COPY_KIND', 'The target is what the symlink leads to', target)
+  const [from, to] = [textPath('source', source).latin1, textPath('target', target).latin1]
+  if (given.has('dry-run')) {
+    await refuseOwnTarget(from, to)
+    return { outcome: { ...outcome, dryRun: true }, lines, errors: [] }
   }
-  if (given.has('dry-run')) return { outcome: { ...outcome, dryRun: true }, lines, errors: [] }
-  const content = await readlink(source)
-  if (given.has('no-clobber')) {
-    await symlink(content, target)
-    return { outcome, lines, errors: [] }
-  }
-  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.partial`)
-  await symlink(content, temporary)
-  try {
-    await rename(temporary, target)
-  } catch (error) {
-    await unlink(temporary).catch(() => {})
-    throw error
-  }
-  return { outcome, lines, errors: [] }
+  const isCopied = await copyNamedSymlink(from, to, copySettings(options))
+  return isCopied ? { outcome, lines, errors: [] } : leftOut(source, target)
 }

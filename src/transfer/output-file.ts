@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
-import { access, link, lstat, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { access, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemError } from '../ring/index.js'
@@ -11,6 +11,7 @@ import type { PathLike } from '../runtime/index.js'
 import { invalidType } from '../syscalls/argument-errors.js'
 import { EEXIST, ELOOP } from '../syscalls/errno-values.js'
 import type { DataPath } from './data-path.js'
+import { takeName } from './take-name.js'
 import { TransferError } from './transfer-errors.js'
 import { beginUnfinished, endUnfinished, isUnfinished } from './unfinished.js'
 
@@ -38,8 +39,6 @@ const DEFAULT_MODE = 0o666
 const PERMISSION_BITS = 0o7777
 /** Symlinks that the kernel follows in a path. */
 const MAX_LINKS = 40
-/** Errors of link(2) on file systems without hard links: vfat, some in user space. */
-const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS'])
 
 /** A path as text. */
 export function pathOf(path: PathLike): string {
@@ -122,7 +121,9 @@ export class OutputFile {
       if (durable) await path.fsync(this.fd)
       await this.#close()
       if (replaces) await rename(this.temporary, this.target)
-      else await this.#takeName()
+      else if (!(await takeName(this.temporary, this.target))) {
+        throw systemError(EEXIST, 'copyfile', { path: this.target })
+      }
     } catch (error) {
       await this.discard()
       throw named(error, this.target)
@@ -135,23 +136,6 @@ export class OutputFile {
     } finally {
       await folder.close()
     }
-  }
-
-  async #takeName(): Promise<void> {
-    const taken = (): Error => systemError(EEXIST, 'copyfile', { path: this.target })
-    try {
-      await link(this.temporary, this.target)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EEXIST') throw taken()
-      if (!NO_LINKS.has(code)) throw error
-      // A file that takes the name right now would be replaced: without links there is no way to prevent
-      // that.
-      if ((await lstat(this.target).catch(() => null)) !== null) throw taken()
-      await rename(this.temporary, this.target)
-      return
-    }
-    await unlink(this.temporary)
   }
 
   /** Closes and removes the file. Never throws; does nothing after `commit`. */

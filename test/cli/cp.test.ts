@@ -225,6 +225,22 @@ test('uring cp -r of a symlink does not replace the file that it leads to', () =
     }
   }))
 
+test('uring cp -a of a symlink keeps its times and, for root, its owner', () =>
+  inFolder((folder) => {
+    const [link, copy] = [join(folder, 'link'), join(folder, 'copy')]
+    fs.symlinkSync('nowhere', link)
+    fs.lutimesSync(link, 1000, 2000)
+    if (process.geteuid?.() === 0) fs.lchownSync(link, 1234, 5678)
+    const { uid, gid } = fs.lstatSync(link)
+    for (const env of ENVIRONMENTS) {
+      assert.is(uring(['cp', '-a', link, copy], env).code, 0)
+      const stat = fs.lstatSync(copy)
+      assert.is(fs.readlinkSync(copy), 'nowhere')
+      assert.equal([stat.mtimeMs, stat.uid, stat.gid], [2_000_000, uid, gid])
+    }
+    assert.equal(fs.readdirSync(folder), ['copy', 'link'])
+  }))
+
 test('uring cp does not overwrite what it has just made', () =>
   inFolder((folder) => {
     const at = (name: string): string => join(folder, name)

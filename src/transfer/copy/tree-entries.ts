@@ -2,22 +2,21 @@
 // be verified, symlinks, FIFOs, sockets and devices, and whatever the fast way could not copy.
 
 import fs from 'node:fs'
-import { link, open, readlink, rename, symlink, unlink } from 'node:fs/promises'
+import { link, open, unlink } from 'node:fs/promises'
 import { systemError } from '../../ring/index.js'
-import { EACCES, EISDIR } from '../../syscalls/errno-values.js'
 import { mknod, pathBytes } from '../../syscalls/file-attributes.js'
-import { TransferError } from '../transfer-errors.js'
-import { beginUnfinished, endUnfinished } from '../unfinished.js'
 import { applyAttributes, modeOf } from './attributes.js'
 import { copyContents } from './contents.js'
 import { CopyError } from './errors.js'
 import { CopyJob } from './job.js'
-import { temporaryBeside } from './staging.js'
+import { bytesOf, textOf } from './latin1-paths.js'
+import { placeBeside } from './placing.js'
 import { type FileStat, identityOf, isDirectory, isRegular, statFd, statIfPresent } from './stat.js'
-import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './tree-work.js'
+import { refuseOwnTarget, symlinkMaker } from './symlink.js'
+import { type Entry, sourceOf, type TreeWork, targetOf } from './tree-work.js'
 import { verifyCopy } from './verify.js'
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK = 0, O_NOFOLLOW = 0, S_IFMT, W_OK } = fs.constants
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NONBLOCK = 0, O_NOFOLLOW = 0, S_IFMT } = fs.constants
 const PERMISSIONS = 0o777
 const PRIVATE = 0o600
 
@@ -49,7 +48,7 @@ export class LinkTable {
  * that nobody else sees, otherwise a temporary one beside it, which is then renamed.
  *
  * @returns False when something is there that is not to be replaced.
- * @throws SystemError EISDIR for a directory in the way, EACCES for a file that may not be written.
+ * @throws As `placeBeside`.
  */
 async function place(
   work: TreeWork,
@@ -68,36 +67,7 @@ async function place(
     }
     return true
   }
-  const old = await statIfPresent(bytesOf(target), false)
-  if (old !== null) {
-    if (!work.settings.overwrite) return false
-    if (isDirectory(old)) throw systemError(EISDIR, 'open', { path: textOf(target) })
-    if (isRegular(old)) await checkWritable(target)
-  }
-  const temporary = temporaryBeside(target)
-  beginUnfinished(temporary)
-  try {
-    await make(temporary, false)
-    await rename(bytesOf(temporary), bytesOf(target))
-    // A rename between two names of one file leaves both.
-    if (old !== null && old.nlink > 1) await unlink(bytesOf(temporary)).catch(() => {})
-  } catch (error) {
-    await unlink(bytesOf(temporary)).catch(() => {})
-    throw error
-  } finally {
-    endUnfinished(temporary)
-  }
-  return true
-}
-
-/**
- * A rename needs no permission on the file that it replaces, but a read-only file is not meant to be
- * replaced.
- */
-async function checkWritable(target: string): Promise<void> {
-  await fs.promises.access(bytesOf(target), W_OK).catch((error: NodeJS.ErrnoException) => {
-    throw systemError(error.errno ?? EACCES, 'open', { path: textOf(target) })
-  })
+  return placeBeside(target, work.settings.overwrite, (path) => make(path, false))
 }
 
 /** Sets the attributes of a finished file. @param path - Where the target is at the moment. */
@@ -217,30 +187,12 @@ export function notTheFile(entry: Entry): CopyError {
   return new CopyError('ERR_COPY_SOURCE_CHANGED', 'The source is another kind of file by now', path)
 }
 
-/** Refuses to replace the file that the symlink `source` leads to by a copy of the symlink. */
-async function refuseOwnTarget(source: Buffer, target: string): Promise<void> {
-  const old = await statIfPresent(bytesOf(target), false)
-  if (old === null) return
-  const file = await statIfPresent(source, true).catch(() => null)
-  if (file === null || identityOf(file) !== identityOf(old)) return
-  const text = 'The target is what the symlink leads to'
-  throw new TransferError('ERR_TARGET_IS_SOURCE', text, { path: textOf(target) })
-}
-
 /** Copies a symlink as it is. */
 export async function copySymlink(work: TreeWork, entry: Entry): Promise<void> {
-  const source = bytesOf(sourceOf(entry))
-  const content = await readlink(source, { encoding: 'buffer' })
-  const stat = await statIfPresent(source, false)
-  if (entry.folder.existing !== null) await refuseOwnTarget(source, targetOf(entry))
-  const isNew = await place(work, entry, async (path) => {
-    await symlink(content as unknown as string, bytesOf(path))
-    const { preserved } = work.settings
-    if (stat !== null) {
-      applyAttributes({ source: sourceOf(entry), target: path, stat, preserved, mode: null, isSymlink: true })
-    }
-  })
-  if (isNew) work.counts.symlinks++
+  const [source, target] = [sourceOf(entry), targetOf(entry)]
+  if (entry.folder.existing !== null) await refuseOwnTarget(source, target)
+  const make = await symlinkMaker(source, work.settings.preserved)
+  if (await place(work, entry, make)) work.counts.symlinks++
   else work.counts.skipped++
   work.entryDone()
 }

@@ -24,6 +24,7 @@ import { closeNoted } from '../../syscalls/descriptor-notes.js'
 import { EAGAIN, EEXIST, EINTR } from '../../syscalls/errno-values.js'
 import { lseek } from '../../syscalls/libc.js'
 import { beginUnfinished, endUnfinished } from '../unfinished.js'
+import { bytesOf, textOf } from './latin1-paths.js'
 import { temporaryBeside } from './staging.js'
 import { type FileStat, isRegular, statFd } from './stat.js'
 import {
@@ -35,7 +36,7 @@ import {
   sourceFlags,
 } from './tree-entries.js'
 import type { FileQueue, Gate } from './tree-files.js'
-import { bytesOf, type Entry, sourceOf, type TreeWork, targetOf, textOf } from './tree-work.js'
+import { type Entry, sourceOf, type TreeWork, targetOf } from './tree-work.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW = 0 } = constants
 const O_CLOEXEC = 0o2000000

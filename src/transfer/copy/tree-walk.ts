@@ -5,11 +5,12 @@ import type { Dirent } from 'node:fs'
 import { lstat, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CopyError } from './errors.js'
+import { bytesOf, textOf } from './latin1-paths.js'
 import { type FileStat, identityOf, isDirectory, isRegular, isSymlink, statPath } from './stat.js'
 import { copySpecial, copySymlink } from './tree-entries.js'
 import type { FileQueue, Gate } from './tree-files.js'
 import type { EntryKind } from './tree-filter.js'
-import { bytesOf, type Entry, type Folder, sourceOf, type TreeWork, targetOf, textOf } from './tree-work.js'
+import { type Entry, type Folder, sourceOf, type TreeWork, targetOf } from './tree-work.js'
 import { hasDefaultAcl } from './xattrs.js'
 
 /** Directories that are read at a time. More are not faster on the four threads of libuv's pool. */

@@ -11,6 +11,7 @@ import { checkBoolean, checkInteger, checkMembers, invalidType } from '../../sys
 import { applyAttributes, modeOf } from './attributes.js'
 import { CopyError } from './errors.js'
 import type { CopyMethod } from './job.js'
+import { bytesOf } from './latin1-paths.js'
 import { COPY_OPTION_NAMES, type CopyOptions, copySettings, textPath } from './options.js'
 import { ProgressMeter } from './progress.js'
 import { CopySession } from './session.js'
@@ -21,7 +22,7 @@ import { FileQueue, Gate } from './tree-files.js'
 import { type EntryFilter, type EntryKind, entryChoice } from './tree-filter.js'
 import { Lanes } from './tree-lanes.js'
 import { namesIn, TreeWalk } from './tree-walk.js'
-import { bytesOf, type Folder, sourceOf, type TreeSettings, TreeWork } from './tree-work.js'
+import { type Folder, sourceOf, type TreeSettings, TreeWork } from './tree-work.js'
 import { hasDefaultAcl } from './xattrs.js'
 
 /** How to copy a tree. */
