@@ -98,7 +98,7 @@ test(
       probe({ machine: fakeMachine({ calls: round % 2 ? withoutQuery : kernelCalls }) })
       times.push(performance.now() - start)
     }
-    assert.is(descriptorCount(), before)
+    assert.ok(descriptorCount() <= before)
     // The median, for the machine may be busy with something else.
     assert.ok(times.sort((a, b) => a - b)[2]! < 20 * PATIENCE, `${times} ms`)
   }),

@@ -183,7 +183,8 @@ test('descriptors are closed whatever the end', async () => {
     readFile(scratch('too-large')),
     readFile(scratch('size-3333333')),
   ])
-  assert.is(count(), before)
+  // Fewer when something older was closed meanwhile.
+  assert.ok(count() <= before)
 })
 
 test('an abort before or in the turn of the call wins', async () => {

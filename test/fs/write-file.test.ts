@@ -160,7 +160,8 @@ test('what goes wrong in a source of pieces rejects, and the file is closed', as
   await assert.rejects(writeFile(scratch('failing'), [5] as unknown as string[]), {
     code: 'ERR_INVALID_ARG_TYPE',
   })
-  assert.is(nodeSync.readdirSync('/proc/self/fd').length, before)
+  // Fewer when something older was closed meanwhile.
+  assert.ok(nodeSync.readdirSync('/proc/self/fd').length <= before)
 })
 
 test('direct: true writes what is written otherwise', async () => {

@@ -27,6 +27,8 @@ interface Site extends AsyncDisposable {
 /** An HTTP server of Node's on connections of ours. */
 async function site(listener: RequestListener): Promise<Site> {
   const http = createHttpServer(listener)
+  // A slow machine may take longer between two requests than the five seconds that are the default.
+  http.keepAliveTimeout = 0
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) =>
     http.emit('connection', socket.stream()),
   )
@@ -197,6 +199,7 @@ test('http.Agent keeps connections of ours alive and uses them again', async () 
     ports.add(incoming.socket.remotePort!)
     response.end('x')
   })
+  http.keepAliveTimeout = 0
   http.listen(0, LOCALHOST)
   await once(http, 'listening')
   const { port } = http.address() as AddressInfo

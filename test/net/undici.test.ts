@@ -25,6 +25,8 @@ const connector: buildConnector.connector = ({ hostname, port }, callback) => {
 
 async function nodeServer(listener: RequestListener): Promise<{ http: HttpServer; origin: string }> {
   const http = createHttpServer(listener)
+  // A slow machine may take longer between two requests than the five seconds that are the default.
+  http.keepAliveTimeout = 0
   http.listen(0, LOCALHOST)
   await once(http, 'listening')
   return { http, origin: `http://${LOCALHOST}:${(http.address() as AddressInfo).port}` }
@@ -81,6 +83,7 @@ test('fetch() with an Agent of ours, against a server on connections of ours', a
     response.setHeader('content-type', 'application/json')
     response.end('{"all":"ours"}')
   })
+  http.keepAliveTimeout = 0
   const server = createServer({ allowHalfOpen: true }, (socket) => http.emit('connection', socket.stream()))
   await server.listen({ port: 0, host: LOCALHOST })
   const { port } = server.address() as AddressInfo

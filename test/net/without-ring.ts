@@ -14,6 +14,8 @@ const TSX = import.meta.resolve('tsx')
 /** Files at a time: most of them wait most of the time. */
 const JOBS = 4
 const LONGEST_MS = 100_000 * PATIENCE
+/** For a file whose tests have ended: what a failed test leaves open would keep its process for ever. */
+const GRACE_MS = 10_000 * PATIENCE
 
 interface Outcome {
   readonly output: string
@@ -25,16 +27,19 @@ async function runWithoutRing(name: string): Promise<Outcome> {
     env: { ...process.env, URING_DISABLE: '1', NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // Sooner than the runner's patience with this file ends, so that it is known which one it was.
+  const timers = [setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)]
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       output += text
+      if (timers.length === 1 && text.includes('  Total: ')) {
+        timers.push(setTimeout(() => child.kill('SIGKILL'), GRACE_MS))
+      }
     })
   }
-  // Sooner than the runner's patience with this file ends, so that it is known which one it was.
-  const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
   const [code] = (await once(child, 'close')) as [number | null]
-  clearTimeout(timer)
+  for (const timer of timers) clearTimeout(timer)
   return { output: stripVTControlCharacters(output), code }
 }
 

@@ -609,13 +609,13 @@ test(
       ticks.reduce((sum, count) => sum + count, 0),
       5,
     )
-    assert.ok(took >= 9 && took < 200, `${took} ms`)
+    assert.ok(took >= 9, `${took} ms`)
     const endless = uring.timeoutMultishot(1)
     await endless.next()
     await new Promise((resolve) => setTimeout(resolve, 30))
     const missed = (await endless.next()).value!
     // Armed for each time, it fires once and waits to be armed again.
-    assert.ok(ringIsAtLeast('6.4') ? missed > 10 : missed === 1, `${missed} ticks`)
+    assert.ok(ringIsAtLeast('6.4') ? missed > 1 : missed === 1, `${missed} ticks`)
     await endless.return()
     assert.throws(() => uring.timeoutMultishot(0), { code: 'ERR_OUT_OF_RANGE' })
     assert.throws(() => uring.timeoutMultishot(1, null as never), { code: 'ERR_INVALID_ARG_TYPE' })
