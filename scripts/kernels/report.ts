@@ -214,9 +214,12 @@ npm run test:kernels -- 6.1 --run 'cat /proc/version' # one command in the guest
 
 Only the kernel differs from guest to guest: the programs around it are the same, Node is that of this machine, and the
 TypeScript is transpiled before the guest boots. An emulated processor is ten times slower than a real one and more:
-timeouts are longer, and what is random or goes on for long is less. A whole run takes some two hours; with \`--only\` and \`--docs\` the
+timeouts are longer, and what is random or goes on for long is less. A whole run takes an
+hour and a half on a machine that does nothing else; with \`--only\` and \`--docs\` the
 page tells of a part, in the column of files. What a test needs and a kernel lacks is probed, and counted below by reason.
 In the guests the tests also set the sysctl \`kernel.io_uring_disabled\`, where there is one (6.6).
+V8 translates WebAssembly once there: qemu 7.2 at times crashes a process whose WebAssembly V8 replaces while it runs,
+also without io_uring (\`scripts/kernels/one-wasm-compiler.cjs\`).
 
 A row of a table is a folder of test/. The running kernel of a developer's machine is tested by \`npm test\`.
 

@@ -372,7 +372,7 @@ test(
     await once(client, 'close')
     assert.equal(errors, [shortage])
     assert.is(server.connections, 0)
-    assert.is(await settledDescriptorCount(), before)
+    assert.ok((await settledDescriptorCount()) <= before)
     await server.close()
     await peer.close()
   }),
