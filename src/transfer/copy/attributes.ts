@@ -8,6 +8,7 @@ import { checkBoolean, checkMembers, invalidType } from '../../syscalls/argument
 import { EPERM } from '../../syscalls/errno-values.js'
 import { chmod, lchown, lutimens, pathBytes } from '../../syscalls/file-attributes.js'
 import { libcFailure } from '../../syscalls/libc.js'
+import { bytesOf, textOf } from './latin1-paths.js'
 import type { FileStat } from './stat.js'
 import { copyXattrs } from './xattrs.js'
 
@@ -88,7 +89,7 @@ export function applyAttributes(work: AttributeWork): void {
     return
   }
   const check = (result: number, syscall: string): void => {
-    if (result < 0) throw systemError(result, syscall, { path: Buffer.from(target, 'latin1').toString() })
+    if (result < 0) throw systemError(result, syscall, { path: textOf(target) })
   }
   // The order matters: chown clears capabilities and set-id bits, and chmod changes the permissions in an
   // ACL.
@@ -119,7 +120,7 @@ function timesOf(stat: FileStat): Uint8Array {
  * attributes.
  */
 function applyByNode({ target, stat, preserved, mode, isSymlink }: AttributeWork): void {
-  const path = Buffer.from(target, 'latin1')
+  const path = bytesOf(target)
   let bits = mode
   if (preserved.owner) {
     try {

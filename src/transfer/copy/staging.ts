@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { systemError } from '../../ring/index.js'
 import { EEXIST } from '../../syscalls/errno-values.js'
 import { beginUnfinished, endUnfinished, isUnfinished } from '../unfinished.js'
+import { bytesOf, textOf } from './latin1-paths.js'
 
 const MAX_NAME_BYTES = 200
 /** Nobody else looks into a tree that is being built. */
@@ -36,29 +37,29 @@ export class StagedTree {
     const temporary = temporaryBeside(target)
     beginUnfinished(temporary)
     try {
-      await mkdir(Buffer.from(temporary, 'latin1'), { mode: PRIVATE })
+      await mkdir(bytesOf(temporary), { mode: PRIVATE })
     } catch (error) {
       endUnfinished(temporary)
       const { errno = 0 } = error as NodeJS.ErrnoException
-      throw systemError(errno, 'mkdir', { path: Buffer.from(target, 'latin1').toString() })
+      throw systemError(errno, 'mkdir', { path: textOf(target) })
     }
     return new StagedTree(target, temporary)
   }
 
   /** Gives the tree its name. @throws SystemError `rename`: EEXIST when something has taken that name meanwhile. */
   async commit(): Promise<void> {
-    const target = Buffer.from(this.target, 'latin1')
+    const target = bytesOf(this.target)
     // A rename would replace an empty directory.
     const old = await lstat(target).catch(() => null)
     if (old !== null) throw systemError(EEXIST, 'rename', { path: target.toString() })
-    await rename(Buffer.from(this.temporary, 'latin1'), target)
+    await rename(bytesOf(this.temporary), target)
     endUnfinished(this.temporary)
   }
 
   /** Removes the tree. Never throws; does nothing after `commit`. */
   async discard(): Promise<void> {
     if (!isUnfinished(this.temporary)) return
-    const path = Buffer.from(this.temporary, 'latin1')
+    const path = bytesOf(this.temporary)
     await removeTree(path).catch(() => {})
     endUnfinished(this.temporary)
   }
@@ -83,7 +84,7 @@ async function removeByBytes(path: Buffer): Promise<void> {
   await chmod(path, PRIVATE)
   const entries = await readdir(path, { withFileTypes: true, encoding: 'latin1' as BufferEncoding })
   for (const entry of entries) {
-    const inner = Buffer.from(join(path.toString('latin1'), entry.name), 'latin1')
+    const inner = bytesOf(join(path.toString('latin1'), entry.name))
     if (entry.isDirectory()) await removeByBytes(inner)
     else await fs.promises.unlink(inner)
   }

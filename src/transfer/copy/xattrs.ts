@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { systemError } from '../../ring/index.js'
 import { EACCES, ENODATA, EOPNOTSUPP, EPERM, ERANGE } from '../../syscalls/errno-values.js'
 import { chmod, listXattrs, lsetxattr, pathBytes, readXattr } from '../../syscalls/file-attributes.js'
+import { textOf } from './latin1-paths.js'
 
 const PERMISSION_BITS = 0o7777
 const OWNER_WRITES = 0o200
@@ -86,5 +87,5 @@ function sized(measure: () => number, fetch: (area: Uint8Array) => number): Uint
 }
 
 function failure(errno: number, syscall: string, latin1: string): Error {
-  return systemError(errno, syscall, { path: Buffer.from(latin1, 'latin1').toString() })
+  return systemError(errno, syscall, { path: textOf(latin1) })
 }
