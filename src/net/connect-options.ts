@@ -11,7 +11,7 @@ export interface ConnectOptions extends SocketSettings {
   readonly host?: string | undefined
   /** Path of a Unix socket; a NUL in front means a name in the abstract namespace. */
   readonly path?: string | undefined
-  /** A socket that is already connected; the connection takes ownership of it. */
+  /** A stream socket that is already connected; the connection takes ownership of it. */
   readonly fd?: number | undefined
   /** Address to connect from. */
   readonly localAddress?: string | undefined

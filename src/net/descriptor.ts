@@ -16,6 +16,7 @@ import {
   SO_LINGER,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_TYPE,
   SOCK_CLOEXEC,
   SOCK_STREAM,
   SOCKADDR_STORAGE,
@@ -27,7 +28,17 @@ import {
 } from '../ring/index.js'
 import { decodeSender } from '../runtime/message-block.js'
 import { EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENOTCONN } from '../syscalls/errno-values.js'
-import { bind, close, fcntl, getpeername, getsockname, listen, setsockopt, socket } from '../syscalls/libc.js'
+import {
+  bind,
+  close,
+  fcntl,
+  getpeername,
+  getsockname,
+  getsockopt,
+  listen,
+  setsockopt,
+  socket,
+} from '../syscalls/libc.js'
 import type { Address, Fd } from '../syscalls/numbers.js'
 import { ipAddress, placeOf, shownAddress, unixAddress } from './address.js'
 import { listenError, netError } from './errors.js'
@@ -64,6 +75,13 @@ export function peerName(fd: Fd): SocketAddress | null {
 function setNumber(fd: Fd, level: number, name: number, value: number): number {
   scratch.setInt32(0, value, true)
   return setsockopt(fd, level, name, scratchAddress, 4)
+}
+
+/** @returns The value of a socket option, or a negated errno. */
+function getNumber(fd: Fd, level: number, name: number): number {
+  scratch.setUint32(LENGTH_AT, 4, true)
+  const result = getsockopt(fd, level, name, scratchAddress, scratchAddress + LENGTH_AT)
+  return result < 0 ? result : scratch.getInt32(0, true)
 }
 
 /** Sets TCP_NODELAY, which has no effect on a Unix socket. */
@@ -211,9 +229,9 @@ export function listeningAddress(fd: Fd): EndpointAddress | string | null {
   return shownAddress(name)
 }
 
-/** Checks that the descriptor is a connected socket. @returns 0, or a negated errno. */
+/** Checks that the descriptor is a connected stream socket. @returns 0, or a negated errno. */
 export function connectedState(fd: Fd): number {
-  if (localName(fd) === null) return EINVAL
+  if (localName(fd) === null || getNumber(fd, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM) return EINVAL
   scratch.setUint32(LENGTH_AT, SOCKADDR_STORAGE.size, true)
   const result = getpeername(fd, scratchAddress, scratchAddress + LENGTH_AT)
   return result < 0 ? result || ENOTCONN : 0

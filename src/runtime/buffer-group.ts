@@ -111,16 +111,18 @@ export class BufferGroup {
     this.#leases = new Uint32Array(this.count)
     this.#full = new Uint8Array(this.count)
     this.id = takeGroupId(driver)
-    this.#block = driver.arena.alloc(this.count * this.size)
-    this.#memory = this.#block.bytes.buffer as ArrayBuffer
-    this.#memoryAt = this.#block.bytes.byteOffset
+    let block: Block | null = null
     try {
-      this.#supply = makeSupply(driver, this, this.#block.address, incremental, byOperations)
+      block = driver.arena.alloc(this.count * this.size)
+      this.#supply = makeSupply(driver, this, block.address, incremental, byOperations)
     } catch (error) {
-      driver.arena.free(this.#block)
+      if (block !== null) driver.arena.free(block)
       returnGroupId(driver, this.id)
       throw error
     }
+    this.#block = block
+    this.#memory = block.bytes.buffer as ArrayBuffer
+    this.#memoryAt = block.bytes.byteOffset
     this.incremental = this.#supply.incremental
   }
 

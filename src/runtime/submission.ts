@@ -107,12 +107,13 @@ export class Submission {
     return this.#inFlight.outstanding + entries <= this.#inFlight.max && this.#hasEntries(entries)
   }
 
-  /** As `hasRoom`, for the head of the line, which may be a chain. */
+  /** As `hasRoom`, for the head of the line, which may be a chain, or have a time limit. */
   #hasRoomForHead(head: Slot, entries: number): boolean {
     if (this.hasRoom(entries)) return true
-    // What is in flight may be waiting for an operation behind the chain. Then enough room would never come, so
-    // the chain may exceed the bound. The kernel keeps completions that do not fit.
-    const mayExceed = head.chain !== null && head.next !== null
+    // What is in flight may be waiting for an operation behind a chain, or for nothing that ever comes, and a
+    // time limit begins in the kernel. Then enough room would never come, so the head may exceed the bound. The
+    // kernel keeps completions that do not fit.
+    const mayExceed = head.chain === null ? entries > 1 : head.next !== null
     return mayExceed && this.hasCompletionRoom() && this.#hasEntries(entries)
   }
 

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
+import { hasSmallDisk, smallDisk } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { distinctBytes } from '../transfer/copy-fixture.js'
 import { inFolder, MAIN, type Outcome, unfinished, uring, uringKilled, uringOnTerminal } from './program.js'
@@ -133,11 +134,9 @@ test('uring cp: bad input is one line, exit code 1, and the old target stays', (
 
 test(
   'uring cp onto a full disk is one line, exit code 1',
-  needs({ root: true }, () =>
+  needs({ root: true, when: hasSmallDisk }, () =>
     inFolder((folder) => {
-      const disk = join(folder, 'disk')
-      fs.mkdirSync(disk)
-      if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status !== 0) return
+      const { path: disk, unmount } = smallDisk(folder, 2 ** 20)
       try {
         fs.writeFileSync(join(folder, 'large'), distinctBytes(4 * 2 ** 20))
         fs.writeFileSync(join(disk, 'target'), 'the old target')
@@ -150,7 +149,7 @@ test(
           assert.equal(fs.readdirSync(disk), ['target'])
         }
       } finally {
-        spawnSync('umount', ['-l', disk])
+        unmount()
       }
     }),
   ),

@@ -85,16 +85,18 @@ function fakeLocks(
 const BASE = 0x7f00_0000_0000
 const region = { address: BASE, length: 64 * PAGE, mapped: true }
 
-const canLock = needs(
-  {
-    when: () => {
-      const memory = MappedRegion.anonymous(256 * KIB)
-      const refused = memory.lock() < 0
-      memory.unmap()
-      return refused ? 'RLIMIT_MEMLOCK allows no 256 KiB' : true
-    },
+const canLock = {
+  when: (): true | string => {
+    const memory = MappedRegion.anonymous(256 * KIB)
+    const refused = memory.lock() < 0
+    memory.unmap()
+    return refused ? 'RLIMIT_MEMLOCK allows no 256 KiB' : true
   },
-  () => {
+}
+
+test(
+  'pinWindow() pins whole pages until the window is released',
+  needs(canLock, () => {
     resetProcessPolicyForTests()
     withMapping(256 * KIB, (mapping) => {
       const first = window(pinWindow(mapping, 10, 100 * KIB))
@@ -110,19 +112,20 @@ const canLock = needs(
       assert.is(lockedKib(mapping), 0)
     })
     assert.equal(pinStatistics(), { attempts: 2, downgrades: 0, off: false })
-  },
+  }),
 )
-test('pinWindow() pins whole pages until the window is released', canLock)
 
-test('pinWindow() pins the page that a file ends in', () => {
-  resetProcessPolicyForTests()
-  withMapping(5 * KIB, (mapping) => {
-    const outcome = pinWindow(mapping, 4 * KIB, KIB)
-    if (!outcome.pinned) return
-    assert.is(outcome.window.length, PAGE)
-    outcome.window.release()
-  })
-})
+test(
+  'pinWindow() pins the page that a file ends in',
+  needs(canLock, () => {
+    resetProcessPolicyForTests()
+    withMapping(5 * KIB, (mapping) => {
+      const pinned = window(pinWindow(mapping, 4 * KIB, KIB))
+      assert.is(pinned.length, PAGE)
+      pinned.release()
+    })
+  }),
+)
 
 test('pinWindow() takes windows of 1 to 4194304 bytes inside the region, and no others', () => {
   resetProcessPolicyForTests()

@@ -1,6 +1,6 @@
 // What every run on a faulty kernel is held to: it ends in time, and leaves no descriptor behind.
 
-import { descriptorCount } from '../runtime/open-uring.js'
+import { descriptorCount } from '../descriptors.js'
 
 /** Sockets that wake the event loop are closed in a later turn. */
 const LATER_TURNS = 50

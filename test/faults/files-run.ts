@@ -16,8 +16,8 @@ import {
   writeFile,
 } from '../../src/fs/index.js'
 import { defaultUring, openedDefaultUring } from '../../src/runtime/default-uring.js'
+import { descriptorCount } from '../descriptors.js'
 import { compareSequences } from '../fs/random-operations.js'
-import { descriptorCount } from '../runtime/open-uring.js'
 import { checkDescriptors, inTime } from './bounded-run.js'
 import type { RunReport } from './driver-run.js'
 import { FaultyKernel, someRates } from './faulty-kernel.js'

@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net'
 import { connect } from '../../src/net/index.js'
 import { defaultUring, openedDefaultUring } from '../../src/runtime/default-uring.js'
-import { descriptorCount } from '../runtime/open-uring.js'
+import { descriptorCount } from '../descriptors.js'
 import { Pattern } from '../soak/bytes.js'
 import { echoServer } from '../soak/loads.js'
 import { checkDescriptors, inTime } from './bounded-run.js'

@@ -5,6 +5,7 @@ import nodeFs from 'node:fs/promises'
 import { availability } from '../../src/config/index.js'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
 import { defaultUring, Uring } from '../../src/runtime/index.js'
+import { descriptorCount, descriptorsOf } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE, scaled } from '../patience.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
@@ -90,24 +91,19 @@ test('readFile() reads a FIFO to its end, however slowly it is filled', async ()
     { stdio: ['ignore', nodeSync.openSync(path, 'w'), 'ignore'] },
   )
   // The descriptor here would keep the FIFO open.
-  nodeSync.closeSync((await findFd(path))!)
+  nodeSync.closeSync(writingDescriptor(path))
   await once(writer, 'exit')
   const text = await reading
   assert.is(text.length, 200_006)
   assert.ok(text.startsWith('onetwo\0'))
 })
 
-async function findFd(path: string): Promise<number | undefined> {
-  for (const name of nodeSync.readdirSync('/proc/self/fd')) {
-    try {
-      const isIt = nodeSync.readlinkSync(`/proc/self/fd/${name}`) === path
-      const flags = /flags:\s+(\d+)/.exec(nodeSync.readFileSync(`/proc/self/fdinfo/${name}`, 'utf8'))
-      if (isIt && flags && Number.parseInt(flags[1]!, 8) & 1) return Number(name)
-    } catch {
-      // Closed since it was listed.
-    }
-  }
-  return undefined
+/** The descriptor that the path is open on for writing. */
+function writingDescriptor(path: string): number {
+  return descriptorsOf(path).find((fd) => {
+    const flags = /flags:\s+(\d+)/.exec(nodeSync.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))![1]!
+    return Number.parseInt(flags, 8) & nodeSync.constants.O_WRONLY
+  })!
 }
 
 test('readFile() reads a file that shrinks or grows meanwhile as far as it goes', async () => {
@@ -147,7 +143,7 @@ test('readFile() of thousands of files at once neither fails nor opens them all'
   nodeSync.writeFileSync(path, 'content')
   let most = 0
   const timer = setInterval(() => {
-    most = Math.max(most, nodeSync.readdirSync('/proc/self/fd').length)
+    most = Math.max(most, descriptorCount())
   }, 1)
   const all = await Promise.all(Array.from({ length: scaled(20_000) }, () => readFile(path, 'utf8')))
   clearInterval(timer)
@@ -173,9 +169,8 @@ test('readFile() has an error of open, read or close with Node’s syscall and p
 })
 
 test('descriptors are closed whatever the end', async () => {
-  const count = (): number => nodeSync.readdirSync('/proc/self/fd').length
   await readFile(scratch('size-1'))
-  const before = count()
+  const before = descriptorCount()
   await Promise.allSettled([
     readFile(scratch('.')),
     readFile(scratch('size-1')),
@@ -184,7 +179,7 @@ test('descriptors are closed whatever the end', async () => {
     readFile(scratch('size-3333333')),
   ])
   // Fewer when something older was closed meanwhile.
-  assert.ok(count() <= before)
+  assert.ok(descriptorCount() <= before)
 })
 
 test('an abort before or in the turn of the call wins', async () => {
@@ -406,18 +401,6 @@ test('a signal whose event another listener has stopped aborts all the same', as
 
 const { O_RDWR, O_NONBLOCK } = nodeSync.constants
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20 * PATIENCE))
-
-/** Descriptors of this process for that path. */
-function descriptorsOf(path: string): number[] {
-  const fds = nodeSync.readdirSync('/proc/self/fd').map(Number)
-  return fds.filter((fd) => {
-    try {
-      return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === path
-    } catch {
-      return false
-    }
-  })
-}
 
 /** Has as many operations in flight as there may be, and some that wait for a place. `end` lets them all end. */
 async function fullRing(name: string): Promise<{ more(): void; endOne(): void; end(): Promise<void> }> {

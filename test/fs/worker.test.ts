@@ -5,6 +5,7 @@ import nodeSync from 'node:fs'
 import { Worker } from 'node:worker_threads'
 // Watches for workers that end.
 import '../../src/fs/index.js'
+import { descriptorsOf } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { until } from '../runtime/fixture.js'
 import { scratch } from './scratch.js'
@@ -22,17 +23,6 @@ function startWorker(body: string): Worker {
     ${body}`
   const url = new URL(`data:text/javascript,${encodeURIComponent(text)}`)
   return new Worker(url, { workerData: { dir: scratch('.') } })
-}
-
-/** Descriptors of this process that are open on `path`. */
-function openOn(path: string): number {
-  return nodeSync.readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return nodeSync.readlinkSync(`/proc/self/fd/${fd}`) === path
-    } catch {
-      return false // Closed meanwhile.
-    }
-  }).length
 }
 
 test(
@@ -86,11 +76,11 @@ test(
       const fds = await new Promise<number[]>((resolve) => worker.once('message', resolve))
       assert.is(fds.length, 2)
       if (how === 'terminate') {
-        assert.is(openOn(path), 2)
+        assert.is(descriptorsOf(path).length, 2)
         void worker.terminate()
       }
       await ended
-      await until(() => openOn(path) === 0, `${how}: no descriptor left`)
+      await until(() => descriptorsOf(path).length === 0, `${how}: no descriptor left`)
     }
   }),
 )

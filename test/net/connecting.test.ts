@@ -7,12 +7,12 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Uring } from '../../src/index.js'
 import { connect, createServer } from '../../src/net/index.js'
-import { SOCK_DGRAM } from '../../src/ring/index.js'
+import { AF_INET, SOCK_DGRAM, socketAddress } from '../../src/ring/index.js'
 import * as libc from '../../src/syscalls/libc.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { plainSocket } from '../plain-sockets.js'
 import {
-  descriptorCount,
   dial,
   echo,
   fullListener,
@@ -349,6 +349,17 @@ test(
   needs(onRing, async () => {
     const AF_NETLINK = 16
     const fd = plainSocket(AF_NETLINK, SOCK_DGRAM)
+    await assert.rejects(connect({ fd }), { code: 'EINVAL', syscall: 'open' })
+    assert.is(libc.close(fd), 0)
+  }),
+)
+
+test(
+  'a connected socket of datagrams is refused, and stays open',
+  needs(onRing, async () => {
+    const fd = plainSocket(AF_INET, SOCK_DGRAM)
+    const { address, length } = socketAddress({ family: 'IPv4', address: '127.0.0.1', port: 9 })
+    assert.is(libc.connect(fd, address, length), 0)
     await assert.rejects(connect({ fd }), { code: 'EINVAL', syscall: 'open' })
     assert.is(libc.close(fd), 0)
   }),

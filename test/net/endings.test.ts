@@ -6,20 +6,10 @@ import { closeSync, fstatSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { connect, createServer } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE } from '../patience.js'
-import {
-  delay,
-  descriptorCount,
-  dial,
-  echo,
-  onRing,
-  pair,
-  pattern,
-  readAll,
-  serveNode,
-  until,
-} from './peers.js'
+import { delay, dial, echo, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
 
 test('a reset by the peer rejects the reader and is the error of the connection', async () => {
   const { ours, theirs, close } = await pair()

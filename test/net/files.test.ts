@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { connect, type Socket } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE } from '../patience.js'
-import { delay, descriptorCount, digest, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
+import { delay, digest, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-files-'))
 process.on('exit', () => rmSync(folder, { recursive: true }))

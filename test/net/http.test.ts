@@ -153,9 +153,7 @@ test('an idle connection is closed after keepAliveTimeout', async () => {
   const peer = netConnect(made.port, LOCALHOST)
   peer.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   peer.resume()
-  const started = performance.now()
   await once(peer, 'end')
-  assert.ok(performance.now() - started < 5000)
 })
 
 test('an upgrade hands the stream over', async () => {

@@ -1,8 +1,9 @@
 // Bad arguments are refused before anything is opened, with node:net's codes.
 
 import { connect, createServer } from '../../src/net/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, test } from '../harness.js'
-import { descriptorCount, echo, pair } from './peers.js'
+import { echo, pair } from './peers.js'
 
 type Bad = readonly [options: unknown, code: string]
 

@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { ipAddress } from '../../src/net/address.js'
 import { listeningAddress, openListener } from '../../src/net/descriptor.js'
@@ -17,6 +16,7 @@ import {
 } from '../../src/net/index.js'
 import { Uring } from '../../src/runtime/index.js'
 import { close as closeDescriptor } from '../../src/syscalls/libc.js'
+import { descriptorCount } from '../descriptors.js'
 import type { Requirements } from '../harness.js'
 import { PATIENCE } from '../patience.js'
 
@@ -131,11 +131,6 @@ export function pattern(length: number, seed = 0): Buffer {
 
 export function digest(data: Uint8Array): string {
   return createHash('sha1').update(data).digest('hex')
-}
-
-/** Open descriptors of this process. */
-export function descriptorCount(): number {
-  return readdirSync('/proc/self/fd').length
 }
 
 /** The same, once those of a test before are closed. */

@@ -6,9 +6,10 @@ import net from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../src/net/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, note, test } from '../harness.js'
 import { scaled } from '../patience.js'
-import { descriptorCount, digest, echo, onRing, pattern, readAll, serve, serveNode, until } from './peers.js'
+import { digest, echo, onRing, pattern, readAll, serve, serveNode, until } from './peers.js'
 
 const child = (name: string): string => fileURLToPath(new URL(`./children/${name}.ts`, import.meta.url))
 

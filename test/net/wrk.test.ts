@@ -6,8 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { parseWrk } from '../../bench/harness/wrk.js'
 import { createServer } from '../../src/net/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
-import { descriptorCount, until } from './peers.js'
+import { until } from './peers.js'
 
 const execute = promisify(execFile)
 

@@ -1,7 +1,7 @@
 // What the ring tests do again and again: queue NOPs, collect what completes, watch the kernel's side of a process.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { prepNop } from '../../src/ring/prep/nop.js'
@@ -12,6 +12,7 @@ import { pipe2, viewMemory } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
 import { kernelCalls, type UringCalls } from '../../src/syscalls/uring-calls.js'
+import { descriptorCount, descriptorsOf } from '../descriptors.js'
 import { PATIENCE } from '../patience.js'
 
 /** An entry, which must be there to be had. */
@@ -151,15 +152,7 @@ export function eventually(condition: () => boolean, timeoutMs = 5000): boolean 
   return true
 }
 
-function allRingDescriptors(): string[] {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]'
-    } catch {
-      return false // The descriptor by which the folder was listed is gone again.
-    }
-  })
-}
+const allRingDescriptors = (): number[] => descriptorsOf('anon_inode:[io_uring]')
 
 function allRingMappings(): string[] {
   return readFileSync('/proc/self/maps', 'utf8')
@@ -172,7 +165,7 @@ const nodesDescriptors = new Set(allRingDescriptors())
 const nodesMappings = new Set(allRingMappings())
 
 /** The descriptors of this process that are rings. */
-export function ringDescriptors(): string[] {
+export function ringDescriptors(): number[] {
   return allRingDescriptors().filter((fd) => !nodesDescriptors.has(fd))
 }
 
@@ -196,7 +189,7 @@ export function sqpollThreads(): string[] {
 function census(): Record<string, number> {
   const maps = readFileSync('/proc/self/maps', 'utf8').split('\n')
   return {
-    descriptors: readdirSync('/proc/self/fd').length,
+    descriptors: descriptorCount(),
     rings: ringDescriptors().length,
     ringMappings: ringMappings().length,
     // Memory of a NO_MMAP ring; node itself maps none of it shared.

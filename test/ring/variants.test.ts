@@ -122,6 +122,7 @@ test(
     const ring = Ring.open({ entries: 40_000, flags })
     assert.equal([ring.sqEntries, ring.cqEntries], [32_768, 65_536])
     liveOn(ring)
+    // Before that, a ring in memory of the program must be contiguous.
     if (!kernelIsAtLeast('6.10')) return
     const own = Ring.open({ entries: 2 ** 31, cqEntries: 2 ** 32 - 1, flags: flags | ownMemory })
     assert.equal([own.sqEntries, own.cqEntries], [32_768, 65_536])

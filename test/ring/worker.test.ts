@@ -88,7 +88,7 @@ test(
       const fd = (await answer(worker)) as number
       await worker.terminate()
       // A terminated thread runs no JavaScript: the ring is for others to reclaim.
-      assert.ok(ringDescriptors().includes(String(fd)))
+      assert.ok(ringDescriptors().includes(fd))
       closeSync(fd)
     }
     const ring = Ring.open({ entries: 8 })

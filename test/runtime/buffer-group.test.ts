@@ -277,6 +277,23 @@ test(
 )
 
 test(
+  'a group that gets no memory keeps no number',
+  here(async () => {
+    await using uring = openUring()
+    const { id } = uring.createBufferGroup()
+    const { arena } = uring.driver
+    const { alloc } = arena
+    arena.alloc = () => {
+      throw new Error('no memory')
+    }
+    assert.throws(() => uring.createBufferGroup(), /no memory/)
+    arena.alloc = alloc
+    assert.is(uring.createBufferGroup().id, id - 1)
+    assert.is(arena.blocksInUse, 2)
+  }),
+)
+
+test(
   'a group of another ring is refused',
   needs({ opcode: 'IORING_OP_READ_MULTISHOT' }, async () => {
     await using own = openUring()

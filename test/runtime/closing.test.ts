@@ -1,9 +1,10 @@
 // Closing: with nothing, with everything in flight, from inside, twice; and rings that are dropped without a close.
 
-import { openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Uring } from '../../src/index.js'
 import { IOSQE_IO_DRAIN, POLLIN, prepNop, prepPollAdd, prepPollMultishot } from '../../src/ring/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import {
   closeFd,
@@ -30,15 +31,11 @@ function ringMappings(): number {
   return readFileSync('/proc/self/maps', 'utf8').split('io_uring').length - 1
 }
 
-function descriptors(): number {
-  return readdirSync('/proc/self/fd').length
-}
-
 for (const [kind, flags] of Object.entries(KINDS)) {
   test(
     `close() of a ${kind} ring ends everything in flight and in line, and leaves no descriptor and no mapping`,
     needs({ setup: flags }, async () => {
-      const before = { descriptors: descriptors(), mappings: ringMappings() }
+      const before = { descriptors: descriptorCount(), mappings: ringMappings() }
       const uring = new TestRing({ entries: 16, cqEntries: 16, flags })
       const { driver, arena } = uring
       const never = new Signal()
@@ -70,7 +67,7 @@ for (const [kind, flags] of Object.entries(KINDS)) {
       assert.is(driver.inFlight, 0)
       assert.is(arena.mappedBytes, 0)
       never.close()
-      await until(() => descriptors() <= before.descriptors, 'the descriptors being closed')
+      await until(() => descriptorCount() <= before.descriptors, 'the descriptors being closed')
       assert.is(ringMappings(), before.mappings)
       assert.is(await outcome(uring.nop()), 'EBADF')
       await uring.close()
@@ -204,7 +201,7 @@ test(
 test(
   'a hundred rings opened and closed leave nothing behind',
   here(async () => {
-    const before = { descriptors: descriptors(), mappings: ringMappings() }
+    const before = { descriptors: descriptorCount(), mappings: ringMappings() }
     for (let round = 0; round < 100; round++) {
       const uring = Uring.open()
       const read = uring.read(file, eightBytes(), { offset: 0 })
@@ -213,7 +210,7 @@ test(
       await uring.close()
       if (link !== null) assert.is(await outcome(link), 'ABORT_ERR')
     }
-    await until(() => descriptors() <= before.descriptors, 'the descriptors being closed')
+    await until(() => descriptorCount() <= before.descriptors, 'the descriptors being closed')
     assert.is(ringMappings(), before.mappings)
   }),
 )
@@ -235,7 +232,7 @@ test(
 test(
   'a ring that nobody has any more is closed with a warning, after its operations have ended',
   here(async () => {
-    const before = { descriptors: descriptors(), mappings: ringMappings() }
+    const before = { descriptors: descriptorCount(), mappings: ringMappings() }
     const [readEnd, writeEnd] = pipe()
     const warnings: string[] = []
     const onWarning = (warning: Error): void => void warnings.push(`${warning.name}: ${warning.message}`)
@@ -254,7 +251,7 @@ test(
     assert.is(await read, 4)
     closeFd(readEnd)
     closeFd(writeEnd)
-    await until(() => descriptors() <= before.descriptors, 'the descriptors being closed')
+    await until(() => descriptorCount() <= before.descriptors, 'the descriptors being closed')
     assert.is(ringMappings(), before.mappings)
     const closed = Uring.open()
     await closed.close()

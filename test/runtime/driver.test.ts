@@ -556,6 +556,24 @@ test(
 )
 
 test(
+  'an operation with a time limit needs one place: its limit begins though the rest are taken for good',
+  here(async () => {
+    await using uring = new TestRing({ entries: 4, cqEntries: 4 })
+    using signal = new Signal()
+    const standing = [1, 2, 3].map(() => uring.poll(signal.fd, POLLIN))
+    assert.is(await outcome(uring.poll(signal.fd, POLLIN, { timeoutMs: 5 })), 'ETIMEDOUT')
+    // Behind one, too.
+    const limited = uring.poll(signal.fd, POLLIN, { timeoutMs: 5 })
+    const last = uring.nop()
+    assert.is(await outcome(limited), 'ETIMEDOUT')
+    assert.is(await last, 0)
+    signal.raise()
+    assert.equal(await Promise.all(standing), [POLLIN, POLLIN, POLLIN])
+    assert.is(uring.driver.inFlight, 0)
+  }),
+)
+
+test(
   'submit() refuses an entry that would never settle, or keep others from it',
   here(async () => {
     await using uring = new TestRing()

@@ -12,10 +12,11 @@ import {
   SOCK_STREAM,
 } from '../../src/ring/index.js'
 import { close } from '../../src/syscalls/libc.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test, unmet } from '../harness.js'
 import { without } from '../ring/drive.js'
 import { pipe, TestRing, temporaryFolder, turns, until } from './fixture.js'
-import { descriptorCount, openUring } from './open-uring.js'
+import { openUring } from './open-uring.js'
 import '../settled.js'
 import { collectGarbage } from '../garbage.js'
 

@@ -5,10 +5,11 @@ import { connect, createServer } from '../../src/net/index.js'
 import { leaseOf } from '../../src/runtime/buffer-lease.js'
 import { type BufferLease, type Multishot, Uring } from '../../src/runtime/index.js'
 import { close } from '../../src/syscalls/libc.js'
+import { descriptorCount } from '../descriptors.js'
 import { collectGarbage } from '../garbage.js'
 import { assert, needs, test } from '../harness.js'
 import { until } from './fixture.js'
-import { connectPair, descriptorCount, openUring } from './open-uring.js'
+import { connectPair, openUring } from './open-uring.js'
 
 const here = needs.bind(null, { ring: true } as const)
 

@@ -13,17 +13,10 @@ import {
 import { Multishot } from '../../src/runtime/multishot.js'
 import { close, write } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, ringIsAtLeast, test, unmet } from '../harness.js'
 import { KINDS, outcome, pipe, TestRing, turns, until, withCalls } from './fixture.js'
-import {
-  bindUdp,
-  connectPair,
-  descriptorCount,
-  listenTcp,
-  openUring,
-  sendAll,
-  startWorker,
-} from './open-uring.js'
+import { bindUdp, connectPair, listenTcp, openUring, sendAll, startWorker } from './open-uring.js'
 import '../settled.js'
 
 const here = needs.bind(null, { ring: true } as const)

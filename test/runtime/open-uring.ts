@@ -1,6 +1,5 @@
 // What tests of sockets and streams share: rings, connections, descriptors.
 
-import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import {
   AF_INET,
@@ -40,11 +39,6 @@ function bindWithoutRing(type: number): Bound {
   const name = new SocketAddressResult()
   succeeded('getsockname', libc.getsockname(fd, name.address, name.lengthAddress))
   return { fd, port: (name.read() as { port: number }).port }
-}
-
-/** How many descriptors this process has. */
-export function descriptorCount(): number {
-  return readdirSync('/proc/self/fd').length
 }
 
 export interface Bound {

@@ -1,9 +1,10 @@
 // The threads of workers.test.ts: what one does is told by `workerData.task`.
 
-import { openSync, readdirSync } from 'node:fs'
+import { openSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { Uring } from '../../src/index.js'
 import { type Fd, POLLIN } from '../../src/ring/index.js'
+import { descriptorCount } from '../descriptors.js'
 
 interface Task {
   readonly task: string
@@ -184,12 +185,12 @@ const tasks: Record<string, () => Promise<void>> = {
     // Newer Nodes close what they have opened to start this thread a little later.
     await new Promise((resolve) => setTimeout(resolve, 100))
     for (let round = 0; round < 3; round++) {
-      const before = readdirSync('/proc/self/fd').length
+      const before = descriptorCount()
       const inner = new Worker(program, { workerData: { task: 'work', path, fifo, program } })
       await new Promise((resolve) => inner.once('message', resolve))
       await inner.terminate()
       await new Promise((resolve) => setTimeout(resolve, 50))
-      counts.push(readdirSync('/proc/self/fd').length - before)
+      counts.push(descriptorCount() - before)
     }
     say(counts)
     // One more, to be ended together with this thread.

@@ -1,11 +1,12 @@
 // What a terminated worker has opened and not taken in yet: the descriptors are in its completion queue, and nowhere else.
 
 import { once } from 'node:events'
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import '../../src/index.js'
+import { descriptorsOf } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { temporaryFolder, until } from './fixture.js'
 import { startWorker } from './open-uring.js'
@@ -14,17 +15,7 @@ const COUNT = 50
 const path = join(temporaryFolder(), 'file')
 writeFileSync(path, 'of a worker')
 
-function openOnFile(): number {
-  let count = 0
-  for (const fd of readdirSync('/proc/self/fd')) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++
-    } catch {
-      // Closed meanwhile.
-    }
-  }
-  return count
-}
+const openOnFile = (): number => descriptorsOf(path).length
 
 const program = new URL('./unclaimed-worker.ts', import.meta.url)
 

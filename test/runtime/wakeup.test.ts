@@ -2,11 +2,12 @@
 // is lost is a promise that never settles, so each test has an end that only a whole count reaches.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, writeFileSync, writeSync } from 'node:fs'
+import { writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { addressOf, POLLIN } from '../../src/ring/index.js'
 import { Wakeup } from '../../src/runtime/wakeup.js'
 import { write } from '../../src/syscalls/libc.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import {
   closeFd,
@@ -126,7 +127,7 @@ test(
 )
 
 test('a Wakeup calls for each signal, holds the process only when told to, and closes its descriptors', async () => {
-  const before = readdirSync('/proc/self/fd').length
+  const before = descriptorCount()
   let woken = 0
   const wakeup = new Wakeup(() => woken++)
   const one = new BigUint64Array([1n])
@@ -142,7 +143,7 @@ test('a Wakeup calls for each signal, holds the process only when told to, and c
   wakeup.unref()
   wakeup.close()
   wakeup.close()
-  await until(() => readdirSync('/proc/self/fd').length <= before, 'the descriptors being closed')
+  await until(() => descriptorCount() <= before, 'the descriptors being closed')
 })
 
 test(

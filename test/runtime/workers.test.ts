@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { Uring } from '../../src/index.js'
+import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { scaled } from '../patience.js'
 import { outcome, temporaryFolder, turns, until } from './fixture.js'
@@ -45,7 +46,7 @@ interface Holdings {
 /** What the process has: descriptors, and mappings of rings. */
 function holdings(): Holdings {
   const maps = readFileSync('/proc/self/maps', 'utf8')
-  return { descriptors: readdirSync('/proc/self/fd').length, rings: maps.split('[io_uring]').length - 1 }
+  return { descriptors: descriptorCount(), rings: maps.split('[io_uring]').length - 1 }
 }
 
 /** What the descriptors of the process are open on. */

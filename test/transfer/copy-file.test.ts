@@ -10,9 +10,10 @@ import { defaultUring } from '../../src/runtime/index.js'
 import type { CopySession } from '../../src/transfer/copy/session.js'
 import { verifyCopy } from '../../src/transfer/copy/verify.js'
 import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
+import { hasSharingDisk, hasSmallDisk, sharingDisk, smallDisk, takesAttributes } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { asNobody } from './as-nobody.js'
-import { copyFolder, distinctBytes, leftovers, smallDisk, withAndWithoutRing } from './copy-fixture.js'
+import { copyFolder, distinctBytes, leftovers, withAndWithoutRing } from './copy-fixture.js'
 
 const folder = copyFolder()
 const at = (name: string): string => join(folder, name)
@@ -196,16 +197,11 @@ test(
   }),
 )
 
-/** Whether files here take attributes of the user. */
-function takesAttributes(): true | string {
-  fs.writeFileSync(at('attributed'), 'a file')
-  const { status } = spawnSync('setfattr', ['-n', 'user.mine', '-v', 'its value', at('attributed')])
-  return status === 0 || 'needs setfattr, and a file system with attributes of the user'
-}
-
 test(
   'copyFile() takes over the attributes of a file that is read-only, or named by a symlink',
   needs({ when: takesAttributes }, async () => {
+    fs.writeFileSync(at('attributed'), 'a file')
+    execFileSync('setfattr', ['-n', 'user.mine', '-v', 'its value', at('attributed')])
     fs.chmodSync(at('attributed'), 0o444)
     fs.symlinkSync('attributed', at('to the attributed'))
     // Root may write what nobody may.
@@ -401,9 +397,8 @@ test('copyFile() notices a source that gets shorter', async () => {
 
 test(
   'copyFile() onto a full disk is ENOSPC, with the old target as it was',
-  needs({ root: true }, async () => {
+  needs({ root: true, when: hasSmallDisk }, async () => {
     const disk = smallDisk(folder, 2 ** 20)
-    if (disk === null) return
     try {
       const target = join(disk.path, 'target')
       fs.writeFileSync(target, 'the old target')
@@ -427,18 +422,9 @@ test(
 
 test(
   'copyFile() shares blocks where the file system can',
-  needs({ root: true, command: 'mkfs.btrfs' }, async () => {
-    fs.writeFileSync(at('image'), '')
-    fs.truncateSync(at('image'), 256 * 2 ** 20)
-    const mounted = at('btrfs')
-    fs.mkdirSync(mounted)
-    try {
-      execFileSync('mkfs.btrfs', ['-q', at('image')], { stdio: 'ignore' })
-      execFileSync('mount', ['-o', 'loop', at('image'), mounted], { stdio: 'ignore' })
-    } catch {
-      // No loop devices, or no btrfs in the kernel.
-      return
-    }
+  needs({ root: true, command: 'mkfs.btrfs', when: hasSharingDisk }, async () => {
+    const disk = sharingDisk(folder)
+    const mounted = disk.path
     try {
       const bytes = distinctBytes(3 * 2 ** 20 + 5)
       fs.writeFileSync(join(mounted, 'source'), bytes)
@@ -454,7 +440,7 @@ test(
         await assert.rejects(only, { syscall: 'ficlone' })
       })
     } finally {
-      execFileSync('umount', ['-l', mounted])
+      disk.unmount()
     }
   }),
 )

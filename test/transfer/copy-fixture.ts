@@ -73,17 +73,3 @@ export function differences(one: string, other: string): string {
     .filter((line) => line !== '' && !/^File .* is a (fifo|socket|.* special file)/.test(line))
     .join('\n')
 }
-
-/** A small file system of its own, which fills up; null where mounts are not allowed. */
-export function smallDisk(folder: string, bytes: number): { readonly path: string; unmount(): void } | null {
-  const path = join(folder, 'small-disk')
-  fs.mkdirSync(path, { recursive: true })
-  const run = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path])
-  if (run.status !== 0) return null
-  return {
-    path,
-    unmount() {
-      spawnSync('umount', ['-l', path])
-    },
-  }
-}

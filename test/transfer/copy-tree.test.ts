@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { registerIowqMaxWorkers } from '../../src/ring/index.js'
 import { Uring } from '../../src/runtime/index.js'
 import { type CopyTreeOptions, copyTree } from '../../src/transfer/index.js'
+import { hasSmallDisk, smallDisk, takesAttributes } from '../file-systems.js'
 import { assert, needs, test, unmet } from '../harness.js'
 import { scaled } from '../patience.js'
 import { asNobody } from './as-nobody.js'
@@ -19,7 +20,6 @@ import {
   differences,
   distinctBytes,
   leftovers,
-  smallDisk,
   withAndWithoutRing,
 } from './copy-fixture.js'
 
@@ -306,9 +306,8 @@ test('copyTree() verifies and syncs every file when told to', async () => {
 
 test(
   'copyTree() onto a full disk is ENOSPC, with nothing left of it',
-  needs({ root: true }, async () => {
+  needs({ root: true, when: hasSmallDisk }, async () => {
     const disk = smallDisk(folder, 2 ** 20)
-    if (disk === null) return
     try {
       fs.writeFileSync(join(disk.path, 'kept'), 'old')
       await withAndWithoutRing(async (label) => {
@@ -543,16 +542,28 @@ test('a process that exits in mid-copy into a tree that is there leaves nothing 
   for (const path of [source, target]) fs.rmSync(path, { recursive: true })
 })
 
-test('copyTree({ dereference }) takes the extended attributes of what symlinks lead to', async () => {
-  const [source, target] = [at('links to attributes'), at('attributes')]
-  fs.mkdirSync(source)
-  fs.writeFileSync(at('with an attribute'), 'a file')
-  const made = spawnSync('setfattr', ['-n', 'user.mine', '-v', 'its value', at('with an attribute')])
-  if (made.status === 0) {
-    fs.symlinkSync(at('with an attribute'), join(source, 'link'))
-    await copyTree(source, target, { dereference: true, preserve: true })
-    assert.match(describeXattrs(target), /user\.mine="its value"/)
-  }
-})
+test(
+  'copyTree() takes the extended attributes of files, of folders, and of what symlinks lead to',
+  needs({ when: takesAttributes }, () =>
+    withAndWithoutRing(async (label) => {
+      const [source, target] = [at(`attributed ${label}`), at(`attributes ${label}`)]
+      const give = (name: string, path: string): void => {
+        execFileSync('setfattr', ['-n', `user.${name}`, '-v', 'its value', path])
+      }
+      fs.mkdirSync(join(source, 'folder'), { recursive: true })
+      fs.writeFileSync(join(source, 'folder/file'), 'a file')
+      fs.writeFileSync(at('elsewhere'), 'another')
+      fs.symlinkSync(at('elsewhere'), join(source, 'link'))
+      give('of-the-folder', join(source, 'folder'))
+      give('of-the-file', join(source, 'folder/file'))
+      give('of-another', at('elsewhere'))
+      await copyTree(source, target, { dereference: true, preserve: true })
+      const copied = describeXattrs(target)
+      for (const name of ['of-the-folder', 'of-the-file', 'of-another']) {
+        assert.match(copied, `user.${name}="its value"`, label)
+      }
+    }),
+  ),
+)
 
 test.run()
