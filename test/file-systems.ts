@@ -64,6 +64,17 @@ export function sharingDisk(folder: string): Disk {
 
 export const hasSharingDisk = (): true | string => trial('btrfs on a loop device', sharingDisk)
 
+/** Whether the file system of temporary files has reads and writes past the page cache. */
+export const takesDirect = (): true | string =>
+  inNewFolder((folder) => {
+    try {
+      fs.closeSync(fs.openSync(join(folder, 'file'), fs.constants.O_CREAT | fs.constants.O_DIRECT))
+      return true
+    } catch (error) {
+      return `needs temporary files that can be opened with O_DIRECT: ${(error as { code: string }).code}`
+    }
+  })
+
 /** Whether the file system of temporary files has attributes of the user (tmpfs has since Linux 6.6). */
 export const takesAttributes = (): true | string =>
   inNewFolder((folder) => {

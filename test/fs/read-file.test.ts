@@ -6,8 +6,10 @@ import { availability } from '../../src/config/index.js'
 import { open, readFile, readFiles } from '../../src/fs/index.js'
 import { defaultUring, Uring } from '../../src/runtime/index.js'
 import { descriptorCount, descriptorsOf } from '../descriptors.js'
+import { takesDirect } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE, scaled } from '../patience.js'
+import { isDirect, isRead, opcodeOf, watchEntries } from '../watched-entries.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
 import '../settled.js'
 
@@ -262,6 +264,27 @@ test('direct: true reads past the page cache what is read otherwise', async () =
     name: 'AbortError',
   })
 })
+
+test(
+  'direct: true reads with O_DIRECT, and nothing else does',
+  needs({ ring: true, when: takesDirect }, async () => {
+    const path = scratch('direct-or-not')
+    nodeSync.writeFileSync(path, bytesOf(300_000))
+    for (const direct of [true, false]) {
+      const reads: boolean[] = []
+      const end = watchEntries((sqe) => {
+        if (isRead(opcodeOf(sqe))) reads.push(isDirect(sqe))
+      })
+      await readFile(path, { direct })
+      end()
+      assert.ok(reads.length > 0)
+      assert.ok(
+        reads.every((one) => one === direct),
+        `${reads}`,
+      )
+    }
+  }),
+)
 
 test('readFiles() yields the files in order', async () => {
   const paths = Array.from({ length: 300 }, (_, index) => scratch(`many-${index}`))

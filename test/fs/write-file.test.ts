@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { appendFile, writeFile } from '../../src/fs/index.js'
 import { descriptorCount } from '../descriptors.js'
-import { assert, note, test } from '../harness.js'
+import { takesDirect } from '../file-systems.js'
+import { assert, needs, note, test } from '../harness.js'
+import { isDirect, isWrite, opcodeOf, watchEntries } from '../watched-entries.js'
 import { errorOf, scratch } from './scratch.js'
 import '../settled.js'
 
@@ -177,6 +179,32 @@ test('direct: true writes what is written otherwise', async () => {
   await writeFile(path, 'tail', { direct: true, flag: 'a' })
   assert.is(read(path).length, 300_014)
 })
+
+test(
+  'direct: true writes with O_DIRECT, and nothing else does',
+  needs({ ring: true, when: takesDirect }, async () => {
+    const path = scratch('direct-or-not')
+    for (const [direct, flag] of [
+      [true, 'w'],
+      [false, 'w'],
+      [true, 'wx'],
+    ] as const) {
+      if (flag === 'wx') nodeSync.unlinkSync(path)
+      const writes: boolean[] = []
+      const end = watchEntries((sqe) => {
+        if (isWrite(opcodeOf(sqe))) writes.push(isDirect(sqe))
+      })
+      // Whole blocks: the rest of a last one would go through the page cache.
+      await writeFile(path, Buffer.alloc(262_144), { direct, flag })
+      end()
+      assert.ok(writes.length > 0)
+      assert.ok(
+        writes.every((one) => one === direct),
+        `${flag}: ${writes}`,
+      )
+    }
+  }),
+)
 
 test('ten thousand writeFile() calls in one turn all succeed', async () => {
   const path = scratch('many')

@@ -12,6 +12,7 @@ import { Uring } from '../../src/runtime/index.js'
 import { descriptorCount } from '../descriptors.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE } from '../patience.js'
+import { countOpcodes } from '../watched-entries.js'
 import { delay, digest, onRing, pair, pattern, readAll, serveNode, until } from './peers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'uring-net-files-'))
@@ -156,21 +157,44 @@ test(
     const socket = await connect({ port: peer.port, host: '127.0.0.1', uring })
     const expected = createHash('sha1')
     const data = Buffer.alloc(1 << 20)
-    for (let round = 0; round < 64; round++) {
-      data.fill(pattern(1000, round))
-      expected.update(data)
-      // Written over in the next round: the promise says when that may be.
-      await socket.write(data)
-      if (round % 8 === 0) {
-        socket.write(`small ${round}`)
-        expected.update(`small ${round}`)
-      }
-    }
-    await socket.end()
-    await received
+    const { IORING_OP_SEND_ZC: withoutCopy = 0, IORING_OP_SEND: copied = 0 } = await countOpcodes(
+      async () => {
+        for (let round = 0; round < 64; round++) {
+          data.fill(pattern(1000, round))
+          expected.update(data)
+          // Written over in the next round: the promise says when that may be.
+          await socket.write(data)
+          if (round % 8 === 0) {
+            socket.write(`small ${round}`)
+            expected.update(`small ${round}`)
+          }
+        }
+        await socket.end()
+        await received
+      },
+    )
+    assert.ok(withoutCopy >= 64, `${withoutCopy} sends without a copy`)
+    assert.ok(copied >= 8, `${copied} sends of small writes`)
     assert.is(hash.digest('hex'), expected.digest('hex'))
     await socket.closed
     await peer.close()
+  }),
+)
+
+test(
+  'with another zeroCopyPolicy nothing is sent without a copy',
+  needs({ ...onRing, linux: '6.0' }, async () => {
+    for (const zeroCopyPolicy of ['auto', 'disabled'] as const) {
+      await using uring = Uring.open({ zeroCopyPolicy })
+      const { ours, theirs, close } = await pair({ uring })
+      theirs.resume()
+      const counts = await countOpcodes(async () => {
+        await ours.write(Buffer.alloc(1 << 20))
+      })
+      assert.is(counts.IORING_OP_SEND_ZC, undefined)
+      assert.ok(counts.IORING_OP_SEND! > 0)
+      await close()
+    }
   }),
 )
 

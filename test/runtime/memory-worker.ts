@@ -9,7 +9,6 @@ import { open, readFile, readFiles, writeFile } from '../../src/fs/index.js'
 import { Uring } from '../../src/index.js'
 import { bind, connect, createServer } from '../../src/net/index.js'
 import { BufferRing } from '../../src/ring/buffer-ring.js'
-import { Ring } from '../../src/ring/ring.js'
 import { type Sqe, WORD_ADDR, WORD_LEN, WORD_OFF, WORD_OPCODE } from '../../src/ring/sqe.js'
 import { Arena, type Block } from '../../src/runtime/arena.js'
 import {
@@ -36,8 +35,8 @@ import {
 import { viewMemory } from '../../src/syscalls/libc.js'
 import { addressOf } from '../../src/syscalls/memory.js'
 import { Struct } from '../../src/syscalls/struct.js'
-import { kernelCalls } from '../../src/syscalls/uring-calls.js'
 import { copyFile, copyTree, deltaFile, patchFile, signatureFile } from '../../src/transfer/index.js'
+import { opcodeOf, watchEntries } from '../watched-entries.js'
 import { closeFd } from './fixture.js'
 import { connectPair } from './open-uring.js'
 
@@ -54,8 +53,6 @@ const blocks = new Map<number, number>()
 const seen: Record<string, number> = {}
 /** Those that point elsewhere. */
 const strays = new Set<string>()
-/** Entries handed out since the last submit. */
-let entries: Sqe[] = []
 
 function isInBlock(address: number, length: number): boolean {
   for (const [start, bytes] of blocks) {
@@ -64,8 +61,9 @@ function isInBlock(address: number, length: number): boolean {
   return false
 }
 
-function inspect({ words }: Sqe): void {
-  const opcode = words[WORD_OPCODE]! & 0xff
+function inspect(sqe: Sqe): void {
+  const { words } = sqe
+  const opcode = opcodeOf(sqe)
   const name = opcodeName(opcode)
   seen[name] = (seen[name] ?? 0) + 1
   const address = (at: number): number => (words[at]! >>> 0) + (words[at + 1]! >>> 0) * 2 ** 32
@@ -99,19 +97,7 @@ function inspect({ words }: Sqe): void {
   if (opcode === IORING_OP_STATX) check('result', address(WORD_OFF), STATX.size)
 }
 
-const { getSqe } = Ring.prototype
-Ring.prototype.getSqe = function () {
-  const sqe = getSqe.call(this)
-  if (sqe !== null) entries.push(sqe)
-  return sqe
-}
-const { enter } = kernelCalls
-kernelCalls.enter = (...args) => {
-  const given = entries
-  entries = []
-  for (const sqe of given) inspect(sqe)
-  return enter(...args)
-}
+watchEntries(inspect)
 const { add } = BufferRing.prototype
 BufferRing.prototype.add = function (address, length, bid) {
   if (!isInBlock(address, length)) strays.add(`a buffer for receives, ${length} bytes`)

@@ -10,8 +10,16 @@ import { defaultUring } from '../../src/runtime/index.js'
 import type { CopySession } from '../../src/transfer/copy/session.js'
 import { verifyCopy } from '../../src/transfer/copy/verify.js'
 import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
-import { hasSharingDisk, hasSmallDisk, sharingDisk, smallDisk, takesAttributes } from '../file-systems.js'
+import {
+  hasSharingDisk,
+  hasSmallDisk,
+  sharingDisk,
+  smallDisk,
+  takesAttributes,
+  takesDirect,
+} from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
+import { isDirect, isRead, isWrite, opcodeOf, watchEntries } from '../watched-entries.js'
 import { asNobody } from './as-nobody.js'
 import { copyFolder, distinctBytes, leftovers, withAndWithoutRing } from './copy-fixture.js'
 
@@ -69,6 +77,29 @@ test('copyFile() copies without a ring, and says by what', async () => {
     assert.ok(fs.readFileSync(at('target')).equals(bytes))
   })
 })
+
+test(
+  'copyFile({ direct }) reads and writes with O_DIRECT, or reads alone',
+  needs({ ...linux, when: takesDirect }, async () => {
+    fs.writeFileSync(at('source'), distinctBytes(1_000_003))
+    for (const [direct, wanted] of [
+      [true, ['read direct', 'write direct']],
+      ['source', ['read direct', 'write']],
+      [false, ['read', 'write']],
+    ] as const) {
+      const seen = new Set<string>()
+      const end = watchEntries((sqe) => {
+        const opcode = opcodeOf(sqe)
+        const kind = isRead(opcode) ? 'read' : isWrite(opcode) ? 'write' : null
+        if (kind !== null) seen.add(isDirect(sqe) ? `${kind} direct` : kind)
+      })
+      const result = await copyFile(at('source'), at('target'), { direct, methods: ['ring'] })
+      end()
+      assert.equal([...seen].sort(), wanted)
+      assert.equal([result.directSource, result.directTarget], [direct !== false, direct === true])
+    }
+  }),
+)
 
 test(
   'copyFile() has several operations in flight on the ring',

@@ -1,0 +1,71 @@
+// Shows a test the entries of this process's rings, just before the kernel gets them.
+
+import { Ring } from '../src/ring/ring.js'
+import { type Sqe, WORD_FD, WORD_OPCODE } from '../src/ring/sqe.js'
+import {
+  F_GETFL,
+  IORING_OP_READ,
+  IORING_OP_READ_FIXED,
+  IORING_OP_WRITE,
+  IORING_OP_WRITE_FIXED,
+  O_DIRECT,
+  type OpcodeName,
+  opcodeName,
+} from '../src/syscalls/abi/index.js'
+import { fcntl } from '../src/syscalls/libc.js'
+import { kernelCalls } from '../src/syscalls/uring-calls.js'
+
+/** The opcode of an entry. */
+export function opcodeOf({ words }: Sqe): number {
+  return words[WORD_OPCODE]! & 0xff
+}
+
+/** Has `visit` see every entry from now on. @returns What ends that. */
+export function watchEntries(visit: (sqe: Sqe) => void): () => void {
+  let entries: Sqe[] = []
+  const { getSqe } = Ring.prototype
+  Ring.prototype.getSqe = function () {
+    const sqe = getSqe.call(this)
+    if (sqe !== null) entries.push(sqe)
+    return sqe
+  }
+  const { enter } = kernelCalls
+  kernelCalls.enter = (...args) => {
+    const given = entries
+    entries = []
+    for (const sqe of given) visit(sqe)
+    return enter(...args)
+  }
+  return () => {
+    Ring.prototype.getSqe = getSqe
+    kernelCalls.enter = enter
+  }
+}
+
+/** How many entries of each opcode the kernel gets while `body` runs. */
+export async function countOpcodes(
+  body: () => Promise<unknown>,
+): Promise<Readonly<Partial<Record<OpcodeName, number>>>> {
+  const counts: Partial<Record<OpcodeName, number>> = {}
+  const end = watchEntries((sqe) => {
+    const name = opcodeName(opcodeOf(sqe)) as OpcodeName
+    counts[name] = (counts[name] ?? 0) + 1
+  })
+  try {
+    await body()
+  } finally {
+    end()
+  }
+  return counts
+}
+
+export const isRead = (opcode: number): boolean =>
+  opcode === IORING_OP_READ || opcode === IORING_OP_READ_FIXED
+
+export const isWrite = (opcode: number): boolean =>
+  opcode === IORING_OP_WRITE || opcode === IORING_OP_WRITE_FIXED
+
+/** Whether the entry's descriptor is open with O_DIRECT. */
+export function isDirect({ words }: Sqe): boolean {
+  return (fcntl(words[WORD_FD]!, F_GETFL, 0) & O_DIRECT) !== 0
+}
