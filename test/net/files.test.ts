@@ -98,6 +98,21 @@ test('sendFile() of a missing file leaves the connection as it was', async () =>
   assert.is(String(data), 'still fine')
 })
 
+test('files that wait for their turn are given up with the connection, and closed', async () => {
+  const before = descriptorCount()
+  const { ours, theirs, close } = await pair()
+  theirs.pause()
+  const writing = Promise.resolve(ours.write(Buffer.alloc(8 << 20)))
+  const waiting = [ours.sendFile(large), ours.sendFile(join(folder, 'small'))]
+  await delay(20)
+  ours.destroy(new Error('given up'))
+  for (const result of await Promise.allSettled([writing, ...waiting])) {
+    assert.is(result.status, 'rejected')
+  }
+  await close()
+  await until(() => descriptorCount() <= before, 'all descriptors closed')
+})
+
 test('a peer that does not read holds sendFile() up, and its end ends it', async () => {
   const before = descriptorCount()
   const { ours, theirs, close } = await pair()

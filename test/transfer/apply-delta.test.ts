@@ -4,13 +4,16 @@ import { createHash } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   linkSync,
   mkdirSync,
+  openSync,
   readFileSync,
   statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { Uring } from '../../src/index.js'
 import { applyDelta, type DeltaToken, openBasis } from '../../src/transfer/index.js'
@@ -128,6 +131,27 @@ test('a basis that shrinks meanwhile names the block, and leaves the target alon
     }
     const expected = { code: 'ERR_BASIS_CHANGED', message: /shrank .*\(block \d+\)$/ }
     await assert.rejects(applyDelta(basis, tokens(), target, { blockBytes: BLOCK, share }), expected)
+    assert.is(readFileSync(target, 'utf8'), 'old')
+  }
+  assert.equal(leftovers(), [])
+})
+
+test('a basis that is written to meanwhile is found out, and the target left alone', async () => {
+  const path = scratch('written to')
+  for (const options of [{}, { strategy: 'mmap', writer: 'standard' }] as const) {
+    writeFileSync(path, CONTENT)
+    writeFileSync(target, 'old')
+    // So that the clock of the file system has gone on when it is written to.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await using basis = await openBasis(path, options)
+    async function* tokens(): AsyncGenerator<DeltaToken> {
+      yield range(0, 1_000_000)
+      const fd = openSync(path, 'r+')
+      writeSync(fd, 'other')
+      closeSync(fd)
+      yield range(1_000_000, 1_000_000)
+    }
+    await assert.rejects(applyDelta(basis, tokens(), target), { code: 'ERR_BASIS_CHANGED' })
     assert.is(readFileSync(target, 'utf8'), 'old')
   }
   assert.equal(leftovers(), [])
