@@ -47,6 +47,14 @@ function failureOf(outcome: Outcome, name: string): string {
   )
 }
 
+test('run.ts runs a file that may change the machine after all others', () => {
+  const args = ['--import', import.meta.resolve('tsx'), RUN, 'environments/sysctl', 'config/kernel-version']
+  const env = { ...process.env, TEST_NO_SKIPS: '', TEST_SYSCTL: '', TEST_JOBS: '1' }
+  const { stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', env })
+  const names = [...stdout.matchAll(/^ok +(\S+):/gm)].map(([, name]) => name)
+  assert.equal(names, ['config/kernel-version.test.ts', 'environments/sysctl.test.ts'])
+})
+
 test('run.ts passes good files, lists skips with their reasons and counts both', () => {
   const outcome = run({
     good: `test('one', () => {}); test('two', async () => {}); test.run()`,
