@@ -1,7 +1,7 @@
 // Differences between versions of Node that this module follows: its results are those of the Node that it
 // runs in.
 
-const [NODE_MAJOR = 0] = process.versions.node.split('.').map(Number)
+const [NODE_MAJOR = 0, NODE_MINOR = 0] = process.versions.node.split('.').map(Number)
 
 /** `FileHandle.read` rejects an invalid position instead of reading at the current one. */
 export const STRICT_POSITIONS = NODE_MAJOR >= 21
@@ -19,7 +19,7 @@ export const READS_INTO_MEMORY = NODE_MAJOR >= 24
 export const READ_ERRORS_NAME_PATH = NODE_MAJOR >= 26
 
 /** `FileHandle.read` converts any length to a 32-bit integer, instead of rejecting what is not an integer. */
-export const TRUNCATES_LENGTH = NODE_MAJOR >= 26
+export const TRUNCATES_LENGTH = NODE_MAJOR >= 26 || (NODE_MAJOR === 24 && NODE_MINOR >= 22)
 
 /** `FileHandle.writeFile` checks a `mode` that it does not use. */
 export const CHECKS_UNUSED_MODE = NODE_MAJOR >= 26
