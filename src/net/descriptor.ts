@@ -72,13 +72,14 @@ export function peerName(fd: Fd): SocketAddress | null {
   return nameOf(fd, getpeername)
 }
 
-function setNumber(fd: Fd, level: number, name: number, value: number): number {
+/** Sets a socket option that is a number. @returns 0 or a negated errno. */
+export function setNumber(fd: Fd, level: number, name: number, value: number): number {
   scratch.setInt32(0, value, true)
   return setsockopt(fd, level, name, scratchAddress, 4)
 }
 
-/** @returns The value of a socket option, or a negated errno. */
-function getNumber(fd: Fd, level: number, name: number): number {
+/** @returns A socket option that is a number, or a negated errno. */
+export function getNumber(fd: Fd, level: number, name: number): number {
   scratch.setUint32(LENGTH_AT, 4, true)
   const result = getsockopt(fd, level, name, scratchAddress, scratchAddress + LENGTH_AT)
   return result < 0 ? result : scratch.getInt32(0, true)

@@ -38,10 +38,10 @@ import {
   socketAddress,
 } from '../ring/index.js'
 import { EINVAL } from '../syscalls/errno-values.js'
-import { close, connect, getsockopt, setsockopt, socket } from '../syscalls/libc.js'
+import { close, connect, setsockopt, socket } from '../syscalls/libc.js'
 import type { Fd } from '../syscalls/numbers.js'
 import { interfaceIndex, ipAddress } from './address.js'
-import { bindTo } from './descriptor.js'
+import { bindTo, getNumber, setNumber } from './descriptor.js'
 import { netError } from './errors.js'
 import type { UdpOptions } from './udp.js'
 
@@ -176,11 +176,9 @@ export function setSourceMembership(
 
 /** SO_RCVBUF or SO_SNDBUF. @throws Error `ERR_SOCKET_BUFFER_SIZE`. */
 export function bufferSize(fd: Fd, direction: 'recv' | 'send'): number {
-  scratch.setUint32(WORD, WORD, true)
-  const name = direction === 'recv' ? SO_RCVBUF : SO_SNDBUF
-  const result = getsockopt(fd, SOL_SOCKET, name, scratchAddress, scratchAddress + WORD)
+  const result = getNumber(fd, SOL_SOCKET, direction === 'recv' ? SO_RCVBUF : SO_SNDBUF)
   if (result < 0) throw bufferSizeError(result, direction)
-  return scratch.getInt32(0, true)
+  return result
 }
 
 export function setBufferSize(fd: Fd, direction: 'recv' | 'send', bytes: number): void {
@@ -200,11 +198,6 @@ function check(result: number, syscall: string): void {
 
 function set(fd: Fd, level: number, name: number, length: number): number {
   return setsockopt(fd, level, name, scratchAddress, length)
-}
-
-function setNumber(fd: Fd, level: number, name: number, value: number): number {
-  scratch.setInt32(0, value, true)
-  return set(fd, level, name, WORD)
 }
 
 function setFor(fd: Fd, type: Type, name4: number, name6: number, value: number): number {
