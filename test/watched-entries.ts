@@ -42,30 +42,43 @@ export function watchEntries(visit: (sqe: Sqe) => void): () => void {
   }
 }
 
-/** How many entries of each opcode the kernel gets while `body` runs. */
-export async function countOpcodes(
-  body: () => Promise<unknown>,
-): Promise<Readonly<Partial<Record<OpcodeName, number>>>> {
-  const counts: Partial<Record<OpcodeName, number>> = {}
-  const end = watchEntries((sqe) => {
-    const name = opcodeName(opcodeOf(sqe)) as OpcodeName
-    counts[name] = (counts[name] ?? 0) + 1
-  })
+/** As `watchEntries`, while `body` runs. */
+async function watchDuring(body: () => Promise<unknown>, visit: (sqe: Sqe) => void): Promise<void> {
+  const end = watchEntries(visit)
   try {
     await body()
   } finally {
     end()
   }
+}
+
+/** How many entries of each opcode the kernel gets while `body` runs. */
+export async function countOpcodes(
+  body: () => Promise<unknown>,
+): Promise<Readonly<Partial<Record<OpcodeName, number>>>> {
+  const counts: Partial<Record<OpcodeName, number>> = {}
+  await watchDuring(body, (sqe) => {
+    const name = opcodeName(opcodeOf(sqe)) as OpcodeName
+    counts[name] = (counts[name] ?? 0) + 1
+  })
   return counts
 }
 
-export const isRead = (opcode: number): boolean =>
-  opcode === IORING_OP_READ || opcode === IORING_OP_READ_FIXED
+const KINDS = new Map([
+  [IORING_OP_READ, 'read'],
+  [IORING_OP_READ_FIXED, 'read'],
+  [IORING_OP_WRITE, 'write'],
+  [IORING_OP_WRITE_FIXED, 'write'],
+])
 
-export const isWrite = (opcode: number): boolean =>
-  opcode === IORING_OP_WRITE || opcode === IORING_OP_WRITE_FIXED
-
-/** Whether the entry's descriptor is open with O_DIRECT. */
-export function isDirect({ words }: Sqe): boolean {
-  return (fcntl(words[WORD_FD]!, F_GETFL, 0) & O_DIRECT) !== 0
+/** The ways in which data is moved while `body` runs, each once: `read`, `read direct` (O_DIRECT), `write`, `write direct`. */
+export async function transfersOf(body: () => Promise<unknown>): Promise<string[]> {
+  const seen = new Set<string>()
+  await watchDuring(body, (sqe) => {
+    const kind = KINDS.get(opcodeOf(sqe))
+    if (kind === undefined) return
+    const isDirect = (fcntl(sqe.words[WORD_FD]!, F_GETFL, 0) & O_DIRECT) !== 0
+    seen.add(isDirect ? `${kind} direct` : kind)
+  })
+  return [...seen].sort()
 }

@@ -136,20 +136,17 @@ test(
   'uring cp onto a full disk is one line, exit code 1',
   needs({ root: true, when: hasSmallDisk }, () =>
     inFolder((folder) => {
-      const { path: disk, unmount } = smallDisk(folder, 2 ** 20)
-      try {
-        fs.writeFileSync(join(folder, 'large'), distinctBytes(4 * 2 ** 20))
-        fs.writeFileSync(join(disk, 'target'), 'the old target')
-        for (const env of ENVIRONMENTS) {
-          isOneFailure(
-            uring(['cp', join(folder, 'large'), join(disk, 'target')], env),
-            /ENOSPC: no space left on device/,
-          )
-          assert.is(fs.readFileSync(join(disk, 'target'), 'utf8'), 'the old target')
-          assert.equal(fs.readdirSync(disk), ['target'])
-        }
-      } finally {
-        unmount()
+      using mounted = smallDisk(folder, 2 ** 20)
+      const disk = mounted.path
+      fs.writeFileSync(join(folder, 'large'), distinctBytes(4 * 2 ** 20))
+      fs.writeFileSync(join(disk, 'target'), 'the old target')
+      for (const env of ENVIRONMENTS) {
+        isOneFailure(
+          uring(['cp', join(folder, 'large'), join(disk, 'target')], env),
+          /ENOSPC: no space left on device/,
+        )
+        assert.is(fs.readFileSync(join(disk, 'target'), 'utf8'), 'the old target')
+        assert.equal(fs.readdirSync(disk), ['target'])
       }
     }),
   ),

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { type FileHandle, open } from '../../src/fs/index.js'
 import { addressOf } from '../../src/ring/index.js'
 import { fcntl } from '../../src/syscalls/libc.js'
+import { takesDirect } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { IS_EMULATED } from '../patience.js'
 import { scratch } from './scratch.js'
@@ -24,18 +25,7 @@ function alignedBuffer(): Buffer {
 
 /** Where a direct transfer may be over before the kernel has handed it on, it moves the position, now and then. */
 const isQuick = (): true | string =>
-  IS_EMULATED ? 'needs a processor that is quicker than its disk' : hasDirect()
-
-const hasDirect = (): true | string => {
-  const path = scratch('probe')
-  nodeSync.writeFileSync(path, '')
-  try {
-    nodeSync.closeSync(nodeSync.openSync(path, O_RDWR | O_DIRECT))
-    return true
-  } catch {
-    return 'needs a file system with O_DIRECT'
-  }
-}
+  IS_EMULATED ? 'needs a processor that is quicker than its disk' : takesDirect()
 
 function blocksFile(name: string): string {
   const path = scratch(name)
@@ -77,7 +67,7 @@ test(
 
 test(
   'a handle opened with O_DIRECT reads and writes on from its current position',
-  needs({ ring: true, when: hasDirect }, async () => {
+  needs({ ring: true, when: takesDirect }, async () => {
     const handle = await open(blocksFile('direct'), O_RDWR | O_DIRECT)
     try {
       assert.equal([await nextLetter(handle), await nextLetter(handle)], ['a', 'b'])

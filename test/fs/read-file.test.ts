@@ -9,7 +9,7 @@ import { descriptorCount, descriptorsOf } from '../descriptors.js'
 import { takesDirect } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { PATIENCE, scaled } from '../patience.js'
-import { isDirect, isRead, opcodeOf, watchEntries } from '../watched-entries.js'
+import { transfersOf } from '../watched-entries.js'
 import { errorOf, makeFifo, scratch, stateOf } from './scratch.js'
 import '../settled.js'
 
@@ -271,17 +271,8 @@ test(
     const path = scratch('direct-or-not')
     nodeSync.writeFileSync(path, bytesOf(300_000))
     for (const direct of [true, false]) {
-      const reads: boolean[] = []
-      const end = watchEntries((sqe) => {
-        if (isRead(opcodeOf(sqe))) reads.push(isDirect(sqe))
-      })
-      await readFile(path, { direct })
-      end()
-      assert.ok(reads.length > 0)
-      assert.ok(
-        reads.every((one) => one === direct),
-        `${reads}`,
-      )
+      const seen = await transfersOf(() => readFile(path, { direct }))
+      assert.equal(seen, [direct ? 'read direct' : 'read'])
     }
   }),
 )

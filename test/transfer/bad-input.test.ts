@@ -24,6 +24,7 @@ import {
   patchFile,
   signatureFile,
 } from '../../src/transfer/index.js'
+import { hasSmallDisk, mountDisk, smallDisk } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
 import { leftovers, Random, scratch, sha256 } from './scratch.js'
 
@@ -44,30 +45,12 @@ async function makeFiles(): Promise<void> {
   await deltaFile(signature, fresh, delta)
 }
 
-function mounted(name: string, ...options: string[]): string {
-  const path = scratch(name)
-  mkdirSync(path)
-  const { status, stderr } = spawnSync('mount', [...options, path], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`mount: ${stderr}`)
-  // Before the folder is removed.
-  process.prependListener('exit', () => spawnSync('umount', [path]))
-  return path
-}
-
-const canMount = (): true | string => {
-  const path = scratch('can mount')
-  mkdirSync(path, { recursive: true })
-  if (spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', path]).status !== 0)
-    return 'no file system can be mounted here'
-  spawnSync('umount', [path])
-  return true
-}
-
 test(
   'a full disk: ENOSPC, with every reader and writer, and the old target as it was',
-  needs({ root: true, command: 'mount', when: canMount }, async () => {
+  needs({ root: true, command: 'mount', when: hasSmallDisk }, async () => {
     await makeFiles()
-    const disk = mounted('small', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs')
+    using mounted = smallDisk(scratch(), 2 ** 20)
+    const disk = mounted.path
     const target = `${disk}/target`
     writeFileSync(target, 'old')
     for (const options of [
@@ -92,10 +75,10 @@ test(
 
 test(
   'a read-only file system: EROFS',
-  needs({ root: true, command: 'mount', when: canMount }, async () => {
+  needs({ root: true, command: 'mount', when: hasSmallDisk }, async () => {
     await makeFiles()
-    const disk = mounted('read-only', '-t', 'tmpfs', '-o', 'ro', 'tmpfs')
-    await assert.rejects(patchFile(old, delta, `${disk}/target`), { code: 'EROFS' })
+    using disk = mountDisk(scratch('read-only'), '-t', 'tmpfs', '-o', 'ro', 'tmpfs')
+    await assert.rejects(patchFile(old, delta, `${disk.path}/target`), { code: 'EROFS' })
   }),
 )
 

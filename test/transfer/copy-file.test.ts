@@ -11,15 +11,15 @@ import type { CopySession } from '../../src/transfer/copy/session.js'
 import { verifyCopy } from '../../src/transfer/copy/verify.js'
 import { type CopyMethod, type CopyOptions, copyFile } from '../../src/transfer/index.js'
 import {
-  hasSharingDisk,
+  btrfsDisk,
+  hasBtrfsDisk,
   hasSmallDisk,
-  sharingDisk,
   smallDisk,
   takesAttributes,
   takesDirect,
 } from '../file-systems.js'
 import { assert, needs, test } from '../harness.js'
-import { isDirect, isRead, isWrite, opcodeOf, watchEntries } from '../watched-entries.js'
+import { transfersOf } from '../watched-entries.js'
 import { asNobody } from './as-nobody.js'
 import { copyFolder, distinctBytes, leftovers, withAndWithoutRing } from './copy-fixture.js'
 
@@ -87,16 +87,11 @@ test(
       ['source', ['read direct', 'write']],
       [false, ['read', 'write']],
     ] as const) {
-      const seen = new Set<string>()
-      const end = watchEntries((sqe) => {
-        const opcode = opcodeOf(sqe)
-        const kind = isRead(opcode) ? 'read' : isWrite(opcode) ? 'write' : null
-        if (kind !== null) seen.add(isDirect(sqe) ? `${kind} direct` : kind)
+      const seen = await transfersOf(async () => {
+        const result = await copyFile(at('source'), at('target'), { direct, methods: ['ring'] })
+        assert.equal([result.directSource, result.directTarget], [direct !== false, direct === true])
       })
-      const result = await copyFile(at('source'), at('target'), { direct, methods: ['ring'] })
-      end()
-      assert.equal([...seen].sort(), wanted)
-      assert.equal([result.directSource, result.directTarget], [direct !== false, direct === true])
+      assert.equal(seen, wanted)
     }
   }),
 )
@@ -429,50 +424,42 @@ test('copyFile() notices a source that gets shorter', async () => {
 test(
   'copyFile() onto a full disk is ENOSPC, with the old target as it was',
   needs({ root: true, when: hasSmallDisk }, async () => {
-    const disk = smallDisk(folder, 2 ** 20)
-    try {
-      const target = join(disk.path, 'target')
-      fs.writeFileSync(target, 'the old target')
-      fs.writeFileSync(at('large'), distinctBytes(3 * 2 ** 20))
-      await withAndWithoutRing(async (label) => {
-        for (const options of [{}, { methods: ['ring', 'node'] }, { direct: true }] as CopyOptions[]) {
-          await assert.rejects(copyFile(at('large'), target, options), (error) => {
-            assert.is(error.code, 'ENOSPC', `${label} ${JSON.stringify(options)}: ${error.message}`)
-            assert.ok(error.message.includes(target) || error.dest === target, error.message)
-            return true
-          })
-          assert.is(fs.readFileSync(target, 'utf8'), 'the old target')
-          assert.equal(fs.readdirSync(disk.path), ['target'])
-        }
-      })
-    } finally {
-      disk.unmount()
-    }
+    using disk = smallDisk(folder, 2 ** 20)
+    const target = join(disk.path, 'target')
+    fs.writeFileSync(target, 'the old target')
+    fs.writeFileSync(at('large'), distinctBytes(3 * 2 ** 20))
+    await withAndWithoutRing(async (label) => {
+      for (const options of [{}, { methods: ['ring', 'node'] }, { direct: true }] as CopyOptions[]) {
+        await assert.rejects(copyFile(at('large'), target, options), (error) => {
+          assert.is(error.code, 'ENOSPC', `${label} ${JSON.stringify(options)}: ${error.message}`)
+          assert.ok(error.message.includes(target) || error.dest === target, error.message)
+          return true
+        })
+        assert.is(fs.readFileSync(target, 'utf8'), 'the old target')
+        assert.equal(fs.readdirSync(disk.path), ['target'])
+      }
+    })
   }),
 )
 
 test(
   'copyFile() shares blocks where the file system can',
-  needs({ root: true, command: 'mkfs.btrfs', when: hasSharingDisk }, async () => {
-    const disk = sharingDisk(folder)
+  needs({ root: true, command: 'mkfs.btrfs', when: hasBtrfsDisk }, async () => {
+    using disk = btrfsDisk(folder)
     const mounted = disk.path
-    try {
-      const bytes = distinctBytes(3 * 2 ** 20 + 5)
-      fs.writeFileSync(join(mounted, 'source'), bytes)
-      await withAndWithoutRing(async () => {
-        const { method } = await copyFile(join(mounted, 'source'), join(mounted, 'target'))
-        assert.is(method, 'reflink')
-        assert.ok(fs.readFileSync(join(mounted, 'target')).equals(bytes))
-        // Not from another file system: the next method takes over, unless there is none.
-        fs.writeFileSync(at('elsewhere'), bytes)
-        const across = await copyFile(at('elsewhere'), join(mounted, 'target'))
-        assert.is.not(across.method, 'reflink')
-        const only = copyFile(at('elsewhere'), join(mounted, 'target'), { methods: ['reflink'] })
-        await assert.rejects(only, { syscall: 'ficlone' })
-      })
-    } finally {
-      disk.unmount()
-    }
+    const bytes = distinctBytes(3 * 2 ** 20 + 5)
+    fs.writeFileSync(join(mounted, 'source'), bytes)
+    await withAndWithoutRing(async () => {
+      const { method } = await copyFile(join(mounted, 'source'), join(mounted, 'target'))
+      assert.is(method, 'reflink')
+      assert.ok(fs.readFileSync(join(mounted, 'target')).equals(bytes))
+      // Not from another file system: the next method takes over, unless there is none.
+      fs.writeFileSync(at('elsewhere'), bytes)
+      const across = await copyFile(at('elsewhere'), join(mounted, 'target'))
+      assert.is.not(across.method, 'reflink')
+      const only = copyFile(at('elsewhere'), join(mounted, 'target'), { methods: ['reflink'] })
+      await assert.rejects(only, { syscall: 'ficlone' })
+    })
   }),
 )
 

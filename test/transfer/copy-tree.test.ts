@@ -307,31 +307,27 @@ test('copyTree() verifies and syncs every file when told to', async () => {
 test(
   'copyTree() onto a full disk is ENOSPC, with nothing left of it',
   needs({ root: true, when: hasSmallDisk }, async () => {
-    const disk = smallDisk(folder, 2 ** 20)
-    try {
-      fs.writeFileSync(join(disk.path, 'kept'), 'old')
-      await withAndWithoutRing(async (label) => {
-        for (const errors of ['throw', 'collect'] as const) {
-          await assert.rejects(copyTree(at('many'), join(disk.path, 'new'), { errors }), (error) => {
-            assert.is(error.code, 'ENOSPC', `${label}: ${error}`)
-            return true
-          })
-          assert.equal(fs.readdirSync(disk.path), ['kept'], label)
-        }
-        fs.mkdirSync(join(disk.path, 'old'))
-        await assert.rejects(copyTree(at('many'), join(disk.path, 'old')), { code: 'ENOSPC' })
-        // Every file that is there is whole.
-        for (const name of fs.readdirSync(join(disk.path, 'old'))) {
-          assert.ok(
-            fs.readFileSync(join(disk.path, 'old', name)).equals(fs.readFileSync(at(`many/${name}`))),
-            name,
-          )
-        }
-        fs.rmSync(join(disk.path, 'old'), { recursive: true })
-      })
-    } finally {
-      disk.unmount()
-    }
+    using disk = smallDisk(folder, 2 ** 20)
+    fs.writeFileSync(join(disk.path, 'kept'), 'old')
+    await withAndWithoutRing(async (label) => {
+      for (const errors of ['throw', 'collect'] as const) {
+        await assert.rejects(copyTree(at('many'), join(disk.path, 'new'), { errors }), (error) => {
+          assert.is(error.code, 'ENOSPC', `${label}: ${error}`)
+          return true
+        })
+        assert.equal(fs.readdirSync(disk.path), ['kept'], label)
+      }
+      fs.mkdirSync(join(disk.path, 'old'))
+      await assert.rejects(copyTree(at('many'), join(disk.path, 'old')), { code: 'ENOSPC' })
+      // Every file that is there is whole.
+      for (const name of fs.readdirSync(join(disk.path, 'old'))) {
+        assert.ok(
+          fs.readFileSync(join(disk.path, 'old', name)).equals(fs.readFileSync(at(`many/${name}`))),
+          name,
+        )
+      }
+      fs.rmSync(join(disk.path, 'old'), { recursive: true })
+    })
   }),
 )
 
